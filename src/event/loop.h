@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The loop: one thread, one epoll, level-triggered; fd sources, timers, deferred calls, child-exit by pidfd.
+ *
+ * Owner    A source is embedded in its owner and must stay valid until loop_*_remove() returned AND the round
+ *          ended: release owners with loop_defer(). Removing a source in its own or another handler is fine: no
+ *          handler of a removed source runs, also not from the same batch of events.
+ * Errors   Negative errno. A handler returns nothing: it deals with its failures.
+ * Blocks   loop_run() and loop_round() wait in epoll; nothing else does.
+ * Context  Parent, single thread.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/mem.h"
+
+struct loop;
+struct loop_fd;
+struct loop_timer;
+struct loop_deferred;
+
+typedef void loop_fd_fn(struct loop_fd *s, uint32_t events); /* EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR */
+typedef void loop_timer_fn(struct loop_timer *t);
+typedef void loop_deferred_fn(struct loop_deferred *d);
+
+struct loop_fd {
+	struct loop *loop; /* NULL while not added */
+	int fd;            /* not owned */
+	uint32_t events;
+	loop_fd_fn *fn;
+	uint32_t generation; /* the loop's: tells a stale event in the same batch */
+	uint32_t slot;
+};
+
+struct loop_timer {
+	struct loop *loop;
+	uint64_t deadline_ns; /* CLOCK_BOOTTIME, absolute */
+	loop_timer_fn *fn;
+	uint32_t heap_index;
+};
+
+struct loop_deferred {
+	struct loop *loop;
+	struct loop_deferred *next;
+	loop_deferred_fn *fn;
+};
+
+int loop_new(struct loop **ret);
+void loop_free(struct loop *l); /* accepts NULL; sources need not be removed before */
+AUTO_FREE(struct loop, loop)
+
+int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop_fd_fn *fn);
+int loop_fd_modify(struct loop_fd *s, uint32_t events); /* events == 0 keeps only HUP and ERR */
+void loop_fd_remove(struct loop_fd *s);                 /* idempotent; call before closing the fd */
+
+int loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_boot_ns, loop_timer_fn *fn);
+void loop_timer_cancel(struct loop_timer *t); /* idempotent */
+
+/* Run once at the end of this round, in the order of the calls. Adding one that is already queued is a no-op. */
+void loop_defer(struct loop *l, struct loop_deferred *d, loop_deferred_fn *fn);
+void loop_defer_cancel(struct loop_deferred *d);
+
+/* One round: wait at most timeout_ms (-1 for ever), run what is due. */
+int loop_round(struct loop *l, int timeout_ms);
+/* Rounds until loop_stop(); returns the code given there, or a negative errno of epoll. */
+int loop_run(struct loop *l);
+void loop_stop(struct loop *l, int code);
