@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #ifndef REEVE_GENERATED
+#undef alloca
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok strtok_r atoi atol atoll gmtime localtime ctime asctime
 #pragma GCC poison mktemp tmpnam tempnam gets popen alloca
 #endif
