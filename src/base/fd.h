@@ -31,8 +31,10 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, si
 /* Write a short string to an existing file in one write (cgroup, procfs). */
 int fd_write_file_at(int dirfd, const char *path, const char *data);
 
-/* Sealed memfd (F_SEAL_WRITE|SHRINK|GROW|SEAL) with these bytes, offset 0. */
+/* Sealed memfd (F_SEAL_WRITE|SHRINK|GROW|SEAL) of data with these bytes, offset 0. */
 int fd_memfd(const char *name, const void *data, size_t size);
+/* The same for a program: fd_memfd's cannot be executed on Linux 6.3 and later (MFD_NOEXEC_SEAL). */
+int fd_memfd_exec(const char *name, const void *data, size_t size);
 
 /*
  * SOCK_SEQPACKET / SOCK_STREAM messages with fds. fd_send: all of data in one message, MSG_NOSIGNAL.

@@ -63,6 +63,3 @@ TEST(the_size_of_the_pieces_does_not_matter)
 		}
 	}
 }
-
-TEST_MAIN(RUN(the_standard_s_examples_come_out), RUN(a_million_letters_come_out),
-	RUN(the_size_of_the_pieces_does_not_matter))
