@@ -4,12 +4,12 @@
  * System calls without a C library, for x86-64 and aarch64.
  *
  * Owner    Nothing is owned; arguments go to the kernel as they are.
- * Errors   Each returns what the kernel returns: a value >= 0 or a negative errno. There is no errno variable.
- * Blocks   As the system call.
- * Context  Any: freestanding programs, between clone and exec, and the library.
+ * Errors   Each returns what the kernel returns: a value >= 0 or a negative errno. There is no
+ * errno variable. Blocks   As the system call. Context  Any: freestanding programs, between clone
+ * and exec, and the library.
  *
- * Only kernel headers are used; numbers come from <asm/unistd.h>. Structures that Debian bookworm's headers (6.1)
- * lack are defined here with the kernel version that brought them.
+ * Only kernel headers are used; numbers come from <asm/unistd.h>. Structures that Debian bookworm's
+ * headers (6.1) lack are defined here with the kernel version that brought them.
  */
 #include <asm/unistd.h>
 #include <linux/types.h>

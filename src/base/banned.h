@@ -11,6 +11,7 @@
 #undef alloca
 #undef sprintf
 #undef vsprintf
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok strtok_r atoi atol atoll gmtime localtime ctime asctime
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok strtok_r atoi atol atoll gmtime localtime \
+	ctime asctime
 #pragma GCC poison mktemp tmpnam tempnam gets popen alloca
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Clocks: CLOCK_BOOTTIME for deadlines, CLOCK_REALTIME for what people and clients read. Nanoseconds.
+ * Clocks: CLOCK_BOOTTIME for deadlines, CLOCK_REALTIME for what people and clients read.
+ * Nanoseconds.
  *
  * Errors   None.
  * Blocks   Never.

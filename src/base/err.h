@@ -9,8 +9,8 @@
  * Blocks   Never.
  * Context  Any.
  *
- * Wording: lower case, subject in single quotes, no full stop: "open bundle '/b': Permission denied".
- * Library code returns a failure and does not log it; whoever handles it logs it once.
+ * Wording: lower case, subject in single quotes, no full stop: "open bundle '/b': Permission
+ * denied". Library code returns a failure and does not log it; whoever handles it logs it once.
  */
 #include <stddef.h>
 
@@ -22,7 +22,8 @@ struct err {
 /* Set code (negative errno) and text; returns code. */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* As err_set with code -errno; appends ": " and errno's text. errno must be that of the failed call. */
+/* As err_set with code -errno; appends ": " and errno's text. errno must be that of the failed
+ * call. */
 int err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* As err_sys for a call that returned its negative errno (bare system calls, our own functions). */

@@ -20,11 +20,13 @@ int fd_close(int fd);
 int fd_open_at(int dirfd, const char *path, int flags, mode_t mode);
 int fd_open(const char *path, int flags, mode_t mode);
 
-/* Whole-length read and write on blocking fds. fd_read_full returns the bytes read (short only at EOF). */
+/* Whole-length read and write on blocking fds. fd_read_full returns the bytes read (short only at
+ * EOF). */
 ssize_t fd_read_full(int fd, void *data, size_t size);
 int fd_write_full(int fd, const void *data, size_t size);
 
-/* Read a file of at most `max` bytes into a NUL-terminated heap string; -EFBIG beyond. Regular or procfs. */
+/* Read a file of at most `max` bytes into a NUL-terminated heap string; -EFBIG beyond. Regular or
+ * procfs. */
 int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size);
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
@@ -37,20 +39,22 @@ int fd_memfd(const char *name, const void *data, size_t size);
 int fd_memfd_exec(const char *name, const void *data, size_t size);
 
 /*
- * SOCK_SEQPACKET / SOCK_STREAM messages with fds. fd_send: all of data in one message, MSG_NOSIGNAL.
- * fd_recv: returns bytes (0 = end of file); takes at most `max_fds`, surplus fds are closed, truncation is
- * -EBADMSG; *n_fds is in/out.
+ * SOCK_SEQPACKET / SOCK_STREAM messages with fds. fd_send: all of data in one message,
+ * MSG_NOSIGNAL. fd_recv: returns bytes (0 = end of file); takes at most `max_fds`, surplus fds are
+ * closed, truncation is -EBADMSG; *n_fds is in/out.
  */
 int fd_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds);
 ssize_t fd_recv(int sock, void *data, size_t size, int *fds, size_t *n_fds, int flags);
 
-/* Open /dev/null on every closed one of 0, 1, 2. Call first in main(): else a state file becomes stdout. */
+/* Open /dev/null on every closed one of 0, 1, 2. Call first in main(): else a state file becomes
+ * stdout. */
 int fd_ensure_stdio(void);
 
 int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
 
-/* Bind/connect a unix socket at a path of any length, through /proc/self/fd of its opened directory. */
+/* Bind/connect a unix socket at a path of any length, through /proc/self/fd of its opened
+ * directory. */
 int fd_unix_listen_at(int dirfd, const char *name, int type, mode_t mode);
 int fd_unix_connect(const char *path, int type);
 int fd_unix_connect_at(int dirfd, const char *name, int type);

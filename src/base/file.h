@@ -13,9 +13,9 @@
 #include <sys/types.h>
 
 /*
- * Replace `name` in `dirfd` by these bytes: temporary in the same directory (".NAME.new", O_EXCL, a stale one is
- * removed), every write checked, fsync of file and directory unless the file system is tmpfs/ramfs, rename.
- * On failure the old file is as it was and no temporary is left.
+ * Replace `name` in `dirfd` by these bytes: temporary in the same directory (".NAME.new", O_EXCL, a
+ * stale one is removed), every write checked, fsync of file and directory unless the file system is
+ * tmpfs/ramfs, rename. On failure the old file is as it was and no temporary is left.
  */
 int file_save_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode);
 
@@ -25,10 +25,12 @@ int file_mkdirs_at(int dirfd, const char *path, mode_t mode);
 /* Remove a tree below dirfd without following links or crossing mounts; -ENOENT is success. */
 int file_remove_tree_at(int dirfd, const char *name);
 
-/* flock of an open fd: exclusive or shared; wait=false gives -EWOULDBLOCK. Released when the last copy closes. */
+/* flock of an open fd: exclusive or shared; wait=false gives -EWOULDBLOCK. Released when the last
+ * copy closes. */
 int file_lock(int fd, bool exclusive, bool wait);
 
-/* True when the lock file that fd holds is still the one at dirfd/name (spec/oci-runtime.md 4.4). */
+/* True when the lock file that fd holds is still the one at dirfd/name (spec/oci-runtime.md 4.4).
+ */
 bool file_same_at(int fd, int dirfd, const char *name);
 
 /* True for tmpfs and ramfs, where nothing outlives the machine and fsync says nothing. */

@@ -12,16 +12,21 @@
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_FATAL_ };
-enum log_format { LOG_TEXT, LOG_JSON, LOG_LOGRUS /* time="..." level=info msg="..." as containerd's shims */ };
+enum log_format {
+	LOG_TEXT,
+	LOG_JSON,
+	LOG_LOGRUS /* time="..." level=info msg="..." as containerd's shims */
+};
 
 struct log {
-	int fd;                /* -EBADF: nowhere */
-	enum log_level level;  /* records below are dropped */
+	int fd;               /* -EBADF: nowhere */
+	enum log_level level; /* records below are dropped */
 	enum log_format format;
 	uint64_t dropped;
 };
 
-void log_write(struct log *log, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void log_write(struct log *log, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* "debug" "info" "warning" "warn" "error" "fatal"; -EINVAL otherwise. */
 int log_level_parse(const char *s, enum log_level *ret);
 const char *log_level_name(enum log_level l);

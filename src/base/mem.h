@@ -23,22 +23,23 @@ void fd_closep(int *fd); /* in fd.c */
 
 #define auto_free __attribute__((cleanup(mem_freep)))
 #define auto_close __attribute__((cleanup(fd_closep)))
-/* auto_done(pidref) struct pidref p: calls pidref_done(&p). Needs AUTO_DONE(pidref) beside the type. */
+/* auto_done(pidref) struct pidref p: calls pidref_done(&p). Needs AUTO_DONE(pidref) beside the
+ * type. */
 #define auto_done(type) __attribute__((cleanup(type##_done)))
 /* auto_freep(loop) struct loop *l: calls loop_free(l). Needs AUTO_FREE(struct loop, loop). */
 #define auto_freep(name) __attribute__((cleanup(name##_freep)))
-#define AUTO_FREE(type, name)                      \
-	static inline void name##_freep(type **p)  \
-	{                                          \
-		name##_free(*p);                   \
+#define AUTO_FREE(type, name) \
+	static inline void name##_freep(type **p) \
+	{ \
+		name##_free(*p); \
 	}
 
-#define take_ptr(p)                          \
-	({                                   \
+#define take_ptr(p) \
+	({ \
 		__typeof__(p) *take_p = &(p); \
 		__typeof__(p) take_v = *take_p; \
-		*take_p = NULL;              \
-		take_v;                      \
+		*take_p = NULL; \
+		take_v; \
 	})
 
 static inline int take_fd(int *fd)
@@ -50,17 +51,18 @@ static inline int take_fd(int *fd)
 }
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* calloc with overflow check; NULL when memory is gone or n * size overflows. */
 void *mem_calloc(size_t n, size_t size);
 
-/* Grow *array (of *cap elements of `size` bytes) so that it holds `want`; doubles. -ENOMEM on failure. */
+/* Grow *array (of *cap elements of `size` bytes) so that it holds `want`; doubles. -ENOMEM on
+ * failure. */
 int mem_grow(void *array, size_t *cap, size_t want, size_t size);
 
 /*
- * Arena: allocations that live and die together (a parsed document). Zero-initialised struct is valid.
- * Memory is zeroed and aligned to 16. There is no free of a single piece.
+ * Arena: allocations that live and die together (a parsed document). Zero-initialised struct is
+ * valid. Memory is zeroed and aligned to 16. There is no free of a single piece.
  */
 struct arena_chunk;
 struct arena {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Path resolution below a root that we do not trust, by openat2(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS); where
- * a seccomp filter takes openat2 away (ENOSYS, EPERM), by a walk of single components (bare/resolve.h).
+ * Path resolution below a root that we do not trust, by openat2(RESOLVE_IN_ROOT |
+ * RESOLVE_NO_MAGICLINKS); where a seccomp filter takes openat2 away (ENOSYS, EPERM), by a walk of
+ * single components (bare/resolve.h).
  *
  * Owner    The caller owns returned fds (O_PATH | O_CLOEXEC unless said).
  * Errors   Negative errno; -ELOOP after 40 links, -EAGAIN after 128 rename storms.
@@ -16,9 +17,11 @@
 /* Open `path` as seen by a process chrooted to rootfd; open flags as open(2). */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 
-/* Lexical: join with one '/', make absolute against `base`, squeeze "//" and "/./", resolve ".." textually. Heap. */
+/* Lexical: join with one '/', make absolute against `base`, squeeze "//" and "/./", resolve ".."
+ * textually. Heap. */
 char *path_join(const char *base, const char *rel);
 char *path_clean(const char *path);
-/* Absolute form of a path against the current directory, cleaned; NULL when memory or getcwd fails. */
+/* Absolute form of a path against the current directory, cleaned; NULL when memory or getcwd fails.
+ */
 char *path_absolute(const char *path);
 const char *path_basename(const char *path);

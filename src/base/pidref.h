@@ -13,9 +13,10 @@
 #include <sys/types.h>
 
 struct pidref {
-	pid_t pid;           /* host pid; 0 = none */
-	int fd;              /* pidfd or -EBADF */
-	uint64_t inode;      /* pidfs inode: unique per boot from Linux 6.9; 0 when the kernel has none */
+	pid_t pid; /* host pid; 0 = none */
+	int fd;    /* pidfd or -EBADF */
+	uint64_t
+		inode; /* pidfs inode: unique per boot from Linux 6.9; 0 when the kernel has none */
 	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks after boot; 0 = not read */
 };
 
@@ -25,7 +26,8 @@ struct pidref {
 int pidref_open(pid_t pid, struct pidref *ret);
 /* Takes over a pidfd (from clone3 or SCM_RIGHTS) and fills pid's identity. */
 int pidref_take(pid_t pid, int pidfd, struct pidref *ret);
-/* Open `pid` only if it still has this identity: inode when both known, else start time. -ESRCH otherwise. */
+/* Open `pid` only if it still has this identity: inode when both known, else start time. -ESRCH
+ * otherwise. */
 int pidref_reopen(pid_t pid, uint64_t inode, uint64_t start_time, struct pidref *ret);
 /* pidfd_send_signal. */
 int pidref_kill(const struct pidref *p, int sig);

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The loop: one thread, one epoll, level-triggered; fd sources, timers, deferred calls, child-exit by pidfd.
+ * The loop: one thread, one epoll, level-triggered; fd sources, timers, deferred calls, child-exit
+ * by pidfd.
  *
- * Owner    A source is embedded in its owner and must stay valid until loop_*_remove() returned AND the round
- *          ended: release owners with loop_defer(). Removing a source in its own or another handler is fine: no
- *          handler of a removed source runs, also not from the same batch of events.
+ * Owner    A source is embedded in its owner and must stay valid until loop_*_remove() returned AND
+ * the round ended: release owners with loop_defer(). Removing a source in its own or another
+ * handler is fine: no handler of a removed source runs, also not from the same batch of events.
  * Errors   Negative errno. A handler returns nothing: it deals with its failures.
  * Blocks   loop_run() and loop_round() wait in epoll; nothing else does.
  * Context  Parent, single thread.
  */
+#include "base/mem.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/mem.h"
 
 struct loop;
 struct loop_fd;
 struct loop_timer;
 struct loop_deferred;
 
-typedef void loop_fd_fn(struct loop_fd *s, uint32_t events); /* EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR */
+typedef void loop_fd_fn(
+	struct loop_fd *s, uint32_t events); /* EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR */
 typedef void loop_timer_fn(struct loop_timer *t);
 typedef void loop_deferred_fn(struct loop_deferred *d);
 
@@ -53,10 +55,12 @@ int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop
 int loop_fd_modify(struct loop_fd *s, uint32_t events); /* events == 0 keeps only HUP and ERR */
 void loop_fd_remove(struct loop_fd *s);                 /* idempotent; call before closing the fd */
 
-int loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_boot_ns, loop_timer_fn *fn);
+int loop_timer_set(
+	struct loop *l, struct loop_timer *t, uint64_t deadline_boot_ns, loop_timer_fn *fn);
 void loop_timer_cancel(struct loop_timer *t); /* idempotent */
 
-/* Run once at the end of this round, in the order of the calls. Adding one that is already queued is a no-op. */
+/* Run once at the end of this round, in the order of the calls. Adding one that is already queued
+ * is a no-op. */
 void loop_defer(struct loop *l, struct loop_deferred *d, loop_deferred_fn *fn);
 void loop_defer_cancel(struct loop_deferred *d);
 

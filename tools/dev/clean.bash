@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+cmd_clean() {
+	rm -rf build build-* out
+}

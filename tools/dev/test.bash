@@ -1,0 +1,161 @@
+# shellcheck shell=bash
+# test: sections in turn. Each writes logs to out/test/SECTION/ and appends its test cases to out/test/SECTION/cases,
+# one a line: "ok NAME", "not ok NAME" or "skip NAME # REASON". The last line of all is "N passed, N failed".
+# A skip is a failure for root: this machine has what the tests need, or says above all sections what it lacks.
+
+ALL_SECTIONS=(unit san fuzz lint integration vm)
+
+case_add() { # RESULT NAME
+	echo "$1 $2" >>"$SECTION_DIR/cases"
+}
+
+# one NAME COMMAND...: a test case that is one command; its output is kept, and shown when it fails.
+one() {
+	local name=$1 log
+	shift
+	log=$SECTION_DIR/${name//[ \/]/-}.log
+	if "$@" >"$log" 2>&1 </dev/null; then
+		case_add ok "$name"
+	else
+		case_add "not ok" "$name"
+		tail -n 40 "$log" | sed 's/^/    /'
+	fi
+}
+
+# TAP on stdin to cases. A plan that was not kept is a failure: the program died.
+tap_cases() { # PREFIX
+	awk -v prefix="$1" '
+		/^1\.\.[0-9]+/ { plan += substr($1, 4); next }
+		!/^(not )?ok / { next }
+		{ seen++; result = $1 == "not" ? "not ok" : "ok"; sub(/^(not )?ok +[0-9]* *-? */, "") }
+		tolower($0) ~ /# *skip/ { result = "skip" }
+		{ print result " " prefix $0 }
+		END { if (plan != seen) print "not ok " prefix "ended after " seen + 0 " of " plan + 0 " tests" }'
+}
+
+# meson_cases BUILD SUITE: run a suite; TAP of each program becomes cases, a program without TAP is one case.
+meson_cases() {
+	local build=$1 suite=$2 row name result
+	rm -f "$build/meson-logs/testlog.json"
+	env CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1}" UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		meson test -C "$build" --no-rebuild --suite "$suite" --num-processes "$(nproc)" >"$SECTION_DIR/$suite.log" 2>&1 </dev/null || true
+	cp "$build/meson-logs/testlog.txt" "$SECTION_DIR/$suite.txt" 2>/dev/null || true
+	[ -f "$build/meson-logs/testlog.json" ] || return 0 # a suite without programs
+	while IFS= read -r row; do
+		name=$(jq -r .name <<<"$row")
+		result=$(jq -r .result <<<"$row")
+		jq -r '.stdout // ""' <<<"$row" >"$SECTION_DIR/out"
+		if [ "$result" = SKIP ]; then
+			case_add skip "$name # $(jq -r '((.stdout // "") + (.stderr // ""))' <<<"$row" | tail -n 1)"
+		elif grep -qE '^1\.\.' "$SECTION_DIR/out"; then
+			tap_cases "$name: " <"$SECTION_DIR/out" >"$SECTION_DIR/tap"
+			cat "$SECTION_DIR/tap" >>"$SECTION_DIR/cases"
+			[ "$result" = OK ] || grep -q '^not ok' "$SECTION_DIR/tap" || case_add "not ok" "$name ($result)"
+		elif [ "$result" = OK ]; then
+			case_add ok "$name"
+		else
+			case_add "not ok" "$name ($result)"
+		fi
+		[ "$result" = OK ] || [ "$result" = SKIP ] || jq -r '(.stdout // ""), (.stderr // "")' <<<"$row" | tail -n 30 | sed 's/^/    /'
+	done <"$build/meson-logs/testlog.json"
+}
+
+section_unit() {
+	one "build gcc" build_tree
+	meson_cases build unit
+	one "build clang" build_with clang build-clang
+}
+
+build_with() { # CC DIR OPTION...
+	CC=$1 meson_dir "${@:2}" && ninja -C "$2"
+}
+
+section_san() {
+	one "build asan ubsan" build_with gcc build-asan -Db_sanitize=address,undefined -Dstatic=false
+	meson_cases build-asan unit
+}
+
+section_fuzz() {
+	one "build asan ubsan" build_with gcc build-asan -Db_sanitize=address,undefined -Dstatic=false
+	meson_cases build-asan fuzz
+}
+
+section_lint() {
+	# shellcheck source=tools/dev/lint.bash
+	. tools/dev/lint.bash
+	one "clang-format" lint_format
+	one "shellcheck" lint_shell
+	one "clang-tidy" lint_tidy
+	one "man pages" lint_man
+}
+
+section_integration() {
+	local file name rc
+	[ "$(id -u)" = 0 ] || die "the integration tests need root"
+	build_tree
+	for file in tests/integration/*.bats; do
+		name=$(basename "$file" .bats)
+		[ -z "${TEST_FILES:-}" ] || [[ " $TEST_FILES " = *" $name "* ]] || continue
+		rc=0
+		timeout -k 10 1200 tests/integration/enter bats --formatter tap --timing "$file" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
+		tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/tap"
+		cat "$SECTION_DIR/tap" >>"$SECTION_DIR/cases"
+		[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/tap" || case_add "not ok" "$name: exit status $rc"
+		[ "$rc" = 0 ] || { grep -A 25 '^not ok' "$SECTION_DIR/$name.tap"; cat "$SECTION_DIR/$name.err"; } | head -n 120 | sed 's/^/    /'
+	done
+}
+
+section_vm() {
+	if [ ! -x "$VM_TOOL" ]; then
+		echo "vm            not run: the VM tool is not here (../shared/tools/vm/vm)"
+		return
+	fi
+	# shellcheck source=tools/dev/vm.bash
+	. tools/dev/vm.bash
+	vm_suites
+}
+
+# section NAME: run it and say one line about it.
+section() {
+	local name=$1 start=$SECONDS passed failed skipped
+	SECTION_DIR=$OUT/test/$name
+	rm -rf "$SECTION_DIR"
+	mkdir -p "$SECTION_DIR"
+	: >"$SECTION_DIR/cases"
+	"section_$name"
+	passed=$(grep -c '^ok ' "$SECTION_DIR/cases" || true)
+	failed=$(grep -c '^not ok ' "$SECTION_DIR/cases" || true)
+	skipped=$(grep -c '^skip ' "$SECTION_DIR/cases" || true)
+	[ "$((passed + failed + skipped))" -gt 0 ] || return 0
+	printf '%-13s %d passed, %d failed%s  (%d s)\n' "$name" "$passed" "$failed" \
+		"$([ "$skipped" = 0 ] || echo ", $skipped skipped")" $((SECONDS - start))
+	grep '^not ok ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
+	grep '^skip ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
+	if [ "$skipped" != 0 ] && [ "$(id -u)" = 0 ]; then
+		echo "  a skip as root counts as a failure"
+		failed=$((failed + skipped))
+	fi
+	TOTAL_PASSED=$((TOTAL_PASSED + passed))
+	TOTAL_FAILED=$((TOTAL_FAILED + failed))
+}
+
+cmd_test() {
+	local sections=("${ALL_SECTIONS[@]}") s
+	TEST_FILES=
+	if [ $# -gt 0 ]; then
+		sections=("$1")
+		declare -F "section_$1" >/dev/null || die "no test section '$1': ${ALL_SECTIONS[*]}"
+		shift
+		for s; do TEST_FILES+=" $(basename "$s" .bats)"; done
+	fi
+	# shellcheck disable=SC2046 # names are words
+	setup_groups $(default_groups)
+	# shellcheck source=tools/dev/build.bash
+	. tools/dev/build.bash
+	TOTAL_PASSED=0 TOTAL_FAILED=0
+	for s in "${sections[@]}"; do
+		section "$s"
+	done
+	echo "$TOTAL_PASSED passed, $TOTAL_FAILED failed"
+	[ "$TOTAL_FAILED" = 0 ] && [ "$TOTAL_PASSED" -gt 0 ]
+}
