@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside the executor: its context, and the steps by subject.
+ *
+ * Owner    One context in static memory; there is no heap. Slots are closed by the step that uses them up.
+ * Errors   A step returns >= 0 or a negative errno; `detail` (when set) says which object.
+ * Blocks   Barriers, LISTEN and hooks wait; all others do not.
+ * Context  Freestanding: raw system calls only (bare/sys.h), before the container's program.
+ */
+#include "bare/plan.h"
+#include "bare/sys.h"
+
+#define EXEC_PATH_MAX 4096
+
+struct exec {
+	const char *base; /* the plan, mapped read-only */
+	const struct plan_header *plan;
+	uint32_t step;    /* number of the step that runs */
+	int sync;         /* launcher, or `start` after LISTEN; -1 when gone */
+	int rootfd;       /* the container's root once ROOTFS has run */
+	int host_null;    /* not used as a mask before it is verified; -1 */
+	int empty_dir;    /* first directory that was masked: its tmpfs is cloned for the others; -1 */
+	const char *detail;
+	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */
+	int tree_attr_missing;        /* open_tree_attr(2) is not there (before Linux 6.15) */
+	const char *cwd_again; /* CWD was refused to root: USER tries again as the user */
+	char **argv;
+	char **envp;
+	char program[EXEC_PATH_MAX];
+	char text[EXEC_PATH_MAX]; /* scratch for details and paths */
+	int slots[PLAN_MAX_SLOTS];
+};
+
+static inline const char *exec_str(const struct exec *x, uint32_t offset)
+{
+	return offset ? x->base + offset : NULL;
+}
+
+static inline const void *exec_blob(const struct exec *x, const struct plan_step *s)
+{
+	return s->blob ? x->base + s->blob : NULL;
+}
+
+/* freestanding library: also what the compiler calls by itself */
+void *memcpy(void *restrict to, const void *restrict from, size_t n);
+void *memset(void *to, int c, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+int exec_starts(const char *s, const char *prefix);
+char *exec_utoa(uint64_t v, char out[24]);
+/* "a" + "b" into out; -ENAMETOOLONG. b may be NULL. */
+int exec_join(char *out, size_t size, const char *a, const char *b);
+
+/* exec_main.c */
+__attribute__((noreturn)) void exec_exit(int status);
+void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd);
+void exec_wait_go(struct exec *x, uint32_t id);
+
+/* exec_path.c: below the container's root, never out of it */
+int exec_open_in_root(struct exec *x, const char *path, int flags, unsigned mode);
+/* Make missing directories of `path`, links followed inside the root; returns an O_PATH fd of the directory. */
+int exec_mkdirs_in_root(struct exec *x, const char *path, unsigned mode);
+/* Directory that holds the last component of `path` (made when missing) and that component. */
+int exec_parent_in_root(struct exec *x, const char *path, char name[256]);
+/* O_PATH fd of `path`; made as directory or empty file when it is missing. */
+int exec_target_in_root(struct exec *x, const char *path, int directory);
+
+/* exec_mount.c */
+long exec_op_tree(struct exec *x, const struct plan_step *s);
+long exec_op_propagation(struct exec *x, const struct plan_step *s);
+long exec_op_rootfs(struct exec *x, const struct plan_step *s);
+long exec_op_mount_tree(struct exec *x, const struct plan_step *s);
+long exec_op_mount_fs(struct exec *x, const struct plan_step *s);
+long exec_op_remount(struct exec *x, const struct plan_step *s);
+long exec_op_mask(struct exec *x, const struct plan_step *s);
+long exec_op_readonly(struct exec *x, const struct plan_step *s);
+long exec_op_pivot(struct exec *x, const struct plan_step *s);
+long exec_op_root_attr(struct exec *x, const struct plan_step *s);
+/* Detached copy of the mount at dirfd/path with attributes set; one call where the kernel has it. */
+int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set, uint64_t clr,
+	uint64_t propagation);
+int exec_attach(struct exec *x, int tree, int target);
+
+/* exec_copyup.c */
+long exec_copy_up(struct exec *x, int from, int to);
+
+/* exec_dev.c */
+long exec_op_mknod(struct exec *x, const struct plan_step *s);
+long exec_op_device_bind(struct exec *x, const struct plan_step *s);
+long exec_op_symlink(struct exec *x, const struct plan_step *s);
+long exec_op_default_devs(struct exec *x, const struct plan_step *s);
+long exec_op_console(struct exec *x, const struct plan_step *s);
+long exec_op_console_ctty(struct exec *x, const struct plan_step *s);
+long exec_op_null_stdio(struct exec *x, const struct plan_step *s);
+
+/* exec_process.c */
+long exec_op_root_ids(struct exec *x, const struct plan_step *s);
+long exec_op_cwd(struct exec *x, const struct plan_step *s);
+long exec_op_user(struct exec *x, const struct plan_step *s);
+long exec_op_caps(struct exec *x, const struct plan_step *s);
+long exec_apply_caps(const struct plan_caps *c);
+long exec_op_lookup(struct exec *x, const struct plan_step *s);
+long exec_op_exec(struct exec *x, const struct plan_step *s);
+
+/* exec_hook.c */
+long exec_op_hook(struct exec *x, const struct plan_step *s);
+
+/* Pointers to the n strings of a list, NULL at the end; memory that is never given back. */
+char **exec_list(struct exec *x, uint32_t offset, uint64_t n, size_t spare);

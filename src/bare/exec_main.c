@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reeve-exec: carries out one plan and becomes the container's program.
+ *
+ * It is started by vfork + execve in the host's namespaces with the fds of the plan and nothing else: no heap, no
+ * library, no secret of another container. Its second half runs inside the container, so that whatever a hostile
+ * process there may read of it is what the container is made of anyway (spec/security.md 2).
+ *
+ * An end of file at a barrier means that the launcher is gone: the process leaves without having run anything.
+ */
+#include <asm/errno.h>
+#include <asm/fcntl.h>
+#include <asm/ioctls.h>
+#include <asm/signal.h>
+#include <asm/stat.h>
+#include <linux/in.h>
+#include <linux/keyctl.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/socket.h>
+
+#include "bare/exec.h"
+
+#define MSG_NOSIGNAL_ 0x4000
+#define AF_INET_ 2
+#define SOCK_DGRAM_ 2
+#define SOCK_CLOEXEC_ 02000000
+#define SIOCSIFFLAGS_ 0x8914
+#define IFF_UP_RUNNING 0x41
+#define SOL_SOCKET_ 1
+#define SCM_RIGHTS_ 1
+#define SO_PEERCRED_ 17
+
+static struct exec the_exec; /* zero pages until touched: the only memory besides the stack */
+
+__attribute__((noreturn)) void exec_exit(int status)
+{
+	for (;;)
+		sys_call1(__NR_exit_group, status);
+}
+
+struct iov {
+	const void *base;
+	size_t len;
+};
+
+struct msg_head {
+	void *name;
+	int name_len;
+	struct iov *iov;
+	size_t n_iov;
+	void *control;
+	size_t control_len;
+	int flags;
+};
+
+struct rights {
+	size_t len;
+	int level;
+	int type;
+	int fd;
+	int pad;
+};
+
+void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd)
+{
+	struct plan_msg m;
+	struct iov iov = { &m, sizeof(m) };
+	struct rights r = { sizeof(r) - sizeof(r.pad), SOL_SOCKET_, SCM_RIGHTS_, fd, 0 };
+	struct msg_head h = { .iov = &iov, .n_iov = 1 };
+	const struct plan_step *s;
+	size_t n;
+
+	if (x->sync < 0)
+		return;
+	memset(&m, 0, sizeof(m));
+	m.magic = PLAN_MAGIC;
+	m.type = (uint16_t)type;
+	m.step = x->step;
+	m.code = code;
+	m.value = value;
+	if (x->plan && x->step < x->plan->n_steps) {
+		s = (const struct plan_step *)(const void *)(x->base + x->plan->steps);
+		m.op = s[x->step].op;
+	}
+	if (text) {
+		n = strlen(text);
+		memcpy(m.text, text, n < PLAN_MSG_TEXT - 1 ? n : PLAN_MSG_TEXT - 1);
+	}
+	if (fd >= 0) {
+		h.control = &r;
+		h.control_len = sizeof(r);
+	}
+	sys_call3(__NR_sendmsg, x->sync, &h, MSG_NOSIGNAL_);
+}
+
+void exec_wait_go(struct exec *x, uint32_t id)
+{
+	struct plan_go go;
+	long n;
+
+	do
+		n = sys_read(x->sync, &go, sizeof(go));
+	while (n == -EINTR);
+	if (n != sizeof(go) || go.magic != PLAN_MAGIC || go.id != id)
+		exec_exit(0);
+}
+
+static long op_write(struct exec *x, const struct plan_step *s)
+{
+	long fd = sys_openat(SYS_AT_FDCWD, exec_str(x, s->str[0]), O_WRONLY | O_CLOEXEC, 0);
+	long r;
+
+	x->detail = exec_str(x, s->str[0]);
+	if (fd < 0)
+		return fd;
+	r = sys_write((int)fd, exec_blob(x, s), s->blob_len);
+	sys_close((int)fd);
+	return r < 0 ? r : 0;
+}
+
+static long op_setns(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[0]);
+	long fd = sys_openat(SYS_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	long r;
+
+	x->detail = path;
+	if (fd < 0)
+		return fd;
+	r = sys_call2(__NR_setns, fd, s->num[0]);
+	sys_close((int)fd);
+	return r;
+}
+
+static long op_open(struct exec *x, const struct plan_step *s)
+{
+	long fd;
+
+	x->detail = exec_str(x, s->str[0]);
+	fd = sys_openat(SYS_AT_FDCWD, x->detail, (int)s->num[0] | O_CLOEXEC, 0);
+	if (fd >= 0)
+		x->slots[s->fd[0]] = (int)fd;
+	return fd;
+}
+
+/* The one step that two processes come back from: 0 in the new one; the host side reports it and leaves. */
+static long op_clone(struct exec *x, const struct plan_step *s)
+{
+	int pidfd = -1;
+	struct clone_args a;
+	long pid;
+
+	memset(&a, 0, sizeof(a));
+	/* CLONE_PARENT: the child is the launcher's (or the guardian's), and outlives this process as such.
+	 * exit_signal must be 0 then; the kernel gives the child that of this process: SIGCHLD. */
+	a.flags = s->num[0] | CLONE_PARENT | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
+	a.pidfd = (uintptr_t)&pidfd;
+	if (s->fd[0] >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)x->slots[s->fd[0]];
+	}
+	pid = sys_call2(__NR_clone3, &a, sizeof(a));
+	if (pid < 0)
+		return pid;
+	if (pid > 0) {
+		exec_send(x, PLAN_MSG_STARTED, 0, (int)pid, NULL, pidfd);
+		exec_exit(0);
+	}
+	if (s->fd[0] >= 0) {
+		sys_close(x->slots[s->fd[0]]);
+		x->slots[s->fd[0]] = -1;
+	}
+	return 0;
+}
+
+static long op_write_slot(struct exec *x, const struct plan_step *s)
+{
+	int *fd = &x->slots[s->fd[0]];
+	long r = sys_write(*fd, exec_blob(x, s), s->blob_len);
+
+	sys_close(*fd);
+	*fd = -1;
+	return r < 0 ? r : 0;
+}
+
+static long op_barrier(struct exec *x, const struct plan_step *s)
+{
+	exec_send(x, PLAN_MSG_BARRIER, 0, (int)s->num[0], NULL, -1);
+	exec_wait_go(x, (uint32_t)s->num[0]);
+	return 0;
+}
+
+static long op_keyring(struct exec *x, const struct plan_step *s)
+{
+	long r = sys_call2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, exec_str(x, s->str[0]));
+
+	/* ENOSYS: no keyrings; EPERM: a seccomp filter around us. Peers go on without one too. */
+	return r == -ENOSYS || r == -EPERM ? 0 : r;
+}
+
+static long op_lo_up(struct exec *x, const struct plan_step *s)
+{
+	struct {
+		char name[16];
+		short flags;
+		char pad[22];
+	} req;
+	long sock = sys_call3(__NR_socket, AF_INET_, SOCK_DGRAM_ | SOCK_CLOEXEC_, 0);
+	long r;
+
+	if (sock < 0)
+		return sock;
+	memset(&req, 0, sizeof(req));
+	memcpy(req.name, "lo", 3);
+	req.flags = IFF_UP_RUNNING;
+	r = sys_call3(__NR_ioctl, sock, SIOCSIFFLAGS_, &req);
+	sys_close((int)sock);
+	return r;
+}
+
+/* The host's procfs is the trusted one: these steps stand before PIVOT, and sysctl tables follow the caller. */
+static long write_proc(struct exec *x, const char *prefix, const char *name, const struct plan_step *s)
+{
+	long fd;
+	long r;
+
+	x->detail = name;
+	r = exec_join(x->text, sizeof(x->text), prefix, name);
+	if (r < 0)
+		return r;
+	fd = sys_openat(SYS_AT_FDCWD, x->text, O_WRONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	r = sys_write((int)fd, exec_blob(x, s), s->blob_len);
+	sys_close((int)fd);
+	return r < 0 ? r : 0;
+}
+
+static long op_listen(struct exec *x, const struct plan_step *s)
+{
+	int *listen = &x->slots[s->fd[0]];
+	struct plan_go go;
+	long conn;
+	long n;
+
+	sys_close(x->sync); /* `create` sees the end of file: it may leave */
+	x->sync = -1;
+	for (;;) {
+		conn = sys_call4(__NR_accept4, *listen, NULL, NULL, SOCK_CLOEXEC_);
+		if (conn == -EINTR || conn == -ECONNABORTED)
+			continue;
+		if (conn < 0)
+			return conn;
+		n = sys_read((int)conn, &go, sizeof(go));
+		if (n == sizeof(go) && go.magic == PLAN_MAGIC && go.id == PLAN_GO_START)
+			break;
+		sys_close((int)conn); /* a `start` that died before it said so */
+	}
+	sys_close(*listen);
+	*listen = -1;
+	x->sync = (int)conn;
+	return 0;
+}
+
+static long op_seccomp(struct exec *x, const struct plan_step *s)
+{
+	struct {
+		unsigned short len;
+		const void *filter;
+	} prog = { (unsigned short)(s->blob_len / 8), exec_blob(x, s) };
+
+	return sys_call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, s->num[0], &prog);
+}
+
+static long op_affinity(struct exec *x, const struct plan_step *s)
+{
+	long r = sys_call3(__NR_sched_setaffinity, 0, s->blob_len, exec_blob(x, s));
+
+	return r < 0 ? r : 0;
+}
+
+static long run_step(struct exec *x, const struct plan_step *s)
+{
+	switch (s->op) {
+	case PLAN_WRITE:
+		return op_write(x, s);
+	case PLAN_SETNS:
+		return op_setns(x, s);
+	case PLAN_SETNS_PIDFD:
+		return sys_call2(__NR_setns, x->slots[s->fd[0]], s->num[0]);
+	case PLAN_UNSHARE:
+		return sys_call1(__NR_unshare, s->num[0]);
+	case PLAN_OPEN:
+		return op_open(x, s);
+	case PLAN_TREE:
+		return exec_op_tree(x, s);
+	case PLAN_CLONE:
+		return op_clone(x, s);
+	case PLAN_WRITE_SLOT:
+		return op_write_slot(x, s);
+	case PLAN_BARRIER:
+		return op_barrier(x, s);
+	case PLAN_ROOT_IDS:
+		return exec_op_root_ids(x, s);
+	case PLAN_SETSID:
+		return sys_call0(__NR_setsid);
+	case PLAN_KEYRING:
+		return op_keyring(x, s);
+	case PLAN_LO_UP:
+		return op_lo_up(x, s);
+	case PLAN_HOSTNAME:
+		return sys_call2(__NR_sethostname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
+	case PLAN_DOMAINNAME:
+		return sys_call2(__NR_setdomainname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
+	case PLAN_SYSCTL:
+		return write_proc(x, "/proc/sys/", exec_str(x, s->str[0]), s);
+	case PLAN_LABEL:
+		return write_proc(x, "/proc/thread-self/attr/", exec_str(x, s->str[0]), s);
+	case PLAN_PROPAGATION:
+		return exec_op_propagation(x, s);
+	case PLAN_ROOTFS:
+		return exec_op_rootfs(x, s);
+	case PLAN_MOUNT_TREE:
+		return exec_op_mount_tree(x, s);
+	case PLAN_MOUNT_FS:
+		return exec_op_mount_fs(x, s);
+	case PLAN_REMOUNT:
+		return exec_op_remount(x, s);
+	case PLAN_MKDIR:
+		return exec_mkdirs_in_root(x, exec_str(x, s->str[0]), (unsigned)s->num[0]);
+	case PLAN_MKNOD:
+		return exec_op_mknod(x, s);
+	case PLAN_DEVICE_BIND:
+		return exec_op_device_bind(x, s);
+	case PLAN_SYMLINK:
+		return exec_op_symlink(x, s);
+	case PLAN_DEFAULT_DEVS:
+		return exec_op_default_devs(x, s);
+	case PLAN_MASK:
+		return exec_op_mask(x, s);
+	case PLAN_READONLY:
+		return exec_op_readonly(x, s);
+	case PLAN_CONSOLE:
+		return exec_op_console(x, s);
+	case PLAN_CONSOLE_CTTY:
+		return exec_op_console_ctty(x, s);
+	case PLAN_HOOK:
+		return exec_op_hook(x, s);
+	case PLAN_PIVOT:
+		return exec_op_pivot(x, s);
+	case PLAN_ROOT_ATTR:
+		return exec_op_root_attr(x, s);
+	case PLAN_NULL_STDIO:
+		return exec_op_null_stdio(x, s);
+	case PLAN_SCHEDULER:
+		return sys_call3(__NR_sched_setattr, 0, exec_blob(x, s), 0);
+	case PLAN_IOPRIO:
+		return sys_call3(__NR_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, s->num[0]);
+	case PLAN_PERSONALITY:
+		return sys_call1(__NR_personality, s->num[0]);
+	case PLAN_AFFINITY:
+		return op_affinity(x, s);
+	case PLAN_MEMPOLICY:
+		return sys_call3(__NR_set_mempolicy, s->num[0], exec_blob(x, s), s->blob_len * 8ull);
+	case PLAN_UMASK:
+		return sys_call1(__NR_umask, s->num[0]), 0;
+	case PLAN_CWD:
+		return exec_op_cwd(x, s);
+	case PLAN_USER:
+		return exec_op_user(x, s);
+	case PLAN_LOOKUP:
+		return exec_op_lookup(x, s);
+	case PLAN_READY:
+		exec_send(x, PLAN_MSG_READY, 0, 0, NULL, -1);
+		exec_wait_go(x, PLAN_GO_READY);
+		return 0;
+	case PLAN_LISTEN:
+		return op_listen(x, s);
+	case PLAN_CAPS:
+		return exec_op_caps(x, s);
+	case PLAN_NNP:
+		return sys_call5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	case PLAN_SECCOMP:
+		return op_seccomp(x, s);
+	case PLAN_EXEC:
+		return exec_op_exec(x, s);
+	default:
+		return -EBADMSG;
+	}
+}
+
+/* Map and check the plan; its fd goes. 0 or negative errno. */
+static long load(struct exec *x, int fd)
+{
+	struct stat st;
+	long r = sys_call2(__NR_fstat, fd, &st);
+	const int32_t *slots;
+
+	if (r < 0)
+		return r;
+	if (st.st_size <= 0 || st.st_size > PLAN_MAX_SIZE)
+		return -EBADMSG;
+	r = sys_call6(__NR_mmap, 0, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (r < 0)
+		return r;
+	sys_close(fd);
+	x->base = (const char *)r;
+	r = plan_check(x->base, (size_t)st.st_size);
+	if (r < 0)
+		return r;
+	x->plan = (const struct plan_header *)(const void *)x->base;
+	slots = (const int32_t *)(const void *)(x->base + sizeof(*x->plan));
+	for (uint32_t i = 0; i < x->plan->n_slots; i++)
+		x->slots[i] = slots[i];
+	x->sync = x->slots[PLAN_SLOT_SYNC];
+	return 0;
+}
+
+/* For hooks and the late steps that must know the final capabilities before CAPS runs. */
+static void find_caps(struct exec *x, const struct plan_step *steps)
+{
+	for (uint32_t i = 0; i < x->plan->n_steps; i++)
+		if (steps[i].op == PLAN_CAPS)
+			x->caps = exec_blob(x, &steps[i]);
+}
+
+__attribute__((noreturn, used)) void exec_start(long *stack);
+
+__attribute__((noreturn, used)) void exec_start(long *stack)
+{
+	struct exec *x = &the_exec;
+	char **argv = (char **)(stack + 1);
+	const struct plan_step *steps;
+	uint64_t no_signals = 0;
+	int fd = 0;
+	long r;
+
+	/* Not traceable, /proc/PID closed, before anything is joined (CVE-2016-9962). */
+	sys_call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	sys_call2(__NR_prctl, PR_SET_NAME, "reeve-exec");
+	sys_call4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
+	sys_call1(__NR_umask, 0);
+	if (stack[0] != 2)
+		exec_exit(2);
+	for (const char *p = argv[1]; *p >= '0' && *p <= '9' && fd < 1000000; p++)
+		fd = fd * 10 + (*p - '0');
+	x->sync = x->rootfd = x->host_null = x->empty_dir = -1;
+	r = load(x, fd);
+	if (r < 0)
+		exec_exit(3); /* the launcher sees an end of file before STARTED */
+	steps = (const struct plan_step *)(const void *)(x->base + x->plan->steps);
+	find_caps(x, steps);
+	for (x->step = 0; x->step < x->plan->n_steps; x->step++) {
+		x->detail = NULL;
+		r = run_step(x, &steps[x->step]);
+		if (r >= 0)
+			continue;
+		if (steps[x->step].flags & PLAN_F_TOLERATE) {
+			exec_send(x, PLAN_MSG_WARN, (int)r, 0, x->detail, -1);
+			continue;
+		}
+		exec_send(x, PLAN_MSG_ERROR, (int)r, 0, x->detail, -1);
+		exec_exit(1);
+	}
+	exec_exit(0);
+}
+
+#if defined(__x86_64__)
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	xor %ebp, %ebp\n"
+	"	mov %rsp, %rdi\n"
+	"	and $-16, %rsp\n"
+	"	call exec_start\n"
+	"	ud2\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n"
+	"_start:\n"
+	"	mov x29, #0\n"
+	"	mov x0, sp\n"
+	"	and sp, x0, #-16\n"
+	"	bl exec_start\n"
+	"	brk #0\n");
+#endif

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mounts, by fds only: a source is a detached tree or a new file system, its attributes are set while nobody can see
+ * it, its target is a fd from the resolver. No path is looked up twice and nothing is remounted (spec/oci-runtime.md
+ * 2.3). The container's root is attached over "/" of the new mount namespace; absolute paths still see the host's
+ * tree until PIVOT, because a path walk starts below what is mounted on its own root.
+ */
+#include <asm/errno.h>
+#include <asm/fcntl.h>
+#include <asm/stat.h>
+#include <asm/statfs.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/stat.h>
+
+#include "bare/exec.h"
+#include "bare/resolve.h"
+
+#define MNT_DETACH_ 2
+#define MS_MOVE_ 8192
+#define MS_REC_ 16384
+#define MS_PROPAGATION (MS_UNBINDABLE_ | MS_PRIVATE_ | MS_SLAVE_ | MS_SHARED_)
+#define MS_UNBINDABLE_ (1 << 17)
+#define MS_PRIVATE_ (1 << 18)
+#define MS_SLAVE_ (1 << 19)
+#define MS_SHARED_ (1 << 20)
+#define ATTR_SIZE sizeof(struct mount_attr)
+
+static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint64_t propagation)
+{
+	struct mount_attr a = { .attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION };
+
+	if (!set && !clr && !a.propagation)
+		return 0;
+	return sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | at_flags, &a, ATTR_SIZE);
+}
+
+int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set, uint64_t clr,
+	uint64_t propagation)
+{
+	struct mount_attr a = { .attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION };
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | at_flags;
+	int wanted = set || clr || a.propagation;
+	long fd = -ENOSYS;
+	long r;
+
+	if (!path[0])
+		flags |= SYS_AT_EMPTY_PATH;
+	if (wanted && !x->tree_attr_missing) {
+		fd = sys_call5(__NR_open_tree_attr, dirfd, path, flags, &a, ATTR_SIZE);
+		x->tree_attr_missing = fd == -ENOSYS;
+	}
+	if (fd != -ENOSYS)
+		return (int)fd;
+	fd = sys_call3(__NR_open_tree, dirfd, path, flags);
+	if (fd < 0 || !wanted)
+		return (int)fd;
+	r = sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | (at_flags & SYS_AT_RECURSIVE), &a, ATTR_SIZE);
+	if (r < 0) {
+		sys_close((int)fd);
+		return (int)r;
+	}
+	return (int)fd;
+}
+
+int exec_attach(struct exec *x, int tree, int target)
+{
+	return (int)sys_call5(__NR_move_mount, tree, "", target, "",
+		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+long exec_op_tree(struct exec *x, const struct plan_step *s)
+{
+	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
+	int fd;
+	long r;
+
+	x->detail = exec_str(x, s->str[0]);
+	/* The attributes of the mount itself may differ from those for all below it ("ro" against "rro"):
+	 * propagation and the recursive ones with the clone, the others on the top alone. */
+	fd = exec_clone_tree(x, SYS_AT_FDCWD, x->detail, rec, rec ? s->num[3] >> 32 : s->num[0],
+		rec ? s->num[3] & 0xffffffff : s->num[1], s->num[2]);
+	if (fd == -ENOENT && (s->flags & PLAN_F_OPTIONAL))
+		return 0;
+	if (fd < 0)
+		return fd;
+	if (rec && (r = set_attr(fd, 0, s->num[0], s->num[1], 0)) < 0) {
+		sys_close(fd);
+		return r;
+	}
+	x->slots[s->fd[0]] = fd;
+	return 0;
+}
+
+long exec_op_propagation(struct exec *x, const struct plan_step *s)
+{
+	x->detail = "/";
+	return sys_call5(__NR_mount, NULL, "/", NULL, s->num[0], NULL);
+}
+
+long exec_op_rootfs(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[0]);
+	long r;
+
+	x->detail = path;
+	if (s->flags & PLAN_F_CHROOT) {
+		r = sys_openat(SYS_AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+		if (r >= 0)
+			x->rootfd = (int)r;
+		return r;
+	}
+	x->rootfd = x->slots[s->fd[0]];
+	r = sys_call5(__NR_move_mount, x->rootfd, "", SYS_AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+	return r < 0 ? r : sys_call1(__NR_fchdir, x->rootfd);
+}
+
+static int is_directory(int fd)
+{
+	struct stat st;
+
+	return sys_call2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
+}
+
+/* Only procfs, or a bind of a procfs root, goes on /proc; below it only what lxcfs serves (CVE-2019-16884). */
+static long check_proc_target(struct exec *x, const char *path, int tree)
+{
+	static const char files[][24] = { "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg",
+		"slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+	struct statfs st;
+	struct stat top;
+
+	while (*path == '/')
+		path++;
+	if (!exec_starts(path, "proc") || (path[4] && path[4] != '/'))
+		return 0;
+	for (path += 4; *path == '/';)
+		path++;
+	if (*path) {
+		for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+			if (strcmp(path, files[i]) == 0)
+				return 0;
+		x->detail = "inside /proc only procfs files that lxcfs serves can be mounted";
+		return -EINVAL;
+	}
+	if (sys_call2(__NR_fstatfs, tree, &st) == 0 && st.f_type == PROC_SUPER_MAGIC &&
+		sys_call2(__NR_fstat, tree, &top) == 0 && top.st_ino == 1)
+		return 0;
+	x->detail = "only procfs can be mounted on /proc";
+	return -EINVAL;
+}
+
+static long attach_in_root(struct exec *x, int tree, const char *path, const struct plan_step *s)
+{
+	int target;
+	long r;
+
+	r = check_proc_target(x, path, tree);
+	if (r < 0)
+		return r;
+	x->detail = path;
+	target = exec_target_in_root(x, path, is_directory(tree));
+	if (target < 0)
+		return target;
+	if (s->flags & PLAN_F_COPY_UP) {
+		r = exec_copy_up(x, target, tree);
+		if (r < 0) {
+			sys_close(target);
+			return r;
+		}
+	}
+	r = exec_attach(x, tree, target);
+	sys_close(target);
+	if (r < 0)
+		return r;
+	/* MOUNT_FS trees are new: only what was asked. MOUNT_TREE ones got theirs with the clone but for shared. */
+	return set_attr(tree, s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0, 0, 0, s->num[2]);
+}
+
+long exec_op_mount_tree(struct exec *x, const struct plan_step *s)
+{
+	int *slot = &x->slots[s->fd[0]];
+	long r;
+
+	if (*slot < 0 && (s->flags & PLAN_F_OPTIONAL))
+		return 0;
+	r = attach_in_root(x, *slot, exec_str(x, s->str[0]), s);
+	sys_close(*slot);
+	*slot = -1;
+	return r;
+}
+
+/* "key=value\0flag\0..." to fsconfig; the last message of the file system is the best text there is. */
+static long configure(struct exec *x, int fs, const struct plan_step *s)
+{
+	const char *p = exec_blob(x, s);
+	const char *end = p + s->blob_len;
+	const char *source = exec_str(x, s->str[2]);
+	char key[256];
+	long r = 0;
+
+	if (source)
+		r = sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "source", source, 0);
+	for (; r >= 0 && p && p < end; p += strlen(p) + 1) {
+		size_t n = 0;
+
+		while (p[n] && p[n] != '=')
+			n++;
+		if (n >= sizeof(key))
+			return -EINVAL;
+		memcpy(key, p, n);
+		key[n] = 0;
+		x->detail = p;
+		r = p[n] ? sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, key, p + n + 1, 0)
+			 : sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_FLAG, key, NULL, 0);
+	}
+	if (r < 0)
+		return r;
+	x->detail = exec_str(x, s->str[1]);
+	return sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+}
+
+static void read_fs_message(struct exec *x, int fs)
+{
+	long n = sys_read(fs, x->text, sizeof(x->text) - 1);
+
+	if (n < 3)
+		return;
+	while (n > 0 && x->text[n - 1] == '\n')
+		n--;
+	x->text[n] = 0;
+	x->detail = x->text + 2; /* "e message" */
+}
+
+/* tmpfs without mode= takes the mode of the directory that it covers, as mount(8) users expect from peers. */
+static void inherit_mode(struct exec *x, int fs, const char *path)
+{
+	char value[8];
+	struct stat st;
+	int fd = exec_open_in_root(x, path, O_PATH | O_DIRECTORY, 0);
+
+	if (fd < 0)
+		return;
+	if (sys_call2(__NR_fstat, fd, &st) == 0) {
+		for (int i = 0; i < 4; i++)
+			value[i] = (char)('0' + (st.st_mode >> (9 - 3 * i) & 7));
+		value[4] = 0;
+		sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", value, 0);
+	}
+	sys_close(fd);
+}
+
+long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[1]);
+	long fs = sys_call2(__NR_fsopen, exec_str(x, s->str[0]), FSOPEN_CLOEXEC);
+	long tree;
+	long r;
+
+	x->detail = exec_str(x, s->str[0]);
+	if (fs < 0)
+		return fs;
+	if (s->flags & PLAN_F_INHERIT_MODE)
+		inherit_mode(x, (int)fs, path);
+	r = configure(x, (int)fs, s);
+	if (r < 0) {
+		read_fs_message(x, (int)fs);
+		sys_close((int)fs);
+		return r;
+	}
+	tree = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC, s->num[0]);
+	sys_close((int)fs);
+	if (tree < 0)
+		return tree;
+	r = attach_in_root(x, (int)tree, path, s);
+	sys_close((int)tree);
+	return r;
+}
+
+long exec_op_remount(struct exec *x, const struct plan_step *s)
+{
+	int fd = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
+	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = set_attr(fd, rec, s->num[0], s->num[1], s->num[2]);
+	sys_close(fd);
+	return r;
+}
+
+/* The host's /dev/null, verified: the only file that ever hides another (CVE-2025-31133). */
+static int open_null(struct exec *x)
+{
+	struct stat st;
+	long fd;
+
+	if (x->host_null >= 0)
+		return x->host_null;
+	fd = sys_openat(SYS_AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return (int)fd;
+	if (sys_call2(__NR_fstat, fd, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103) {
+		sys_close((int)fd);
+		x->detail = "/dev/null is not the null device";
+		return -ENODEV;
+	}
+	x->host_null = (int)fd;
+	return x->host_null;
+}
+
+/* Read-only: the node is the host's, and its mode must not be changed from inside. */
+static int null_tree(struct exec *x)
+{
+	int fd = open_null(x);
+
+	return fd < 0 ? fd : exec_clone_tree(x, fd, "", 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE_);
+}
+
+static int empty_tree(struct exec *x)
+{
+	long fs;
+	long r;
+
+	if (x->empty_dir >= 0)
+		return exec_clone_tree(x, x->empty_dir, "", 0, 0, 0, 0);
+	fs = sys_call2(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return (int)fs;
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0);
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0);
+	r = sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	if (r >= 0)
+		r = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC,
+			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	sys_close((int)fs);
+	return (int)r;
+}
+
+long exec_op_mask(struct exec *x, const struct plan_step *s)
+{
+	int target = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
+	int directory;
+	int tree;
+	long r;
+
+	/* Only an absent target is fine; any other failure must not leave the path open. */
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0)
+		return target;
+	directory = is_directory(target);
+	tree = directory ? empty_tree(x) : null_tree(x);
+	r = tree;
+	if (tree >= 0) {
+		r = exec_attach(x, tree, target);
+		if (r >= 0 && directory && x->empty_dir < 0)
+			x->empty_dir = tree; /* attached now: can be cloned for the next one */
+		else
+			sys_close(tree);
+	}
+	sys_close(target);
+	return r;
+}
+
+long exec_op_readonly(struct exec *x, const struct plan_step *s)
+{
+	int target = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
+	int tree;
+	long r;
+
+	if (target == -ENOENT || target == -ENOTDIR)
+		return 0;
+	if (target < 0)
+		return target;
+	tree = exec_clone_tree(x, target, "", SYS_AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0);
+	r = tree;
+	if (tree >= 0) {
+		r = exec_attach(x, tree, target);
+		sys_close(tree);
+	}
+	sys_close(target);
+	return r;
+}
+
+static long leave_by_move(struct exec *x)
+{
+	long r = sys_call5(__NR_mount, ".", "/", NULL, MS_MOVE_, NULL);
+
+	/* -EINVAL: ROOTFS has put it over "/" already */
+	if (r < 0 && r != -EINVAL)
+		return r;
+	return sys_call1(__NR_chroot, ".");
+}
+
+long exec_op_pivot(struct exec *x, const struct plan_step *s)
+{
+	long r = sys_call1(__NR_fchdir, x->rootfd);
+
+	if (r < 0)
+		return r;
+	if (s->flags & PLAN_F_CHROOT) {
+		r = sys_call1(__NR_chroot, ".");
+	} else if (s->flags & PLAN_F_MOVE) {
+		r = leave_by_move(x);
+	} else {
+		r = sys_call2(__NR_pivot_root, ".", ".");
+		if (r >= 0) /* the old root lies over the new one now */
+			r = sys_call2(__NR_umount2, ".", MNT_DETACH_);
+	}
+	if (r >= 0)
+		r = sys_call1(__NR_chdir, "/");
+	if (x->host_null >= 0)
+		sys_close(x->host_null);
+	if (x->empty_dir >= 0)
+		sys_close(x->empty_dir);
+	x->host_null = x->empty_dir = -1;
+	return r;
+}
+
+long exec_op_root_attr(struct exec *x, const struct plan_step *s)
+{
+	struct mount_attr a = { .attr_set = s->num[0], .propagation = s->num[2] & MS_PROPAGATION };
+	unsigned rec = s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0;
+	long r = 0;
+
+	x->detail = "/";
+	if (a.propagation) {
+		struct mount_attr p = { .propagation = a.propagation };
+
+		r = sys_call5(__NR_mount_setattr, SYS_AT_FDCWD, "/", rec, &p, ATTR_SIZE);
+	}
+	if (r >= 0 && a.attr_set) {
+		a.propagation = 0;
+		r = sys_call5(__NR_mount_setattr, SYS_AT_FDCWD, "/", 0, &a, ATTR_SIZE);
+	}
+	return r;
+}
