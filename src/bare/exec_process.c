@@ -268,13 +268,14 @@ static char *home_of(char *line, uint64_t uid)
 static void set_home(struct exec *x, char **slot, uint64_t uid)
 {
 	static char chunk[LINE_MAX_];
-	static char home[5 + LINE_MAX_] = "HOME=/";
+	static char home[5 + LINE_MAX_];
 	struct stat st;
 	size_t have = 0;
 	size_t total = 0;
 	long n = 1;
 	int fd = exec_open_in_root(x, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
+	memcpy(home, "HOME=/", 7);
 	*slot = home;
 	if (fd < 0)
 		return;
