@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Host: what a process that runs containers opens or finds out once: loop, cgroup layout, the sealed executor, where
+ * state lives. Handed down; there is no global.
+ *
+ * Owner    host_open() fills it; host_close() ends what it opened. loop, log, state and reaper are the caller's.
+ * Errors   Negative errno with *err.
+ * Blocks   Reads a few files of /proc.
+ * Context  Parent.
+ */
+#include "base/err.h"
+#include "base/log.h"
+#include "container/reaper.h"
+#include "event/loop.h"
+
+struct cgroup_host;
+struct state_dir;
+struct seccomp_cache;
+
+struct host {
+	struct loop *loop;
+	struct log *log;
+	struct reaper reaper;
+	struct state_dir *state;
+	struct cgroup_host *cgroups;
+	struct seccomp_cache *seccomp; /* may be NULL: nothing is cached */
+	int executor;                  /* sealed memfd of reeve-exec */
+	int parent_pid;                /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
+	bool cgroups_disabled;         /* --cgroup-manager=disabled */
+	bool systemd_cgroup;
+};
+
+/* Takes loop, log, reaper and state from the caller's *h, opens the rest. */
+int host_open(struct host *h, struct err *err);
+void host_close(struct host *h);
