@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resolver. The walk keeps a stack of directory fds, so that ".." goes back to the directory that was really
- * passed and never asks the kernel for a parent, which a concurrent rename may have moved out of the root.
+ * The resolver. The walk keeps a stack of directory fds, so that ".." goes back to the directory
+ * that was really passed and never asks the kernel for a parent, which a concurrent rename may have
+ * moved out of the root. What was seen to be no link is opened with O_NOFOLLOW; if it has become
+ * one meanwhile, the walk starts again.
+ *
+ * It differs from the kernel in harmless ways: a link in procfs below its top directory is taken
+ * for a magic one, more than 255 levels are refused, and "dir/" needs search permission on dir.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
 #include <asm/stat.h>
-#include <linux/stat.h>
+#include <asm/statfs.h>
+#include <linux/magic.h>
 
 #include "bare/resolve.h"
 #include "bare/sys.h"
@@ -15,6 +21,11 @@
 #define LINKS 40
 #define DEPTH 256
 #define PATH_SIZE 4096
+#define PROC_TOP_INODE 1
+#define TYPE_MASK 0170000 /* S_IFMT: <linux/stat.h> hides it from the library */
+#define TYPE_DIR 0040000
+#define TYPE_LINK 0120000
+#define MOUNT_NOSYMFOLLOW 0x2000 /* in f_flags */
 
 struct walk {
 	int stack[DEPTH]; /* [0] is the root and not ours to close */
@@ -76,18 +87,40 @@ static int cut(struct walk *w, char name[256], int *is_last, int *must_be_dir)
 	return n != 0;
 }
 
+/* Links of procfs lead past every root, but for those in its top directory (self, mounts, net):
+ * plain text. */
+static int may_follow(const struct walk *w, int link)
+{
+	struct statfs fs;
+	struct stat st;
+	long r = sys_call2(__NR_fstatfs, link, &fs);
+
+	if (r < 0)
+		return (int)r;
+	if (fs.f_flags & MOUNT_NOSYMFOLLOW)
+		return -ELOOP;
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return 0;
+	r = sys_call2(__NR_fstat, w->stack[w->depth], &st);
+	if (r < 0)
+		return (int)r;
+	return st.st_ino == PROC_TOP_INODE ? 0 : -ELOOP;
+}
+
 static int prepend(struct walk *w, int link)
 {
 	char target[PATH_SIZE];
-	long n = sys_readlinkat(link, "", target, sizeof(target) - 1);
+	long n = may_follow(w, link);
 	unsigned m = length(w->rest);
 
+	if (n == 0)
+		n = sys_readlinkat(link, "", target, sizeof(target));
 	sys_close(link);
 	if (n < 0)
 		return (int)n;
 	if (++w->links > LINKS)
 		return -ELOOP;
-	if ((unsigned)n + m + 2 > sizeof(w->rest))
+	if ((unsigned)n + m + 1 > sizeof(w->rest))
 		return -ENAMETOOLONG;
 	for (unsigned k = m + 1; k-- > 0;)
 		w->rest[(unsigned)n + k] = w->rest[k];
@@ -98,29 +131,48 @@ static int prepend(struct walk *w, int link)
 	return 0;
 }
 
+/* Open what was no link, or not there, a moment ago. */
+static int open_seen(
+	int dir, const char *name, int seen, const struct stat *st, int flags, unsigned mode)
+{
+	long fd;
+
+	if (seen >= 0 && flags & O_PATH) {
+		/* Opened again by name it could be a link, which O_PATH would hand out. */
+		if (!(flags & O_DIRECTORY) || (st->st_mode & TYPE_MASK) == TYPE_DIR)
+			return seen;
+		sys_close(seen);
+		return -ENOTDIR;
+	}
+	if (seen >= 0)
+		sys_close(seen);
+	fd = sys_openat(dir, name, flags | O_NOFOLLOW, mode);
+	return fd == -ELOOP ? -EAGAIN : (int)fd;
+}
+
 /* Open the last component; a link there is followed unless the caller said otherwise. */
-static int finish(struct walk *w, const char *name, int flags, unsigned mode, int *again, int links_allowed)
+static int finish(
+	struct walk *w, const char *name, int flags, unsigned mode, int *again, int links_allowed)
 {
 	int dir = w->stack[w->depth];
-	long fd;
-	struct stat st;
+	struct stat st = { 0 };
+	long fd, r;
 
+	if (flags & O_NOFOLLOW || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return (int)sys_openat(dir, name, flags | O_NOFOLLOW, mode);
 	fd = sys_openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-	if (fd >= 0) {
-		long r = sys_call2(__NR_fstat, fd, &st);
-
-		if (r < 0 || (st.st_mode & S_IFMT) != S_IFLNK || (flags & O_NOFOLLOW) ||
-			(flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
-			sys_close((int)fd);
-		} else if (!links_allowed) {
-			sys_close((int)fd);
-			return -ELOOP;
-		} else {
-			*again = 1;
-			return prepend(w, (int)fd);
-		}
+	if (fd < 0)
+		return fd == -ENOENT && flags & O_CREAT ? open_seen(dir, name, -1, &st, flags, mode)
+							: (int)fd;
+	r = sys_call2(__NR_fstat, fd, &st);
+	if (r == 0 && (st.st_mode & TYPE_MASK) != TYPE_LINK)
+		return open_seen(dir, name, (int)fd, &st, flags, mode);
+	if (r == 0 && links_allowed) {
+		*again = 1;
+		return prepend(w, (int)fd);
 	}
-	return (int)sys_openat(dir, name, flags | O_NOFOLLOW, mode);
+	sys_close((int)fd);
+	return r < 0 ? (int)r : -ELOOP;
 }
 
 static int enter(struct walk *w, const char *name, int links_allowed)
@@ -132,11 +184,11 @@ static int enter(struct walk *w, const char *name, int links_allowed)
 	if (fd < 0)
 		return (int)fd;
 	r = sys_call2(__NR_fstat, fd, &st);
-	if (r == 0 && (st.st_mode & S_IFMT) == S_IFLNK && links_allowed)
+	if (r == 0 && (st.st_mode & TYPE_MASK) == TYPE_LINK && links_allowed)
 		return prepend(w, (int)fd);
-	if (r == 0 && (st.st_mode & S_IFMT) == S_IFLNK)
+	if (r == 0 && (st.st_mode & TYPE_MASK) == TYPE_LINK)
 		r = -ELOOP;
-	else if (r == 0 && (st.st_mode & S_IFMT) != S_IFDIR)
+	else if (r == 0 && (st.st_mode & TYPE_MASK) != TYPE_DIR)
 		r = -ENOTDIR;
 	else if (r == 0 && w->depth + 1 == DEPTH)
 		r = -ENAMETOOLONG;
@@ -164,18 +216,22 @@ static int step(struct walk *w, int flags, unsigned mode, int links_allowed, int
 	if (r > 0 && dots && !is_last)
 		return 0;
 	*done = 1;
+	if ((r == 0 || dots) && flags & O_CREAT)
+		return flags & O_EXCL ? -EEXIST : -EISDIR;
 	if (r == 0 || dots) /* the directory that we stand in */
-		return (int)sys_openat(w->stack[w->depth], ".", flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL), 0);
+		return (int)sys_openat(w->stack[w->depth], ".", flags & ~O_NOFOLLOW, 0);
 	if (is_last && !slash) {
 		r = finish(w, name, flags, mode, &again, links_allowed);
 		*done = !again;
 		return r;
 	}
+	if (is_last && flags & O_CREAT)
+		return -EISDIR;
 	*done = 0;
 	return enter(w, name, links_allowed);
 }
 
-int resolve_walk(int rootfd, const char *path, int flags, unsigned mode, int links_allowed)
+static int walk_once(int rootfd, const char *path, int flags, unsigned mode, int links_allowed)
 {
 	struct walk w;
 	int done = 0;
@@ -197,9 +253,19 @@ int resolve_walk(int rootfd, const char *path, int flags, unsigned mode, int lin
 	return r;
 }
 
+int resolve_walk(int rootfd, const char *path, int flags, unsigned mode, int links_allowed)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
+		r = walk_once(rootfd, path, flags, mode, links_allowed);
+	return r;
+}
+
 int resolve_in_root(int rootfd, const char *path, int flags, unsigned mode)
 {
-	int fd = by_openat2(rootfd, path, flags, mode, SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS);
+	int fd = by_openat2(
+		rootfd, path, flags, mode, SYS_RESOLVE_IN_ROOT | SYS_RESOLVE_NO_MAGICLINKS);
 
 	return fd == -ENOSYS || fd == -EPERM ? resolve_walk(rootfd, path, flags, mode, 1) : fd;
 }

@@ -3,7 +3,7 @@
 /*
  * Opening paths below a root that is not trusted; for the executor and (through base/path.h) the library.
  *
- * Owner    The caller owns the returned fd. Pass O_CLOEXEC yourself.
+ * Owner    The caller owns the returned fd. Pass O_CLOEXEC yourself (the walk may set it in any case).
  * Errors   An fd >= 0 or a negative errno; -ELOOP after 40 links; -EAGAIN when 128 tries met a rename each time.
  * Blocks   As open(2): do not open fifos of a container without O_PATH or O_NONBLOCK.
  * Context  Any: no library, no heap.

@@ -20,14 +20,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/mem.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
-#endif
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U /* Linux 6.3 */
-#endif
 
 #define SCM_MAX 253 /* SCM_MAX_FD of the kernel */
 

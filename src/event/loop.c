@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop: epoll for fds, a binary heap for timers, a list for what is deferred.
+ *
+ * A round waits, then serves fds, timers that were due when it woke, and deferred calls that were
+ * queued by then. A timer that is set or a call that is deferred by one of its own kind comes in
+ * the next round, which does not wait; so no round is endless.
+ *
+ * What surprises: the kernel hands out events in batches, so an event may be for a source that
+ * another handler of the batch has removed, whose fd number, slot and memory may already belong to
+ * a new one. Each event therefore carries slot and generation, and a slot changes its generation
+ * whenever its source leaves.
+ */
+#include "event/loop.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define BATCH 64
+
+struct slot {
+	struct loop_fd *source; /* NULL: free */
+	uint32_t generation;
+	uint32_t next_free; /* of a free slot: index + 1, 0 ends */
+};
+
+struct loop {
+	int epfd;
+	struct slot *slots;
+	size_t slots_cap;
+	uint32_t n_slots, first_free; /* first_free: index + 1 */
+	struct loop_timer **heap;
+	size_t heap_cap;
+	uint32_t n_timers;
+	struct loop_deferred *queued,
+		**queued_end;          /* for the end of this round, or the next while deferring */
+	struct loop_deferred *running; /* those that this round still has to call */
+	bool no_pwait2;
+	bool stopped;
+	int stop_code;
+};
+
+int loop_new(struct loop **ret)
+{
+	struct loop *l = mem_calloc(1, sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	l->queued_end = &l->queued;
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epfd < 0) {
+		int r = -errno;
+
+		free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void loop_free(struct loop *l)
+{
+	if (!l)
+		return;
+	fd_close(l->epfd);
+	free(l->slots);
+	free(l->heap);
+	free(l);
+}
+
+/* fds */
+
+static int take_slot(struct loop *l, uint32_t *ret)
+{
+	uint32_t i;
+
+	if (l->first_free) {
+		i = l->first_free - 1;
+		l->first_free = l->slots[i].next_free;
+		*ret = i;
+		return 0;
+	}
+	if (l->n_slots == UINT32_MAX - 1)
+		return -ENOSPC;
+	if (mem_grow(&l->slots, &l->slots_cap, (size_t)l->n_slots + 1, sizeof(*l->slots)) < 0)
+		return -ENOMEM;
+	i = l->n_slots++;
+	l->slots[i] = (struct slot){ 0 };
+	*ret = i;
+	return 0;
+}
+
+static void give_slot(struct loop *l, uint32_t i)
+{
+	l->slots[i].source = NULL;
+	l->slots[i].generation++;
+	l->slots[i].next_free = l->first_free;
+	l->first_free = i + 1;
+}
+
+static int control(const struct loop_fd *s, int op, uint32_t events)
+{
+	struct epoll_event e = {
+		.events = events,
+		.data.u64 = (uint64_t)s->generation << 32 | s->slot,
+	};
+
+	return epoll_ctl(s->loop->epfd, op, s->fd, &e) < 0 ? -errno : 0;
+}
+
+int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop_fd_fn *fn)
+{
+	uint32_t slot;
+	int r;
+
+	r = take_slot(l, &slot);
+	if (r < 0)
+		return r;
+	*s = (struct loop_fd){
+		.loop = l,
+		.fd = fd,
+		.events = events,
+		.fn = fn,
+		.generation = l->slots[slot].generation,
+		.slot = slot,
+	};
+	r = control(s, EPOLL_CTL_ADD, events);
+	if (r < 0) {
+		give_slot(l, slot);
+		s->loop = NULL;
+		return r;
+	}
+	l->slots[slot].source = s;
+	return 0;
+}
+
+int loop_fd_modify(struct loop_fd *s, uint32_t events)
+{
+	int r;
+
+	if (!s->loop)
+		return -EINVAL;
+	if (events == s->events)
+		return 0;
+	r = control(s, EPOLL_CTL_MOD, events);
+	if (r == 0)
+		s->events = events;
+	return r;
+}
+
+void loop_fd_remove(struct loop_fd *s)
+{
+	if (!s->loop)
+		return;
+	/* Fails only when the fd was closed before, against the rule; then epoll has forgotten it
+	 * already. */
+	control(s, EPOLL_CTL_DEL, 0);
+	give_slot(s->loop, s->slot);
+	s->loop = NULL;
+}
+
+static void serve_fd(struct loop *l, const struct epoll_event *e)
+{
+	uint32_t slot = (uint32_t)e->data.u64, generation = (uint32_t)(e->data.u64 >> 32);
+	struct loop_fd *s = l->slots[slot].source;
+
+	if (s && l->slots[slot].generation == generation)
+		s->fn(s, e->events);
+}
+
+/* timers */
+
+static void place(struct loop *l, uint32_t i, struct loop_timer *t)
+{
+	l->heap[i] = t;
+	t->heap_index = i;
+}
+
+static void sift_up(struct loop *l, uint32_t i, struct loop_timer *t)
+{
+	while (i > 0) {
+		uint32_t parent = (i - 1) / 2;
+
+		if (l->heap[parent]->deadline_ns <= t->deadline_ns)
+			break;
+		place(l, i, l->heap[parent]);
+		i = parent;
+	}
+	place(l, i, t);
+}
+
+static void sift_down(struct loop *l, uint32_t i, struct loop_timer *t)
+{
+	for (;;) {
+		uint64_t child = 2 * (uint64_t)i + 1;
+
+		if (child >= l->n_timers)
+			break;
+		if (child + 1 < l->n_timers &&
+			l->heap[child + 1]->deadline_ns < l->heap[child]->deadline_ns)
+			child++;
+		if (t->deadline_ns <= l->heap[child]->deadline_ns)
+			break;
+		place(l, i, l->heap[child]);
+		i = (uint32_t)child;
+	}
+	place(l, i, t);
+}
+
+static void sift(struct loop *l, uint32_t i, struct loop_timer *t)
+{
+	if (i > 0 && l->heap[(i - 1) / 2]->deadline_ns > t->deadline_ns)
+		sift_up(l, i, t);
+	else
+		sift_down(l, i, t);
+}
+
+int loop_timer_set(
+	struct loop *l, struct loop_timer *t, uint64_t deadline_boot_ns, loop_timer_fn *fn)
+{
+	if (!t->loop && mem_grow(&l->heap, &l->heap_cap, (size_t)l->n_timers + 1,
+				sizeof(struct loop_timer *)) < 0)
+		return -ENOMEM;
+	t->deadline_ns = deadline_boot_ns;
+	t->fn = fn;
+	if (t->loop) {
+		sift(l, t->heap_index, t);
+		return 0;
+	}
+	t->loop = l;
+	sift_up(l, l->n_timers++, t);
+	return 0;
+}
+
+void loop_timer_cancel(struct loop_timer *t)
+{
+	struct loop *l = t->loop;
+	struct loop_timer *last;
+
+	if (!l)
+		return;
+	t->loop = NULL;
+	last = l->heap[--l->n_timers];
+	if (last != t)
+		sift(l, t->heap_index, last);
+}
+
+static void serve_timers(struct loop *l)
+{
+	uint64_t now;
+
+	if (l->n_timers == 0)
+		return;
+	now = clock_boot_ns();
+	for (uint32_t n = l->n_timers; n > 0 && l->n_timers > 0; n--) {
+		struct loop_timer *t = l->heap[0];
+
+		if (t->deadline_ns > now)
+			break;
+		loop_timer_cancel(t);
+		t->fn(t);
+	}
+}
+
+/* deferred calls */
+
+void loop_defer(struct loop *l, struct loop_deferred *d, loop_deferred_fn *fn)
+{
+	if (d->loop)
+		return;
+	*d = (struct loop_deferred){ .loop = l, .fn = fn };
+	*l->queued_end = d;
+	l->queued_end = &d->next;
+}
+
+static bool unlink_deferred(struct loop_deferred **list, struct loop_deferred *d)
+{
+	for (; *list; list = &(*list)->next) {
+		if (*list == d) {
+			*list = d->next;
+			return true;
+		}
+	}
+	return false;
+}
+
+void loop_defer_cancel(struct loop_deferred *d)
+{
+	struct loop *l = d->loop;
+
+	if (!l)
+		return;
+	d->loop = NULL;
+	if (unlink_deferred(&l->running, d))
+		return;
+	unlink_deferred(&l->queued, d);
+	for (l->queued_end = &l->queued; *l->queued_end;)
+		l->queued_end = &(*l->queued_end)->next;
+}
+
+static void serve_deferred(struct loop *l)
+{
+	l->running = l->queued;
+	l->queued = NULL;
+	l->queued_end = &l->queued;
+	while (l->running) {
+		struct loop_deferred *d = l->running;
+
+		/* The call may free d. */
+		l->running = d->next;
+		d->loop = NULL;
+		d->next = NULL;
+		d->fn(d);
+	}
+}
+
+/* rounds */
+
+/* Nanoseconds to wait at most; UINT64_MAX: for ever. */
+static uint64_t patience_ns(const struct loop *l, int timeout_ms)
+{
+	uint64_t wait = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * NS_PER_MS, now;
+
+	if (l->queued || l->stopped || timeout_ms == 0)
+		return 0;
+	if (l->n_timers == 0)
+		return wait;
+	now = clock_boot_ns();
+	if (l->heap[0]->deadline_ns <= now)
+		return 0;
+	return l->heap[0]->deadline_ns - now < wait ? l->heap[0]->deadline_ns - now : wait;
+}
+
+static int wait_ms(struct loop *l, struct epoll_event *events, uint64_t wait_ns)
+{
+	uint64_t ms = wait_ns / NS_PER_MS + (wait_ns % NS_PER_MS != 0);
+
+	return epoll_wait(l->epfd, events, BATCH,
+		wait_ns == UINT64_MAX ? -1
+		: ms > INT_MAX        ? INT_MAX
+				      : (int)ms);
+}
+
+static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait_ns)
+{
+	struct timespec ts = {
+		.tv_sec = (time_t)(wait_ns / NS_PER_SEC),
+		.tv_nsec = (long)(wait_ns % NS_PER_SEC),
+	};
+	int n = -1;
+
+	/* Whole waits need no nanoseconds, and epoll_pwait2 (5.11) may be hidden by a filter around
+	 * us. */
+	if (wait_ns == 0 || wait_ns == UINT64_MAX || l->no_pwait2)
+		n = wait_ms(l, events, wait_ns);
+	else
+		n = (int)syscall(SYS_epoll_pwait2, l->epfd, events, BATCH, &ts, NULL, 0);
+	if (n < 0 && (errno == ENOSYS || errno == EPERM) && !l->no_pwait2) {
+		l->no_pwait2 = true;
+		n = wait_ms(l, events, wait_ns);
+	}
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n;
+}
+
+int loop_round(struct loop *l, int timeout_ms)
+{
+	struct epoll_event events[BATCH];
+	int n;
+
+	n = wait_events(l, events, patience_ns(l, timeout_ms));
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++)
+		serve_fd(l, &events[i]);
+	serve_timers(l);
+	serve_deferred(l);
+	return 0;
+}
+
+int loop_run(struct loop *l)
+{
+	int r = 0;
+
+	do
+		r = loop_round(l, -1);
+	while (r == 0 && !l->stopped);
+	if (r == 0)
+		r = l->stop_code;
+	l->stopped = false;
+	return r;
+}
+
+void loop_stop(struct loop *l, int code)
+{
+	l->stopped = true;
+	l->stop_code = code;
+}
