@@ -69,14 +69,26 @@ struct test_tmpdir {
 	int fd;
 };
 
-static inline struct test_tmpdir test_tmpdir(void)
+static inline struct test_tmpdir test_tmpdir_at(const char *parent)
 {
-	struct test_tmpdir t = { .path = "/tmp/reeve-test-XXXXXX" };
+	struct test_tmpdir t;
 
+	snprintf(t.path, sizeof(t.path), "%s/reeve-test-XXXXXX", parent);
 	assert_non_null(mkdtemp(t.path));
 	t.fd = open(t.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(t.fd >= 0);
 	return t;
+}
+
+static inline struct test_tmpdir test_tmpdir(void)
+{
+	return test_tmpdir_at("/tmp");
+}
+
+/* In memory, for tests that make many files. */
+static inline struct test_tmpdir test_tmpdir_memory(void)
+{
+	return test_tmpdir_at(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline int test_remove_one(
