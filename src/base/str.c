@@ -186,11 +186,10 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 	b->len += (size_t)n;
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 when there is none (overlong, surrogate and too large
- * ones included). */
-static size_t utf8_len(const unsigned char *s)
+size_t str_utf8_len(const void *text, size_t left)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *s = text;
 	size_t len = s[0] < 0x80   ? 1
 		     : s[0] < 0xc0 ? 0
 		     : s[0] < 0xe0 ? 2
@@ -201,9 +200,11 @@ static size_t utf8_len(const unsigned char *s)
 
 	if (len < 2)
 		return len;
+	if (len > left)
+		return 0;
 	c = s[0] & (0x7fu >> len);
 	for (size_t i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80) /* the NUL at the end stops here too */
+		if ((s[i] & 0xc0) != 0x80) /* the NUL at the end of a string stops here too */
 			return 0;
 		c = c << 6 | (s[i] & 0x3fu);
 	}
@@ -231,7 +232,7 @@ void buf_add_json(struct buf *b, const char *s)
 
 	buf_addc(b, '"');
 	while (*p) {
-		size_t len = utf8_len(p);
+		size_t len = str_utf8_len(p, 4);
 
 		if (len > 0 && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f) {
 			p += len;

@@ -27,6 +27,9 @@ static inline bool str_eq(const char *a, const char *b)
 {
 	return a && b && __builtin_strcmp(a, b) == 0;
 }
+/* Bytes of the UTF-8 character at s, of which at least one and at most `left` may be read; 0 when
+ * it is none (cut, overlong, surrogate, too large). NUL is a character. */
+size_t str_utf8_len(const void *s, size_t left);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 static inline bool str_empty(const char *s)

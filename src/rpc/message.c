@@ -49,34 +49,10 @@ static bool take_bytes(struct cursor *c, uint64_t n, struct cursor *ret)
 	return true;
 }
 
-/* Length of the UTF-8 sequence that starts at p, 0 when it is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	// clang-format off
-	static const struct { uint8_t mask, lead; uint32_t min; } forms[] = {
-		{ 0x80, 0x00, 0x01 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 },
-	};
-	// clang-format on
-
-	for (size_t n = 1; n <= ARRAY_LEN(forms) && n <= left; n++) {
-		uint32_t v = *p & (uint8_t)~forms[n - 1].mask;
-
-		if ((*p & forms[n - 1].mask) != forms[n - 1].lead)
-			continue;
-		for (size_t i = 1; i < n; i++) {
-			if ((p[i] & 0xc0) != 0x80)
-				return 0;
-			v = v << 6 | (p[i] & 0x3f);
-		}
-		return v >= forms[n - 1].min && v <= 0x10ffff && (v < 0xd800 || v > 0xdfff) ? n : 0;
-	}
-	return 0;
-}
-
 static int check_string(const ProtobufCFieldDescriptor *f, struct cursor s, struct err *err)
 {
 	while (s.left > 0) {
-		size_t n = utf8_length(s.p, s.left);
+		size_t n = *s.p ? str_utf8_len(s.p, s.left) : 0;
 
 		if (n == 0)
 			return err_set(err, -EBADMSG, "field '%s' contains %s", f->name,

@@ -74,7 +74,7 @@ enum status_code status_from_errno(int code)
 	if (code == 0)
 		return RPC_OK;
 	for (size_t i = 0; i < ARRAY_LEN(by_errno); i++)
-		if (by_errno[i].number == abs(code))
+		if (by_errno[i].number == code || -by_errno[i].number == code)
 			return by_errno[i].code;
 	return RPC_UNKNOWN;
 }
