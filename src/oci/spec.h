@@ -5,22 +5,22 @@
  *
  * Rules of the model, the same everywhere:
  * - Field names are the JSON names in snake_case (process.user.additional_gids).
- * - An object that may be absent is a pointer, NULL when absent. `user` and the like, which every
- * document has, are embedded.
+ * - An object that may be absent is a pointer, NULL when absent. `user`, which every process has,
+ *   is embedded.
  * - An array is `name` with `n_name`. Absent: NULL and 0. An empty one: not NULL and 0.
  * - A string is NULL when absent; "" is "". Strings hold no NUL and are valid UTF-8.
- * - A number or bool whose absence means something has `has_name`; others are 0 or false when
- * absent.
+ * - A number or bool whose absence means something has `has_name`; others are 0 or false then.
  * - A closed set of words is an enum whose 0 is "absent", or the kernel's own number where the
- * comment says so.
+ *   comment says so.
  * - A map is an array of struct spec_kv, or of objects with a `key`, in the order of the document.
  *
  * Owner    A document owns an arena in which everything it points to lives; code that changes a
- * document takes memory from that arena. spec_free() and its like end it and accept NULL. Errors 0
- * or negative errno with *err filled; texts start with the path of the field
+ *          document takes memory from that arena. spec_free() and its like accept NULL.
+ * Errors   0 or negative errno with *err filled; texts start with the path of the field
  *          ("linux.resources.memory.limit: ..."). -EINVAL for bad documents, -E2BIG beyond a limit
- * of spec/security.md 3, -ENOMEM. Blocks   Never: no system calls but memory. Context  Parent
- * (allocates).
+ *          of spec/security.md 3, -ENOMEM.
+ * Blocks   Never: no system calls but memory.
+ * Context  Parent (allocates).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +29,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "oci/namespace_name.h"
+#include "oci/seccomp_name.h"
 
 #define SPEC_VERSION "1.3.0" /* the newest runtime-spec that the model covers in full */
 
@@ -301,30 +303,6 @@ struct spec_resources {
 
 /* ---- linux.seccomp ---- */
 
-enum spec_seccomp_action {
-	SPEC_ACT_ABSENT,
-	SPEC_ACT_KILL, /* the thread, as SPEC_ACT_KILL_THREAD */
-	SPEC_ACT_KILL_PROCESS,
-	SPEC_ACT_KILL_THREAD,
-	SPEC_ACT_TRAP,
-	SPEC_ACT_ERRNO,
-	SPEC_ACT_TRACE,
-	SPEC_ACT_ALLOW,
-	SPEC_ACT_LOG,
-	SPEC_ACT_NOTIFY,
-};
-
-enum spec_seccomp_op {
-	SPEC_CMP_ABSENT,
-	SPEC_CMP_NE,
-	SPEC_CMP_LT,
-	SPEC_CMP_LE,
-	SPEC_CMP_EQ,
-	SPEC_CMP_GE,
-	SPEC_CMP_GT,
-	SPEC_CMP_MASKED_EQ, /* (arg & value) == value_two */
-};
-
 struct spec_seccomp_arg {
 	uint32_t index; /* 0-5 */
 	uint64_t value;
@@ -357,19 +335,6 @@ struct spec_seccomp {
 };
 
 /* ---- linux ---- */
-
-enum spec_ns_type {
-	SPEC_NS_ABSENT,
-	SPEC_NS_CGROUP,
-	SPEC_NS_IPC,
-	SPEC_NS_MOUNT,
-	SPEC_NS_NETWORK,
-	SPEC_NS_PID,
-	SPEC_NS_TIME,
-	SPEC_NS_USER,
-	SPEC_NS_UTS,
-	SPEC_NS_MAX, /* array size */
-};
 
 struct spec_namespace {
 	enum spec_ns_type type;
@@ -522,15 +487,15 @@ AUTO_FREE(struct spec_resources_doc, spec_resources_doc)
  * the runtime-spec does not know are not in it. 0 or -ENOMEM.
  */
 int spec_write(const struct spec *s, struct buf *out);
+int spec_write_pretty(const struct spec *s, const char *indent, struct buf *out);
 int spec_write_process(const struct spec_process *p, struct buf *out);
 int spec_write_resources(const struct spec_resources *r, struct buf *out);
 
-/* Append what `reeve spec` writes: a config.json for `sh` in a root file system "rootfs", indented
- * by tabs. */
+/* Append what `reeve spec` writes: config.json for `sh` in "rootfs", indented by tabs. */
 int spec_default(bool rootless, bool cgroup2, struct buf *out);
 
-/* Everything that can be said against a document without looking at the machine. A missing process
- * is fine. */
+/* Everything that can be said against a document without looking at the machine. No process: fine.
+ */
 int spec_validate(const struct spec *s, struct err *err);
 int spec_validate_process(const struct spec_process *p, struct err *err);
 int spec_validate_resources(const struct spec_resources *r, struct err *err);

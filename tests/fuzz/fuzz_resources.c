@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resources of an update: what is read is written and read again as the same; checks only read. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "oci/spec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct spec_resources_doc *one = NULL, *two = NULL;
+	struct buf first = { 0 }, second = { 0 };
+	struct err err = { 0 };
+
+	if (spec_parse_resources((const char *)data, size, &one, &err) < 0) {
+		if (err.code >= 0 || !err.text[0])
+			abort();
+		return 0;
+	}
+	spec_validate_resources(&one->resources, &err);
+	if (spec_write_resources(&one->resources, &first) < 0 ||
+		spec_parse_resources(first.data, first.len, &two, &err) < 0 ||
+		spec_write_resources(&two->resources, &second) < 0 ||
+		strcmp(first.data, second.data) != 0)
+		abort();
+	if (spec_validate_resources(&one->resources, NULL) !=
+		spec_validate_resources(&two->resources, NULL))
+		abort();
+	spec_resources_doc_free(one);
+	spec_resources_doc_free(two);
+	buf_done(&first);
+	buf_done(&second);
+	return 0;
+}
