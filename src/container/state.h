@@ -6,7 +6,7 @@
  *	ROOT/               0700, ours, opened once
  *	ROOT/ID/            one per container; also holds config.json (private copy) and start.sock of create
  *	ROOT/ID/lock        flock: writers; never removed by itself, it goes with the directory
- *	ROOT/ID/state       the record (docs/state.md): replaced as a whole, so readers take no lock
+ *	ROOT/ID/state       the record (docs/formats/state.md): replaced as a whole, so readers take no lock
  *	ROOT/.tmp.RANDOM/   a container that is being made; stale when its lock is free
  *	ROOT/.del.RANDOM/   one that is being removed; may go at any time
  *

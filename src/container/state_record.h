@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * State record: what is remembered of a container between two calls of the runtime (docs/state.md).
+ * State record: what is remembered of a container between two calls of the runtime (docs/formats/state.md).
  *
  * Owner    The caller ends a record with state_record_done(), which accepts zero and done ones. Strings live in its arena.
  * Errors   Negative errno with *err; -EBADMSG: the bytes are no record.
