@@ -275,6 +275,13 @@ static long op_seccomp(struct exec *x, const struct plan_step *s)
 	return sys_call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, s->num[0], &prog);
 }
 
+static long op_mkdir(struct exec *x, const struct plan_step *s)
+{
+	int fd = exec_mkdirs_in_root(x, exec_str(x, s->str[0]), (unsigned)s->num[0]);
+
+	return fd < 0 ? fd : sys_close(fd);
+}
+
 static long op_affinity(struct exec *x, const struct plan_step *s)
 {
 	long r = sys_call3(__NR_sched_setaffinity, 0, s->blob_len, exec_blob(x, s));
@@ -330,7 +337,7 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_REMOUNT:
 		return exec_op_remount(x, s);
 	case PLAN_MKDIR:
-		return exec_mkdirs_in_root(x, exec_str(x, s->str[0]), (unsigned)s->num[0]);
+		return op_mkdir(x, s);
 	case PLAN_MKNOD:
 		return exec_op_mknod(x, s);
 	case PLAN_DEVICE_BIND:

@@ -143,6 +143,7 @@ int container_update(struct container *c, const struct spec_resources *r, struct
 
 /*
  * Delete: stopped: resources, state, poststop hooks. created: killed first. running or paused: error without force.
- * force: kills everything of the container and waits. Idempotent: every step may be repeated after a crash.
+ * force: kills everything of the container and waits. Idempotent: every step may be repeated after a crash. done
+ * comes after the poststop hooks, whose failures are only warnings.
  */
-int container_delete(struct container *c, bool force, struct err *err);
+int container_delete(struct container *c, bool force, const struct container_handler *handler, struct err *err);

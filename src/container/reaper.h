@@ -11,6 +11,7 @@
  * Blocks   Never.
  * Context  Parent.
  */
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "event/loop.h"
@@ -27,6 +28,7 @@ struct reaper_watch {
 
 struct reaper {
 	void *arg;
+	bool own; /* nobody else waits for our children: what is not watched must be waited for by its maker */
 	/* w->pid, w->pidfd and w->fn are set; called in the round in which the child was made. */
 	int (*watch)(void *arg, struct reaper_watch *w);
 	void (*unwatch)(void *arg, struct reaper_watch *w);

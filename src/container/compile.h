@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Compile: from a checked spec to the executor's plan. Pure: it looks at nothing but its arguments, so every decision
+ * about a container can be tested as any user.
+ *
+ * Owner    The caller owns inputs and the plan (plan_done()); strings are copied into the plan.
+ * Errors   -ENOTSUP or -EINVAL naming the field; -ENOMEM; what the kernel will say is the executor's to report.
+ * Blocks   Never.
+ * Context  Parent.
+ *
+ * Order of steps: spec/oci-runtime.md 3.1; which side of PLAN_CLONE: 3.2 and bare/plan.h.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "container/cgroup.h"
+#include "container/plan_builder.h"
+#include "oci/spec.h"
+
+/* How the process gets into its cgroup (container/cgroup.h makes it). */
+struct compile_cgroup {
+	const char *clone_dir;         /* cgroup2 directory for CLONE_INTO_CGROUP, or NULL */
+	const char *const *tasks_dirs; /* v1 directories whose `tasks` the child writes 0 to */
+	size_t n_tasks_dirs;
+};
+
+/* Compiled seccomp filter; size 0: none. */
+struct compile_filter {
+	const void *program; /* struct sock_filter[] */
+	size_t size;         /* bytes */
+	uint64_t flags;      /* SECCOMP_FILTER_FLAG_* */
+};
+
+struct compile_init {
+	const struct spec *spec;
+	const char *id;
+	const char *rootfs; /* absolute, on the host */
+	const char *bundle; /* absolute: relative bind sources are below it */
+	struct compile_cgroup cgroup;
+	const struct cgroup_mount *cgroup_mounts; /* what a mount of type cgroup comes to */
+	size_t n_cgroup_mounts;
+	struct compile_filter filter;
+	/* State for the hooks in the container: JSON up to the pid, and after it. */
+	const char *state_creating_head;
+	const char *state_creating_tail;
+	const char *state_created_head;
+	const char *state_created_tail;
+	bool no_pivot;
+	bool no_new_keyring;
+	bool setgroups_denied; /* a user namespace without the right to set groups */
+	bool start_by_socket;
+	int listen_fd; /* of start_by_socket */
+	unsigned preserve_fds;
+	const char *listen_fds_env; /* "LISTEN_FDS=2" or NULL */
+};
+
+/*
+ * The plan of a container's init. *p is initialised here. `p` keeps slot PLAN_SLOT_SYNC and PLAN_SLOT_PLAN open for
+ * the launcher to fill.
+ */
+int compile_init(const struct compile_init *in, struct plan *p, struct err *err);
+
+struct compile_exec {
+	const struct spec *spec; /* of the container: its namespaces and propagated settings */
+	const struct spec_process *process;
+	int init_pidfd; /* namespaces are joined through it */
+	struct compile_cgroup cgroup;
+	struct compile_filter filter;
+	unsigned preserve_fds;
+	bool setgroups_denied;
+};
+
+int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err);
+
+/* ---- parts that both share (compile_process.c) ---- */
+
+/* Terminal, user, limits on what is executed: from after the mounts to before READY. */
+int compile_identity(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
+	bool setgroups_denied, struct err *err);
+/* Scheduling attributes of the process. */
+int compile_scheduling(struct plan *p, const struct spec_process *process);
+/* The program and its environment; extra is one more variable or NULL. */
+int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra);
+/* From the release to the program. */
+void compile_final(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
+	unsigned preserve_fds);
+/* Steps that put the new process into its cgroup: before and after PLAN_CLONE. */
+int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots);
+void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots);
+#define COMPILE_TASKS_MAX 16
+
+/* ---- mounts (compile_mount.c) ---- */
+
+/* Steps before PLAN_CLONE that open bind sources; remembers their slots for compile_mounts(). */
+struct compile_trees {
+	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
+	int32_t *cgroup_slots;
+	int32_t rootfs;
+	struct arena arena;
+};
+int compile_mount_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
+int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err);
+void compile_trees_done(struct compile_trees *t);

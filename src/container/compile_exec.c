@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan of an exec: on the host side enter the cgroup files and all namespaces of the container by init's pidfd,
+ * then clone, so that the process that joins the container's pid namespace is only ever the executor.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "container/compile.h"
+#include "oci/namespace_name.h"
+
+static uint64_t namespace_mask(const struct spec *spec)
+{
+	uint64_t mask = 0;
+
+	/* Those that the config names; joining the user namespace that one is in is refused by the kernel. */
+	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_namespaces; i++)
+		mask |= (uint64_t)namespace_name_flag(spec->linux_->namespaces[i].type);
+	return mask;
+}
+
+static void add_late_write(struct plan *p, const char *path, const char *value)
+{
+	struct plan_step *s = plan_add(p, PLAN_WRITE);
+
+	s->flags = PLAN_F_TOLERATE;
+	s->str[0] = plan_str(p, path);
+	plan_blob(p, s, value, strlen(value));
+}
+
+/* On the host side: /proc is the host's, and both values pass over to the child with the clone. */
+static void add_host_side(const struct compile_exec *in, struct plan *p)
+{
+	const struct spec_process *process = in->process;
+	struct plan_step *s;
+	char text[4200];
+
+	if (process->has_oom_score_adj) {
+		snprintf(text, sizeof(text), "%d", process->oom_score_adj);
+		add_late_write(p, "/proc/self/oom_score_adj", text);
+	}
+	if (!str_empty(process->selinux_label)) {
+		s = plan_add(p, PLAN_LABEL);
+		s->str[0] = plan_str(p, "exec");
+		plan_blob(p, s, process->selinux_label, strlen(process->selinux_label));
+	}
+	if (!str_empty(process->apparmor_profile)) {
+		snprintf(text, sizeof(text), "exec %s", process->apparmor_profile);
+		s = plan_add(p, PLAN_LABEL);
+		s->str[0] = plan_str(p, "apparmor/exec");
+		plan_blob(p, s, text, strlen(text));
+	}
+}
+
+static void add_clone(const struct compile_exec *in, struct plan *p)
+{
+	int32_t tasks[COMPILE_TASKS_MAX];
+	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
+	uint64_t mask = namespace_mask(in->spec);
+	struct plan_step *s;
+
+	if (mask) {
+		s = plan_add(p, PLAN_SETNS_PIDFD);
+		s->fd[0] = plan_slot(p, in->init_pidfd);
+		s->num[0] = mask;
+	}
+	s = plan_add(p, PLAN_CLONE);
+	s->fd[0] = cgroup;
+	compile_cgroup_enter(p, &in->cgroup, tasks);
+	if (spec_namespace_find(in->spec, SPEC_NS_USER))
+		plan_add(p, PLAN_ROOT_IDS);
+}
+
+int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
+{
+	const struct spec_process *process = in->process;
+	struct plan_step *s;
+	int r;
+
+	plan_init(p);
+	add_host_side(in, p);
+	add_clone(in, p);
+	plan_add(p, PLAN_SETSID);
+	/* setns(mount) has made the container's root ours; F_CHROOT opens it by path */
+	s = plan_add(p, PLAN_ROOTFS);
+	s->flags = PLAN_F_CHROOT;
+	s->str[0] = plan_str(p, "/");
+	if (process->terminal) {
+		s = plan_add(p, PLAN_CONSOLE);
+		s->flags = PLAN_F_NO_BIND;
+		if (process->console_size)
+			s->num[0] = process->console_size->height << 32 | (uint32_t)process->console_size->width;
+		s->num[1] = process->user.uid;
+		plan_add(p, PLAN_CONSOLE_CTTY);
+	} else {
+		plan_add(p, PLAN_NULL_STDIO);
+	}
+	r = compile_scheduling(p, process);
+	if (r == 0)
+		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);
+	if (r == 0)
+		r = compile_lookup(p, process, NULL);
+	if (r == 0) {
+		plan_add(p, PLAN_READY);
+		compile_final(p, process, &in->filter, in->preserve_fds);
+	}
+	if (r == 0 && p->failed)
+		r = err_code(err, p->failed, "the process makes too large a plan");
+	if (r < 0)
+		plan_done(p);
+	return r;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The plan of a container's init, from the host's namespaces to its program.
+ *
+ * Host side: OOM score, namespaces that are joined, time offsets, bind sources, cgroup files. Then one clone3 with
+ * all new namespaces (on v1 the cgroup namespace is unshared after entering). Container side: mounts, devices, hooks
+ * of the runtime (a barrier: the launcher runs them), hooks in the container, masks, terminal, pivot, identity.
+ */
+#include <errno.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "container/compile.h"
+#include "oci/namespace_name.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
+#define MS_REC_ 16384ull
+#define MS_UNBINDABLE_ (1ull << 17)
+#define MS_PRIVATE_ (1ull << 18)
+#define MS_SLAVE_ (1ull << 19)
+#define MS_SHARED_ (1ull << 20)
+
+static bool has_path(const struct spec_namespace *ns)
+{
+	return ns && !str_empty(ns->path);
+}
+
+static void add_oom_score(struct plan *p, const struct spec_process *process)
+{
+	struct plan_step *s;
+	char value[16];
+
+	if (!process || !process->has_oom_score_adj)
+		return;
+	s = plan_add(p, PLAN_WRITE);
+	/* Lowering needs CAP_SYS_RESOURCE; without it peers warn and go on. */
+	s->flags = PLAN_F_TOLERATE;
+	s->str[0] = plan_str(p, "/proc/self/oom_score_adj");
+	snprintf(value, sizeof(value), "%d", process->oom_score_adj);
+	plan_blob(p, s, value, strlen(value));
+}
+
+static void join(struct plan *p, const struct spec *spec, enum spec_ns_type type)
+{
+	const struct spec_namespace *ns = spec_namespace_find(spec, type);
+	struct plan_step *s;
+
+	if (!has_path(ns))
+		return;
+	s = plan_add(p, PLAN_SETNS);
+	s->str[0] = plan_str(p, ns->path);
+	s->num[0] = (uint64_t)namespace_name_flag(type);
+}
+
+/* Joined ones first, while we are privileged in their owners; then the user namespace; the mount namespace last,
+ * for paths mean something else after it. */
+static void join_namespaces(struct plan *p, const struct spec *spec)
+{
+	static const enum spec_ns_type order[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK, SPEC_NS_PID,
+		SPEC_NS_CGROUP, SPEC_NS_TIME, SPEC_NS_USER, SPEC_NS_MOUNT };
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		join(p, spec, order[i]);
+}
+
+static void add_time_namespace(struct plan *p, const struct spec *spec)
+{
+	const struct spec_linux *l = spec->linux_;
+	struct plan_step *s;
+	char text[256];
+	size_t n = 0;
+
+	if (!spec_namespace_is_new(spec, SPEC_NS_TIME))
+		return;
+	s = plan_add(p, PLAN_UNSHARE);
+	s->num[0] = CLONE_NEWTIME;
+	if (!l->n_time_offsets)
+		return;
+	for (size_t i = 0; i < l->n_time_offsets && n < sizeof(text) - 80; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %lld %u\n", l->time_offsets[i].key,
+			(long long)l->time_offsets[i].secs, l->time_offsets[i].nanosecs);
+	/* for the children of this process only: written before the clone (after it: EACCES) */
+	s = plan_add(p, PLAN_WRITE);
+	s->str[0] = plan_str(p, "/proc/self/timens_offsets");
+	plan_blob(p, s, text, n);
+}
+
+static uint64_t clone_flags(const struct compile_init *in)
+{
+	static const enum spec_ns_type types[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK, SPEC_NS_PID,
+		SPEC_NS_USER, SPEC_NS_MOUNT };
+	uint64_t flags = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+		if (spec_namespace_is_new(in->spec, types[i]))
+			flags |= (uint64_t)namespace_name_flag(types[i]);
+	/* A cgroup namespace shows the cgroup that its maker is in: with the clone only where that enters it too. */
+	if (spec_namespace_is_new(in->spec, SPEC_NS_CGROUP) && !in->cgroup.n_tasks_dirs)
+		flags |= CLONE_NEWCGROUP;
+	return flags;
+}
+
+static int add_clone(const struct compile_init *in, struct plan *p)
+{
+	int32_t tasks[COMPILE_TASKS_MAX];
+	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
+	struct plan_step *s;
+
+	join_namespaces(p, in->spec);
+	add_time_namespace(p, in->spec);
+	s = plan_add(p, PLAN_CLONE);
+	s->num[0] = clone_flags(in);
+	s->fd[0] = cgroup;
+	compile_cgroup_enter(p, &in->cgroup, tasks);
+	if (spec_namespace_is_new(in->spec, SPEC_NS_CGROUP) && in->cgroup.n_tasks_dirs) {
+		s = plan_add(p, PLAN_UNSHARE);
+		s->num[0] = CLONE_NEWCGROUP;
+	}
+	return 0;
+}
+
+static void add_barrier(struct plan *p, enum plan_go_id id)
+{
+	struct plan_step *s = plan_add(p, PLAN_BARRIER);
+
+	s->num[0] = id;
+}
+
+static void add_session(const struct compile_init *in, struct plan *p)
+{
+	struct plan_step *s;
+	char name[300];
+
+	plan_add(p, PLAN_SETSID);
+	if (!in->no_new_keyring) {
+		s = plan_add(p, PLAN_KEYRING);
+		snprintf(name, sizeof(name), "_ses.%s", in->id);
+		s->str[0] = plan_str(p, name);
+	}
+	if (spec_namespace_is_new(in->spec, SPEC_NS_NETWORK))
+		plan_add(p, PLAN_LO_UP);
+}
+
+static void add_names(struct plan *p, const struct spec *spec)
+{
+	struct plan_step *s;
+
+	if (!str_empty(spec->hostname)) {
+		s = plan_add(p, PLAN_HOSTNAME);
+		s->str[0] = plan_str(p, spec->hostname);
+	}
+	if (!str_empty(spec->domainname)) {
+		s = plan_add(p, PLAN_DOMAINNAME);
+		s->str[0] = plan_str(p, spec->domainname);
+	}
+}
+
+static int add_sysctls(struct plan *p, const struct spec *spec, struct err *err)
+{
+	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_sysctl; i++) {
+		const struct spec_kv *kv = &spec->linux_->sysctl[i];
+		auto_free char *path = strdup(kv->key);
+		struct plan_step *s;
+
+		if (!path)
+			return err_oom(err);
+		/* "net.ipv4.conf.eth0/1.x" style keys hold slashes already: dots stay dots then */
+		if (!strchr(path, '/'))
+			for (char *c = path; *c; c++)
+				if (*c == '.')
+					*c = '/';
+		s = plan_add(p, PLAN_SYSCTL);
+		s->str[0] = plan_str(p, path);
+		plan_blob(p, s, kv->value, strlen(kv->value));
+	}
+	return 0;
+}
+
+static void add_hooks(struct plan *p, const struct spec_hook *hooks, size_t n, const char *head, const char *tail,
+	unsigned flags)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct spec_hook *h = &hooks[i];
+		struct plan_step *s = plan_add(p, PLAN_HOOK);
+
+		s->flags = (uint16_t)flags;
+		s->str[0] = plan_str(p, h->path);
+		s->str[1] = plan_strs(p, h->args, h->n_args);
+		s->num[0] = h->n_args;
+		s->str[2] = plan_strs(p, h->env, h->n_env);
+		s->num[1] = h->n_env;
+		s->num[2] = h->has_timeout ? (uint64_t)h->timeout : 0;
+		s->str[3] = plan_str(p, head);
+		plan_blob(p, s, tail, strlen(tail));
+	}
+}
+
+static void add_protected_paths(struct plan *p, const struct spec_linux *l)
+{
+	for (size_t i = 0; l && i < l->n_readonly_paths; i++)
+		plan_add(p, PLAN_READONLY)->str[0] = plan_str(p, l->readonly_paths[i]);
+	for (size_t i = 0; l && i < l->n_masked_paths; i++)
+		plan_add(p, PLAN_MASK)->str[0] = plan_str(p, l->masked_paths[i]);
+}
+
+static void add_console(struct plan *p, const struct spec_process *process)
+{
+	struct plan_step *s = plan_add(p, PLAN_CONSOLE);
+
+	if (process->console_size)
+		s->num[0] = process->console_size->height << 32 | (uint32_t)process->console_size->width;
+	s->num[1] = process->user.uid;
+	plan_add(p, PLAN_CONSOLE_CTTY);
+}
+
+static void add_label(struct plan *p, const char *file, const char *value)
+{
+	struct plan_step *s = plan_add(p, PLAN_LABEL);
+
+	s->str[0] = plan_str(p, file);
+	plan_blob(p, s, value, strlen(value));
+}
+
+static void add_labels(struct plan *p, const struct spec_process *process)
+{
+	char text[4200];
+
+	if (!str_empty(process->selinux_label))
+		add_label(p, "exec", process->selinux_label);
+	if (!str_empty(process->apparmor_profile)) {
+		snprintf(text, sizeof(text), "exec %s", process->apparmor_profile);
+		add_label(p, "apparmor/exec", text);
+	}
+}
+
+static uint64_t root_propagation(const struct spec *spec)
+{
+	switch (spec->linux_ ? spec->linux_->rootfs_propagation : SPEC_PROPAGATION_ABSENT) {
+	case SPEC_PROPAGATION_SHARED:
+		return MS_SHARED_;
+	case SPEC_PROPAGATION_RSHARED:
+		return MS_SHARED_ | MS_REC_;
+	case SPEC_PROPAGATION_UNBINDABLE:
+		return MS_UNBINDABLE_;
+	case SPEC_PROPAGATION_RUNBINDABLE:
+		return MS_UNBINDABLE_ | MS_REC_;
+	default:
+		return 0; /* slave and private came with the copy */
+	}
+}
+
+static bool is_private(const struct spec *spec)
+{
+	enum spec_propagation pr = spec->linux_ ? spec->linux_->rootfs_propagation : SPEC_PROPAGATION_ABSENT;
+
+	return pr == SPEC_PROPAGATION_PRIVATE || pr == SPEC_PROPAGATION_RPRIVATE;
+}
+
+static void add_root(const struct compile_init *in, struct plan *p, const struct compile_trees *t)
+{
+	struct plan_step *s;
+	bool own = t->rootfs != PLAN_SLOT_NONE;
+
+	if (own) {
+		s = plan_add(p, PLAN_PROPAGATION);
+		s->num[0] = MS_REC_ | (is_private(in->spec) ? MS_PRIVATE_ : MS_SLAVE_);
+	}
+	s = plan_add(p, PLAN_ROOTFS);
+	s->fd[0] = t->rootfs;
+	s->str[0] = plan_str(p, in->rootfs);
+	s->flags = own ? 0 : PLAN_F_CHROOT;
+}
+
+static void leave_host(const struct compile_init *in, struct plan *p, bool own)
+{
+	struct plan_step *s = plan_add(p, PLAN_PIVOT);
+	uint64_t propagation = root_propagation(in->spec);
+	bool readonly = in->spec->root && in->spec->root->readonly;
+
+	s->flags = !own ? PLAN_F_CHROOT : in->no_pivot ? PLAN_F_MOVE : 0;
+	if (!own || (!propagation && !readonly))
+		return;
+	s = plan_add(p, PLAN_ROOT_ATTR);
+	s->num[0] = readonly ? MOUNT_ATTR_RDONLY : 0;
+	s->num[2] = propagation;
+}
+
+static bool has_runtime_hooks(const struct spec *spec)
+{
+	return spec->hooks && (spec->hooks->n_prestart || spec->hooks->n_create_runtime);
+}
+
+static int add_set_up(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err)
+{
+	const struct spec *spec = in->spec;
+	const struct spec_hooks *h = spec->hooks;
+	struct plan_step *s;
+	int r;
+
+	add_root(in, p, t);
+	r = compile_mounts(in, p, t, err);
+	if (r < 0)
+		return r;
+	add_names(p, spec);
+	r = add_sysctls(p, spec, err);
+	if (r < 0)
+		return r;
+	if (has_runtime_hooks(spec))
+		add_barrier(p, PLAN_GO_HOOKS);
+	if (h)
+		add_hooks(p, h->create_container, h->n_create_container, in->state_creating_head,
+			in->state_creating_tail, 0);
+	add_protected_paths(p, spec->linux_);
+	if (spec->process && spec->process->terminal)
+		add_console(p, spec->process);
+	if (spec->process) {
+		/* made while the root can still be written */
+		s = plan_add(p, PLAN_MKDIR);
+		s->str[0] = plan_str(p, spec->process->cwd);
+		s->num[0] = 0755;
+		add_labels(p, spec->process);
+	}
+	return 0;
+}
+
+static int add_personality(struct plan *p, const struct spec *spec, struct err *err)
+{
+	const struct spec_personality *pe = spec->linux_ ? spec->linux_->personality : NULL;
+
+	if (!pe)
+		return 0;
+	if (pe->n_flags)
+		return err_set(err, -ENOTSUP, "linux.personality.flags: not supported by any kernel interface");
+	plan_add(p, PLAN_PERSONALITY)->num[0] = pe->domain == SPEC_PERSONALITY_LINUX32 ? 0x0008 : 0;
+	return 0;
+}
+
+static int add_program(const struct compile_init *in, struct plan *p, struct err *err)
+{
+	const struct spec *spec = in->spec;
+	const struct spec_process *process = spec->process;
+	const struct spec_hooks *h = spec->hooks;
+	int r;
+
+	if (!process->terminal)
+		plan_add(p, PLAN_NULL_STDIO);
+	r = compile_scheduling(p, process);
+	if (r == 0)
+		r = add_personality(p, spec, err);
+	if (r == 0)
+		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);
+	if (r == 0)
+		r = compile_lookup(p, process, in->listen_fds_env);
+	if (r < 0)
+		return r;
+	plan_add(p, PLAN_READY);
+	if (in->start_by_socket)
+		plan_add(p, PLAN_LISTEN)->fd[0] = plan_slot(p, in->listen_fd);
+	if (h)
+		add_hooks(p, h->start_container, h->n_start_container, in->state_created_head,
+			in->state_created_tail, PLAN_F_FINAL_CAPS);
+	compile_final(p, process, &in->filter, in->preserve_fds);
+	return 0;
+}
+
+int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
+{
+	const struct spec *spec = in->spec;
+	struct compile_trees t;
+	int r;
+
+	plan_init(p);
+	add_oom_score(p, spec->process);
+	r = compile_mount_trees(in, p, &t, err);
+	if (r == 0)
+		r = add_clone(in, p);
+	if (r == 0) {
+		if (spec_namespace_is_new(spec, SPEC_NS_USER))
+			add_barrier(p, PLAN_GO_MAPS);
+		if (spec_namespace_find(spec, SPEC_NS_USER))
+			plan_add(p, PLAN_ROOT_IDS);
+		add_session(in, p);
+		r = add_set_up(in, p, &t, err);
+	}
+	if (r == 0) {
+		leave_host(in, p, t.rootfs != PLAN_SLOT_NONE);
+		r = add_program(in, p, err);
+	}
+	compile_trees_done(&t);
+	if (r == 0 && p->failed)
+		r = err_code(err, p->failed, "the container's configuration makes too large a plan");
+	if (r < 0)
+		plan_done(p);
+	return r;
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mounts of the spec as plan steps. Bind sources are opened on the host side, before anything of the container
+ * exists: with all privileges, in the host's own tree, and whatever the container's root then does to its paths.
+ * Targets are resolved in the container, below its root. Propagation: a detached copy of a shared mount would stay
+ * in the host's peer group, so every copy is made a slave (or what the spec asks) while nobody can see it.
+ */
+#include <errno.h>
+#include <linux/mount.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "container/compile.h"
+#include "oci/mount_option.h"
+
+#define MS_REC_ 16384ull
+#define MS_UNBINDABLE_ (1ull << 17)
+#define MS_PRIVATE_ (1ull << 18)
+#define MS_SLAVE_ (1ull << 19)
+#define MS_SHARED_ (1ull << 20)
+
+/* What "/" of the new mount namespace gets, and copies of trees without a word of their own. 0: stay as they are. */
+static uint64_t base_propagation(const struct spec *spec)
+{
+	switch (spec->linux_ ? spec->linux_->rootfs_propagation : SPEC_PROPAGATION_ABSENT) {
+	case SPEC_PROPAGATION_SHARED:
+	case SPEC_PROPAGATION_RSHARED:
+		return 0;
+	case SPEC_PROPAGATION_PRIVATE:
+	case SPEC_PROPAGATION_RPRIVATE:
+		return MS_PRIVATE_;
+	default:
+		return MS_SLAVE_;
+	}
+}
+
+static bool is_bind(const struct spec_mount *m, const struct mount_options *o)
+{
+	return o->bind != MOUNT_OPTION_NO_BIND || str_eq(m->type, "bind");
+}
+
+static bool wants_sys_bind(const struct spec *spec, const struct spec_mount *m)
+{
+	/* sysfs belongs to a network namespace: who does not own it cannot mount a new instance. */
+	return str_eq(m->type, "sysfs") && spec_namespace_is_new(spec, SPEC_NS_USER) &&
+	       !spec_namespace_is_new(spec, SPEC_NS_NETWORK);
+}
+
+static void merge_super_flags(struct plan *p, uint32_t super)
+{
+	for (uint32_t bit = 1; bit && bit <= super; bit <<= 1)
+		if (super & bit)
+			plan_str(p, mount_option_super_name(bit));
+}
+
+/* The last word decides, as the kernel would after all of them. */
+static uint64_t asked_propagation(const struct mount_options *o)
+{
+	const struct mount_option_propagation *last;
+
+	if (!o->n_propagation)
+		return 0;
+	last = &o->propagation[o->n_propagation - 1];
+	return last->flag | (last->recursive ? MS_REC_ : 0);
+}
+
+static const char *host_path(const struct compile_init *in, struct arena *a, const char *source)
+{
+	return source[0] == '/' ? source : arena_printf(a, "%s/%s", in->bundle, source);
+}
+
+static struct plan_step *add_tree(struct plan *p, int32_t *slot, const char *path, bool recursive,
+	const struct mount_options *o, uint64_t base)
+{
+	uint64_t asked = o ? asked_propagation(o) : 0;
+	struct plan_step *s;
+
+	*slot = plan_slot(p, -1);
+	s = plan_add(p, PLAN_TREE);
+	s->fd[0] = *slot;
+	s->str[0] = plan_str(p, path);
+	s->flags = recursive ? PLAN_F_RECURSIVE : 0;
+	if (o) {
+		s->num[0] = o->attrs.set | o->rec_attrs.set;
+		s->num[1] = o->attrs.clear | o->rec_attrs.clear;
+		s->num[3] = o->rec_attrs.set << 32 | o->rec_attrs.clear;
+		if (recursive) {
+			s->num[0] = o->attrs.set;
+			s->num[1] = o->attrs.clear;
+		}
+	}
+	if (asked & MS_SHARED_)
+		s->num[2] = 0;
+	else if (asked & (MS_PRIVATE_ | MS_SLAVE_))
+		s->num[2] = asked & (MS_PRIVATE_ | MS_SLAVE_);
+	else
+		s->num[2] = base;
+	return s;
+}
+
+static int parse_options(const struct spec_mount *m, struct arena *a, struct mount_options *o, struct err *err)
+{
+	int r = mount_option_parse(m->options, m->n_options, a, o, err);
+
+	return r < 0 ? err_in(err, "mount '%s'", m->destination) : 0;
+}
+
+/* The options of the spec's one cgroup mount hold for all that it comes to. */
+static int cgroup_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t,
+	const struct mount_options *o, struct err *err)
+{
+	if (t->cgroup_slots)
+		return err_set(err, -EINVAL, "mounts: more than one of type cgroup");
+	t->cgroup_slots = arena_calloc(&t->arena, in->n_cgroup_mounts + 1, sizeof(int32_t));
+	if (!t->cgroup_slots)
+		return err_oom(err);
+	for (size_t i = 0; i < in->n_cgroup_mounts; i++) {
+		t->cgroup_slots[i] = PLAN_SLOT_NONE;
+		if (in->cgroup_mounts[i].kind == CGROUP_MOUNT_BIND)
+			add_tree(p, &t->cgroup_slots[i], in->cgroup_mounts[i].source, false, o, MS_PRIVATE_);
+	}
+	return 0;
+}
+
+static bool is_cgroup(const struct spec_mount *m)
+{
+	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
+}
+
+int compile_mount_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
+{
+	const struct spec *spec = in->spec;
+	uint64_t base = base_propagation(spec);
+	int r;
+
+	*t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
+	t->slots = arena_calloc(&t->arena, spec->n_mounts + 1, sizeof(int32_t));
+	if (!t->slots)
+		return err_oom(err);
+	if (spec_namespace_find(spec, SPEC_NS_MOUNT))
+		add_tree(p, &t->rootfs, in->rootfs, true, NULL, base);
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *m = &spec->mounts[i];
+		struct mount_options o;
+		const char *path;
+
+		t->slots[i] = PLAN_SLOT_NONE;
+		r = parse_options(m, &t->arena, &o, err);
+		if (r < 0)
+			return r;
+		if (o.remount)
+			continue;
+		if (is_cgroup(m) && !is_bind(m, &o)) {
+			r = cgroup_trees(in, p, t, &o, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (wants_sys_bind(spec, m)) {
+			o.rec_attrs.set |= MOUNT_ATTR_RDONLY;
+			add_tree(p, &t->slots[i], "/sys", true, &o, base);
+			continue;
+		}
+		if (!is_bind(m, &o))
+			continue;
+		if (str_empty(m->source))
+			return err_set(err, -EINVAL, "mount '%s': a bind mount needs a source", m->destination);
+		path = host_path(in, &t->arena, m->source);
+		if (!path)
+			return err_oom(err);
+		add_tree(p, &t->slots[i], path, o.bind == MOUNT_OPTION_RBIND, &o, base);
+	}
+	return 0;
+}
+
+void compile_trees_done(struct compile_trees *t)
+{
+	arena_done(&t->arena);
+}
+
+static bool gid_is_mapped(const struct spec_linux *l, uint64_t gid)
+{
+	for (size_t i = 0; i < l->n_gid_mappings; i++)
+		if (gid >= l->gid_mappings[i].container_id &&
+			gid - l->gid_mappings[i].container_id < l->gid_mappings[i].size)
+			return true;
+	return false;
+}
+
+/* devpts refuses a gid that the user namespace does not map; without the option the group is root's. */
+static bool drop_option(const struct spec *spec, const struct spec_mount *m, const char *word)
+{
+	uint64_t gid;
+
+	return str_eq(m->type, "devpts") && str_starts(word, "gid=") && spec_namespace_find(spec, SPEC_NS_USER) &&
+	       str_to_u64(word + 4, UINT32_MAX, &gid) == 0 && !gid_is_mapped(spec->linux_, gid);
+}
+
+/* Options for fsconfig, one string each, as the step's blob. */
+static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec, const struct spec_mount *m,
+	const struct mount_options *o)
+{
+	static const char align[8];
+	size_t start;
+
+	if (p->data.len % 8)
+		buf_add(&p->data, align, 8 - p->data.len % 8);
+	start = p->data.len;
+	merge_super_flags(p, o->super);
+	for (size_t i = 0; i < o->n_data; i++)
+		if (!drop_option(spec, m, o->data[i]))
+			plan_str(p, o->data[i]);
+	if (spec->linux_ && !str_empty(spec->linux_->mount_label) && !str_eq(m->type, "proc") && !str_eq(m->type, "sysfs")) {
+		buf_adds(&p->data, "context=");
+		plan_str(p, spec->linux_->mount_label);
+	}
+	if (p->data.len > start) {
+		s->blob = (uint32_t)start + 1;
+		s->blob_len = (uint32_t)(p->data.len - start);
+	}
+}
+
+static bool has_mode(const struct mount_options *o)
+{
+	for (size_t i = 0; i < o->n_data; i++)
+		if (str_starts(o->data[i], "mode="))
+			return true;
+	return false;
+}
+
+static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mount *m, const struct mount_options *o,
+	struct err *err)
+{
+	struct plan_step *s;
+
+	if (str_empty(m->type))
+		return err_set(err, -EINVAL, "mount '%s': type is missing", m->destination);
+	s = plan_add(p, PLAN_MOUNT_FS);
+	s->str[0] = plan_str(p, m->type);
+	s->str[1] = plan_str(p, m->destination);
+	s->str[2] = plan_str(p, str_empty(m->source) ? m->type : m->source);
+	s->num[0] = (o->attrs.set | o->rec_attrs.set) & ~(uint64_t)MOUNT_ATTR_IDMAP;
+	s->num[2] = asked_propagation(o);
+	if (str_eq(m->type, "tmpfs")) {
+		if (!has_mode(o))
+			s->flags |= PLAN_F_INHERIT_MODE;
+		if (o->tmpcopyup)
+			s->flags |= PLAN_F_COPY_UP;
+	}
+	add_fs_options(p, s, spec, m, o);
+	return 0;
+}
+
+static void add_remount(struct plan *p, const struct spec_mount *m, const struct mount_options *o)
+{
+	struct plan_step *s = plan_add(p, PLAN_REMOUNT);
+
+	s->str[0] = plan_str(p, m->destination);
+	s->num[0] = o->attrs.set | o->rec_attrs.set;
+	s->num[1] = o->attrs.clear | o->rec_attrs.clear;
+	s->num[2] = asked_propagation(o);
+	if (o->rec_attrs.set || o->rec_attrs.clear)
+		s->flags = PLAN_F_RECURSIVE;
+}
+
+static void add_attach(struct plan *p, int32_t slot, const char *destination, uint64_t propagation)
+{
+	struct plan_step *s = plan_add(p, PLAN_MOUNT_TREE);
+
+	s->fd[0] = slot;
+	s->str[0] = plan_str(p, destination);
+	s->num[2] = propagation;
+}
+
+static bool read_only_later(const struct compile_init *in, const char *dest)
+{
+	for (size_t i = 0; i < in->n_cgroup_mounts; i++)
+		if (in->cgroup_mounts[i].kind == CGROUP_MOUNT_RDONLY && str_eq(in->cgroup_mounts[i].dest, dest))
+			return true;
+	return false;
+}
+
+static void add_cgroup_fs(const struct compile_init *in, struct plan *p, const struct cgroup_mount *row, const char *at,
+	const struct mount_options *o)
+{
+	struct plan_step *s = plan_add(p, PLAN_MOUNT_FS);
+
+	s->str[0] = plan_str(p, row->source);
+	s->str[1] = plan_str(p, at);
+	s->str[2] = plan_str(p, row->source);
+	s->num[0] = o->attrs.set | o->rec_attrs.set;
+	if (read_only_later(in, row->dest)) /* directories and links have to be made in it first */
+		s->num[0] &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	if (row->data)
+		plan_blob(p, s, row->data, strlen(row->data) + 1);
+}
+
+static int add_cgroup(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
+	const struct spec_mount *m, const struct mount_options *o, struct err *err)
+{
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < in->n_cgroup_mounts; i++) {
+		const struct cgroup_mount *row = &in->cgroup_mounts[i];
+		const char *at = row->dest[0] ? arena_printf(&a, "%s/%s", m->destination, row->dest) : m->destination;
+		struct plan_step *s;
+
+		if (!at) {
+			arena_done(&a);
+			return err_oom(err);
+		}
+		switch (row->kind) {
+		case CGROUP_MOUNT_FS:
+			add_cgroup_fs(in, p, row, at, o);
+			break;
+		case CGROUP_MOUNT_BIND:
+			add_attach(p, t->cgroup_slots[i], at, 0);
+			break;
+		case CGROUP_MOUNT_LINK:
+			s = plan_add(p, PLAN_SYMLINK);
+			s->str[0] = plan_str(p, row->source);
+			s->str[1] = plan_str(p, at);
+			break;
+		case CGROUP_MOUNT_RDONLY:
+			s = plan_add(p, PLAN_REMOUNT);
+			s->str[0] = plan_str(p, at);
+			s->num[0] = MOUNT_ATTR_RDONLY;
+			break;
+		}
+	}
+	arena_done(&a);
+	return 0;
+}
+
+static int add_mount(const struct compile_init *in, struct plan *p, struct compile_trees *t, size_t i, struct err *err)
+{
+	const struct spec_mount *m = &in->spec->mounts[i];
+	struct mount_options o;
+	int r = parse_options(m, &t->arena, &o, err);
+
+	if (r < 0)
+		return r;
+	if (o.remount) {
+		add_remount(p, m, &o);
+		return 0;
+	}
+	if (t->slots[i] != PLAN_SLOT_NONE) {
+		uint64_t asked = asked_propagation(&o);
+
+		/* private and slave came with the copy */
+		add_attach(p, t->slots[i], m->destination, asked & (MS_SHARED_ | MS_UNBINDABLE_) ? asked : 0);
+		return 0;
+	}
+	if (is_cgroup(m))
+		return add_cgroup(in, p, t, m, &o, err);
+	return add_fs(p, in->spec, m, &o, err);
+}
+
+/* The container's own /dev gets the default nodes; one that is the host's must stay as it is. */
+static bool dev_is_ours(const struct spec *spec)
+{
+	bool ours = true;
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *m = &spec->mounts[i];
+		const char *d = m->destination;
+
+		while (*d == '/')
+			d++;
+		if (strcmp(d, "dev") != 0 && strcmp(d, "dev/") != 0)
+			continue;
+		ours = !str_eq(m->type, "bind");
+		for (size_t k = 0; k < m->n_options; k++)
+			if (str_eq(m->options[k], "bind") || str_eq(m->options[k], "rbind"))
+				ours = false;
+	}
+	return ours;
+}
+
+static uint64_t device_mode(const struct spec_device *d)
+{
+	uint64_t type = d->type == 'b' ? 0060000 : d->type == 'p' ? 0010000 : 0020000;
+
+	return type | (d->has_file_mode ? d->file_mode & 07777 : 0666);
+}
+
+static void add_device(struct plan *p, const struct spec *spec, const struct spec_device *d)
+{
+	struct plan_step *s;
+
+	if (spec_namespace_find(spec, SPEC_NS_USER)) {
+		s = plan_add(p, PLAN_DEVICE_BIND);
+		s->str[0] = plan_str(p, d->path);
+		return;
+	}
+	s = plan_add(p, PLAN_MKNOD);
+	s->str[0] = plan_str(p, d->path);
+	s->num[0] = device_mode(d);
+	s->num[1] = (uint64_t)d->major << 32 | (uint64_t)(uint32_t)d->minor;
+	s->num[2] = (uint64_t)(d->has_uid ? d->uid : 0) << 32 | (d->has_gid ? d->gid : 0);
+}
+
+int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err)
+{
+	const struct spec *spec = in->spec;
+	struct compile_trees *trees = (struct compile_trees *)t;
+	const struct spec_linux *l = spec->linux_;
+	struct plan_step *s;
+	int r;
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		r = add_mount(in, p, trees, i, err);
+		if (r < 0)
+			return r;
+	}
+	if (dev_is_ours(spec)) {
+		s = plan_add(p, PLAN_DEFAULT_DEVS);
+		s->flags = spec_namespace_find(spec, SPEC_NS_USER) ? PLAN_F_BIND : 0;
+	}
+	for (size_t i = 0; l && i < l->n_devices; i++)
+		add_device(p, spec, &l->devices[i]);
+	return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of a plan that makes a process what process.json says, the same for init and execs: identity, program,
+ * and what is left for the last moment. Capabilities are dropped after the release and the seccomp filter is loaded
+ * as late as its privilege allows (bare/exec_process.c says why).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "container/compile.h"
+#include "oci/cap_name.h"
+
+static uint64_t mask_of(const char **names, size_t n)
+{
+	const char *unknown;
+
+	/* Names that this kernel does not know cannot be granted: runtime-spec 1.1 says go on. */
+	return cap_name_mask(names, n, &unknown);
+}
+
+static struct plan_caps caps_of(const struct spec_process *process)
+{
+	const struct spec_capabilities *c = process->capabilities;
+	struct plan_caps out = { 0 };
+
+	if (!c)
+		return out;
+	out.bounding = mask_of(c->bounding, c->n_bounding);
+	out.effective = mask_of(c->effective, c->n_effective);
+	out.permitted = mask_of(c->permitted, c->n_permitted);
+	out.inheritable = mask_of(c->inheritable, c->n_inheritable);
+	out.ambient = mask_of(c->ambient, c->n_ambient);
+	return out;
+}
+
+static bool filter_needs_privilege(const struct spec_process *process, const struct compile_filter *filter)
+{
+	return filter->size && !process->no_new_privileges;
+}
+
+int compile_identity(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
+	bool setgroups_denied, struct err *err)
+{
+	const struct spec_user *u = &process->user;
+	struct plan_step *s;
+
+	if (setgroups_denied && u->n_additional_gids)
+		return err_set(err, -EPERM, "process.user.additionalGids: setgroups is denied in this user namespace");
+	s = plan_add(p, PLAN_CWD);
+	s->flags = PLAN_F_RETRY;
+	s->str[0] = plan_str(p, process->cwd);
+	s = plan_add(p, PLAN_USER);
+	s->flags = filter_needs_privilege(process, filter) ? PLAN_F_KEEP_CAPS : 0;
+	s->num[0] = u->uid;
+	s->num[1] = u->gid;
+	s->num[2] = setgroups_denied;
+	s->num[3] = caps_of(process).bounding;
+	plan_blob(p, s, u->additional_gids, u->n_additional_gids * sizeof(u->additional_gids[0]));
+	s = plan_add(p, PLAN_UMASK);
+	s->num[0] = u->has_umask ? u->umask : 0022;
+	return 0;
+}
+
+int compile_scheduling(struct plan *p, const struct spec_process *process)
+{
+	const struct spec_scheduler *sc = process->scheduler;
+	struct plan_step *s;
+
+	if (sc) {
+		struct sched_attr a = {
+			.size = sizeof(a),
+			.sched_policy = (uint32_t)sc->policy,
+			.sched_flags = sc->flags,
+			.sched_nice = sc->nice,
+			.sched_priority = (uint32_t)sc->priority,
+			.sched_runtime = sc->runtime,
+			.sched_deadline = sc->deadline,
+			.sched_period = sc->period,
+		};
+
+		s = plan_add(p, PLAN_SCHEDULER);
+		plan_blob(p, s, &a, sizeof(a));
+	}
+	if (process->io_priority) {
+		s = plan_add(p, PLAN_IOPRIO);
+		s->num[0] = (uint64_t)process->io_priority->class << 13 | (uint64_t)process->io_priority->priority;
+	}
+	return 0;
+}
+
+static size_t key_len(const char *entry)
+{
+	return (size_t)(strchrnul(entry, '=') - entry);
+}
+
+static bool overridden(const char *const *env, size_t n, size_t at)
+{
+	size_t len = key_len(env[at]);
+
+	for (size_t i = at + 1; i < n; i++)
+		if (key_len(env[i]) == len && memcmp(env[i], env[at], len) == 0)
+			return true;
+	return false;
+}
+
+int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra)
+{
+	struct plan_step *s = plan_add(p, PLAN_LOOKUP);
+	uint64_t n = 0;
+	uint32_t first = 0;
+
+	s->flags = PLAN_F_SET_HOME;
+	s->str[1] = plan_strs(p, process->args, process->n_args);
+	s->num[0] = process->n_args;
+	s->num[2] = process->user.uid;
+	/* Of duplicate names the last one counts, and programs must not see the others. */
+	for (size_t i = 0; i < process->n_env; i++) {
+		uint32_t at;
+
+		if (overridden(process->env, process->n_env, i))
+			continue;
+		at = plan_str(p, process->env[i]);
+		first = n++ ? first : at;
+	}
+	if (extra) {
+		uint32_t at = plan_str(p, extra);
+
+		first = n++ ? first : at;
+		at = plan_str(p, "LISTEN_PID=1");
+		n++;
+		(void)at;
+	}
+	s->str[2] = first;
+	s->num[1] = n;
+	return 0;
+}
+
+static void add_filter(struct plan *p, const struct compile_filter *filter)
+{
+	struct plan_step *s = plan_add(p, PLAN_SECCOMP);
+
+	s->num[0] = filter->flags;
+	plan_blob(p, s, filter->program, filter->size);
+}
+
+void compile_final(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
+	unsigned preserve_fds)
+{
+	struct plan_caps caps = caps_of(process);
+	struct plan_step *s;
+
+	if (filter_needs_privilege(process, filter))
+		add_filter(p, filter);
+	s = plan_add(p, PLAN_CAPS);
+	plan_blob(p, s, &caps, sizeof(caps));
+	if (process->no_new_privileges)
+		plan_add(p, PLAN_NNP);
+	if (filter->size && !filter_needs_privilege(process, filter))
+		add_filter(p, filter);
+	s = plan_add(p, PLAN_EXEC);
+	s->num[0] = preserve_fds;
+}
+
+int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots)
+{
+	int32_t clone_slot = PLAN_SLOT_NONE;
+	struct plan_step *s;
+	char path[4096];
+
+	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
+		slots[i] = plan_slot(p, -1);
+		s = plan_add(p, PLAN_OPEN);
+		snprintf(path, sizeof(path), "%s/tasks", cg->tasks_dirs[i]);
+		s->str[0] = plan_str(p, path);
+		s->num[0] = O_WRONLY;
+		s->fd[0] = slots[i];
+	}
+	if (cg->clone_dir) {
+		clone_slot = plan_slot(p, -1);
+		s = plan_add(p, PLAN_OPEN);
+		s->str[0] = plan_str(p, cg->clone_dir);
+		s->num[0] = O_PATH | O_DIRECTORY;
+		s->fd[0] = clone_slot;
+	}
+	return clone_slot;
+}
+
+void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots)
+{
+	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
+		struct plan_step *s = plan_add(p, PLAN_WRITE_SLOT);
+
+		/* A thread that moves itself does not wait for the grace period that a move by another does. */
+		s->fd[0] = slots[i];
+		plan_blob(p, s, "0", 1);
+	}
+}

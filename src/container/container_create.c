@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: from a spec to an init that waits at its barrier, and back to nothing when that fails.
+ *
+ * Every resource is on record before it is made (the directory by its own existence, the cgroup by its paths), and
+ * undo is armed only for what this very create made: the id belongs to the one whose state_create() succeeded.
+ */
+#include "container/container_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "container/compile.h"
+
+#define START_SOCKET "start.sock"
+#define FAKE_PID 2147483646
+#define FAKE_PID_TEXT "2147483646" /* stands in a state text where the pid goes */
+
+/* ---- checks that look at the machine ---- */
+
+static int check_rootfs(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return err_sys(err, "root.path: root file system '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, -ENOTDIR, "root.path: root file system '%s' is not a directory", path);
+	return 0;
+}
+
+static int find_rootfs(const struct container_create *req, char **ret, struct err *err)
+{
+	const struct spec *spec = req->spec;
+	char *path;
+	int r;
+
+	if (!spec->root || str_empty(spec->root->path))
+		return err_set(err, -EINVAL, "root.path: missing in the configuration");
+	path = path_join(req->bundle, spec->root->path);
+	if (!path)
+		return err_oom(err);
+	r = check_rootfs(path, err);
+	if (r < 0)
+		free(path);
+	else
+		*ret = path;
+	return r;
+}
+
+static int check_request(const struct container_create *req, struct err *err)
+{
+	const struct spec *spec = req->spec;
+	int r = state_id_check(req->id, err);
+
+	if (r == 0)
+		r = spec_unsupported(spec, err);
+	if (r < 0)
+		return r;
+	if (!spec->process)
+		return err_set(err, -EINVAL, "process: missing in the configuration");
+	if (!spec->process->n_args)
+		return err_set(err, -EINVAL, "process.args: must not be empty");
+	return 0;
+}
+
+/* ---- state ---- */
+
+/* Before the directories are made (a crash leaves nothing unknown), and after: which of them are ours. */
+static int record_cgroup(struct container *c, struct err *err)
+{
+	struct state_record *rec = &c->state.record;
+	int r;
+
+	if (!c->cgroup)
+		return 0;
+	r = cgroup_to_record(c->cgroup, &rec->arena, &rec->cgroup_dirs, &rec->n_cgroup_dirs);
+	return r < 0 ? err_code(err, r, "record the cgroup") : 0;
+}
+
+static int fill_record(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
+{
+	struct state_record *rec = &c->state.record;
+	const struct spec_hooks *h = c->spec->hooks;
+
+	rec->bundle = state_record_string(rec, req->bundle);
+	rec->rootfs = state_record_string(rec, rootfs);
+	rec->oci_version = state_record_string(rec, c->spec->oci_version);
+	if (!rec->bundle || !rec->rootfs || !rec->oci_version)
+		return err_oom(err);
+	rec->own_pidns = spec_namespace_is_new(c->spec, SPEC_NS_PID);
+	rec->terminal = c->spec->process->terminal;
+	rec->poststart_hooks = h && h->n_poststart;
+	rec->poststop_hooks = h && h->n_poststop;
+	return record_cgroup(c, err);
+}
+
+static int save_init(struct container *c, enum state_status status, struct err *err)
+{
+	int r = c->state.lock < 0 ? state_relock(&c->state, err) : 0;
+
+	if (r == 0)
+		r = record_cgroup(c, err);
+	if (r < 0)
+		return r;
+	state_record_set_init(&c->state.record, &c->init);
+	c->state.record.status = status;
+	r = state_save(&c->state, err);
+	state_unlock(&c->state);
+	return r;
+}
+
+/* ---- cgroup ---- */
+
+static int resolve_cgroup(struct container *c, const struct container_create *req, struct err *err)
+{
+	const struct spec_linux *l = c->spec->linux_;
+	struct cgroup_request cr = {
+		.path = l ? l->cgroups_path : NULL,
+		.id = req->id,
+		.unprivileged = geteuid() != 0,
+	};
+
+	if (c->host->cgroups_disabled || c->host->cgroups->mode == CGROUP_MODE_NONE)
+		return 0;
+	return cgroup_resolve(c->host->cgroups, &cr, &c->cgroup, err);
+}
+
+static int make_cgroup(struct container *c, struct err *err)
+{
+	const struct spec_resources *res = c->spec->linux_ ? c->spec->linux_->resources : NULL;
+	int r;
+
+	if (!c->cgroup)
+		return 0;
+	r = cgroup_make(c->cgroup, err);
+	if (r == 0)
+		r = cgroup_apply(c->cgroup, res, false, err);
+	if (r == 0)
+		r = cgroup_apply_devices(c->cgroup, res, false, NULL, err);
+	return r;
+}
+
+static bool cgroup_mount_is_readonly(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *m = &spec->mounts[i];
+
+		for (size_t k = 0; str_eq(m->type, "cgroup") && k < m->n_options; k++)
+			if (str_eq(m->options[k], "ro"))
+				return true;
+	}
+	return false;
+}
+
+struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs)
+{
+	struct compile_cgroup out = { .tasks_dirs = dirs };
+
+	for (size_t i = 0; cg && i < cg->n_dirs; i++) {
+		if (cg->dirs[i].v2)
+			out.clone_dir = cg->dirs[i].path;
+		else
+			dirs[out.n_tasks_dirs++] = cg->dirs[i].path;
+	}
+	return out;
+}
+
+/* ---- failure ---- */
+
+static void undo(struct container *c)
+{
+	struct err ignored = { 0 };
+
+	if (c->cgroup) {
+		/* only what this create made; its processes are gone or going */
+		cgroup_kill(c->cgroup, &ignored);
+		cgroup_remove(c->cgroup, clock_boot_ns() + NS_PER_SEC, &ignored);
+	}
+	if (c->state.lock < 0)
+		state_relock(&c->state, &ignored);
+	state_remove(&c->state, &ignored);
+}
+
+static void run_poststop(struct container *c);
+
+static void failed(void *arg, const struct err *e)
+{
+	struct container *c = arg;
+
+	c->failure = *e;
+	launch_free(c->launch);
+	c->launch = NULL;
+	run_poststop(c);
+}
+
+static void poststop_done(void *arg, const struct err *err)
+{
+	struct container *c = arg;
+
+	c->hooks = NULL;
+	undo(c);
+	container_done(c, &c->failure);
+}
+
+/* A container whose create got as far as the runtime's hooks is destroyed as any other: with its poststop hooks. */
+static void run_poststop(struct container *c)
+{
+	const struct spec_hooks *h = c->spec->hooks;
+	struct hook_request req = { .best_effort = true, .cwd = "/" };
+	struct err ignored = { 0 };
+
+	free(c->hook_state);
+	c->hook_state = container_hook_state(c, "stopped", 0);
+	if (!h || !h->n_poststop || !c->init.pid || !c->hook_state) {
+		poststop_done(c, NULL);
+		return;
+	}
+	req.hooks = h->poststop;
+	req.n_hooks = h->n_poststop;
+	req.state = c->hook_state;
+	req.cwd = c->state.record.bundle;
+	if (hook_start(c->host, &req, poststop_done, c, &c->hooks, &ignored) < 0)
+		poststop_done(c, NULL);
+}
+
+/* ---- the launch ---- */
+
+static void on_started(void *arg, const struct pidref *process)
+{
+	struct container *c = arg;
+
+	c->init = *process;
+	c->init.fd = fcntl(process->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static void on_console(void *arg, int master)
+{
+	struct container *c = arg;
+
+	if (c->handler.console)
+		c->handler.console(c->handler.arg, master);
+	else
+		fd_close(master);
+}
+
+static void on_ready(void *arg)
+{
+	struct container *c = arg;
+	struct err e = { 0 };
+
+	if (save_init(c, STATE_CREATED, &e) < 0) {
+		failed(c, &e);
+		return;
+	}
+	if (!c->start_by_socket) {
+		container_done(c, NULL);
+		return;
+	}
+	if (launch_release(c->launch, &e) < 0)
+		failed(c, &e);
+}
+
+/* start_by_socket: init has let go of us and waits for `start`. */
+static void on_running(void *arg)
+{
+	container_done(arg, NULL);
+}
+
+static int runtime_hooks(void *arg, const struct pidref *process, struct hook_request ret[2], size_t *ret_n,
+	struct err *err)
+{
+	struct container *c = arg;
+	const struct spec_hooks *h = c->spec->hooks;
+
+	/* Hooks may call the runtime for this very container. */
+	state_unlock(&c->state);
+	free(c->hook_state);
+	c->hook_state = container_hook_state(c, "creating", process->pid);
+	if (!c->hook_state)
+		return err_oom(err);
+	ret[0] = (struct hook_request){ h->prestart, h->n_prestart, c->hook_state, c->state.record.bundle, false };
+	ret[1] = (struct hook_request){ h->create_runtime, h->n_create_runtime, c->hook_state,
+		c->state.record.bundle, false };
+	*ret_n = 2;
+	return 0;
+}
+
+/* JSON around the pid, which only the process itself knows in its own namespace. */
+static int split_state(const struct container *c, const char *status, char **ret_head, char **ret_tail)
+{
+	char *text = container_hook_state(c, status, FAKE_PID);
+	char *pid = text ? strstr(text, FAKE_PID_TEXT) : NULL;
+
+	if (!pid) {
+		free(text);
+		return -ENOMEM;
+	}
+	*pid = 0;
+	*ret_head = text;
+	*ret_tail = pid + strlen(FAKE_PID_TEXT);
+	return 0;
+}
+
+static int start_launch(struct container *c, const struct container_create *req, struct plan *plan, int listen_fd,
+	struct err *err)
+{
+	const struct spec_linux *l = c->spec->linux_;
+	struct launch_request lr = {
+		.plan = plan,
+		.stdio = { req->stdio[0], req->stdio[1], req->stdio[2] },
+		.keep = &listen_fd,
+		.n_keep = listen_fd >= 0,
+		.preserve_fds = req->preserve_fds,
+		.rlimits = c->spec->process->rlimits,
+		.n_rlimits = c->spec->process->n_rlimits,
+		.hooks = runtime_hooks,
+	};
+	struct launch_handler h = {
+		.arg = c,
+		.started = on_started,
+		.console = on_console,
+		.ready = on_ready,
+		.running = on_running,
+		.failed = failed,
+	};
+
+	if (l) {
+		lr.uid_maps = l->uid_mappings;
+		lr.n_uid_maps = l->n_uid_mappings;
+		lr.gid_maps = l->gid_mappings;
+		lr.n_gid_maps = l->n_gid_mappings;
+	}
+	return launch_start(c->host, &lr, &h, &c->launch, err);
+}
+
+static int compile_and_start(struct container *c, const struct container_create *req, const char *rootfs,
+	struct err *err)
+{
+	struct cgroup_mount mounts[CGROUP_MOUNTS_MAX];
+	const char *dirs[CGROUP_HIERARCHIES_MAX];
+	auto_free char *creating = NULL;
+	auto_free char *created = NULL;
+	auto_close int listen_fd = -EBADF;
+	struct seccomp_filter filter = { 0 };
+	struct arena arena = { 0 };
+	struct plan plan = { 0 };
+	char listen_env[32];
+	struct compile_init in = {
+		.spec = c->spec,
+		.id = req->id,
+		.rootfs = rootfs,
+		.bundle = req->bundle,
+		.cgroup = container_cgroup_entry(c->cgroup, dirs),
+		.cgroup_mounts = mounts,
+		.no_pivot = req->no_pivot,
+		.no_new_keyring = req->no_new_keyring,
+		.start_by_socket = req->start_by_socket,
+		.preserve_fds = req->preserve_fds,
+	};
+	int r;
+
+	if (split_state(c, "creating", &creating, (char **)&in.state_creating_tail) < 0 ||
+		split_state(c, "created", &created, (char **)&in.state_created_tail) < 0)
+		return err_oom(err);
+	in.state_creating_head = creating;
+	in.state_created_head = created;
+	if (req->listen_fds) {
+		snprintf(listen_env, sizeof(listen_env), "LISTEN_FDS=%u", req->listen_fds);
+		in.listen_fds_env = listen_env;
+	}
+	r = container_filter(c, &filter, err);
+	if (r < 0)
+		return r;
+	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
+	if (c->cgroup)
+		r = cgroup_mounts(c->host->cgroups, c->cgroup, spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
+			cgroup_mount_is_readonly(c->spec), &arena, mounts, &in.n_cgroup_mounts);
+	if (r < 0)
+		err_code(err, r, "lay out the cgroup mount");
+	if (r == 0 && req->start_by_socket) {
+		listen_fd = fd_unix_listen_at(c->state.dirfd, START_SOCKET, SOCK_SEQPACKET, 0600);
+		in.listen_fd = listen_fd;
+		r = listen_fd < 0 ? err_code(err, listen_fd, "make %s", START_SOCKET) : 0;
+	}
+	if (r == 0)
+		r = compile_init(&in, &plan, err);
+	if (r == 0)
+		r = start_launch(c, req, &plan, listen_fd, err);
+	plan_done(&plan);
+	seccomp_filter_done(&filter);
+	arena_done(&arena);
+	return r;
+}
+
+/* What is left to do once the id is ours; on failure the caller undoes. */
+static int create_parts(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
+{
+	int r = resolve_cgroup(c, req, err);
+
+	if (r == 0)
+		r = fill_record(c, req, rootfs, err);
+	if (r == 0)
+		r = state_save(&c->state, err);
+	if (r == 0) {
+		r = file_save_at(c->state.dirfd, "config.json", req->json, req->json_size, 0600);
+		if (r < 0)
+			err_code(err, r, "save the container's configuration");
+	}
+	if (r == 0)
+		r = make_cgroup(c, err);
+	if (r == 0)
+		r = compile_and_start(c, req, rootfs, err);
+	return r;
+}
+
+int container_create(const struct host *h, const struct container_create *req, const struct container_handler *handler,
+	struct container **ret, struct err *err)
+{
+	struct container *c = mem_calloc(1, sizeof(*c));
+	auto_free char *rootfs = NULL;
+	int r;
+
+	if (!c) {
+		spec_free(req->spec);
+		return err_oom(err);
+	}
+	c->host = h;
+	c->spec = req->spec;
+	c->init = PIDREF_NULL;
+	c->state = STATE_NULL;
+	c->handler = *handler;
+	c->start_by_socket = req->start_by_socket;
+	r = check_request(req, err);
+	if (r == 0)
+		r = find_rootfs(req, &rootfs, err);
+	if (r == 0)
+		r = state_create(h->state, req->id, &c->state, err);
+	if (r == 0) {
+		r = create_parts(c, req, rootfs, err);
+		if (r < 0)
+			undo(c);
+	}
+	if (r < 0) {
+		container_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exec: a further process in a running container.
+ */
+#include "container/container_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+struct container_process {
+	struct container *container;
+	struct container_handler handler;
+	struct launch *launch;
+	struct spec_rlimit *rlimits; /* the launch reads them when the process is ready */
+	struct loop_deferred release;
+	bool freed;
+};
+
+static void done(struct container_process *p, const struct err *e)
+{
+	struct container_handler h = p->handler;
+
+	p->handler = (struct container_handler){ 0 };
+	if (h.done)
+		h.done(h.arg, e);
+}
+
+static void on_console(void *arg, int master)
+{
+	struct container_process *p = arg;
+
+	if (p->handler.console)
+		p->handler.console(p->handler.arg, master);
+	else
+		fd_close(master);
+}
+
+static void on_ready_or_running(void *arg)
+{
+	done(arg, NULL);
+}
+
+static void on_failed(void *arg, const struct err *e)
+{
+	struct err copy = *e;
+
+	done(arg, &copy);
+}
+
+static int check_status(struct container *c, const struct container_exec *req, struct err *err)
+{
+	switch (container_status(c)) {
+	case CONTAINER_STOPPED:
+		return err_set(err, -EBUSY, "cannot exec in a stopped container");
+	case CONTAINER_PAUSED:
+		if (req->ignore_paused)
+			return 0;
+		return err_set(err, -EBUSY,
+			"cannot exec in a paused container (use --ignore-paused to override)");
+	case CONTAINER_CREATING:
+		return err_set(err, -EBUSY, "cannot exec in a container that is being created");
+	default:
+		return 0;
+	}
+}
+
+static int compile_and_start(struct container_process *p, const struct container_exec *req, struct cgroup *cg,
+	struct err *err)
+{
+	struct container *c = p->container;
+	const char *dirs[CGROUP_HIERARCHIES_MAX];
+	struct seccomp_filter filter = { 0 };
+	struct plan plan = { 0 };
+	struct compile_exec in = {
+		.spec = c->spec,
+		.process = req->process,
+		.init_pidfd = c->init.fd,
+		.cgroup = container_cgroup_entry(cg, dirs),
+		.preserve_fds = req->preserve_fds,
+	};
+	struct launch_request lr = {
+		.plan = &plan,
+		.stdio = { req->stdio[0], req->stdio[1], req->stdio[2] },
+		.keep = &c->init.fd,
+		.n_keep = 1,
+		.preserve_fds = req->preserve_fds,
+		.rlimits = p->rlimits,
+		.n_rlimits = req->process->n_rlimits,
+	};
+	struct launch_handler h = {
+		.arg = p,
+		.console = on_console,
+		.ready = on_ready_or_running,
+		.running = on_ready_or_running,
+		.failed = on_failed,
+	};
+	int r = container_filter(c, &filter, err);
+
+	if (r < 0)
+		return r;
+	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
+	r = compile_exec(&in, &plan, err);
+	if (r == 0)
+		r = launch_start(c->host, &lr, &h, &p->launch, err);
+	plan_done(&plan);
+	seccomp_filter_done(&filter);
+	return r;
+}
+
+static int copy_rlimits(struct container_process *p, const struct spec_process *process, struct err *err)
+{
+	if (!process->n_rlimits)
+		return 0;
+	p->rlimits = mem_calloc(process->n_rlimits, sizeof(p->rlimits[0]));
+	if (!p->rlimits)
+		return err_oom(err);
+	memcpy(p->rlimits, process->rlimits, process->n_rlimits * sizeof(p->rlimits[0]));
+	return 0;
+}
+
+static int start(struct container_process *p, const struct container_exec *req, struct err *err)
+{
+	auto_freep(cgroup) struct cgroup *below = NULL;
+	struct container *c = p->container;
+	int r = copy_rlimits(p, req->process, err);
+
+	if (r == 0 && c->cgroup && !str_empty(req->cgroup))
+		r = cgroup_below(c->cgroup, req->cgroup, &below, err);
+	if (r == 0)
+		r = compile_and_start(p, req, below ? below : c->cgroup, err);
+	return r;
+}
+
+int container_exec(struct container *c, const struct container_exec *req, const struct container_handler *handler,
+	struct container_process **ret, struct err *err)
+{
+	struct container_process *p;
+	int r = check_status(c, req, err);
+
+	if (r == 0)
+		r = container_need_spec(c, err);
+	if (r < 0)
+		return r;
+	p = mem_calloc(1, sizeof(*p));
+	if (!p)
+		return err_oom(err);
+	p->container = c;
+	p->handler = *handler;
+	r = start(p, req, err);
+	if (r < 0)
+		container_exec_free(p);
+	else
+		*ret = p;
+	return r;
+}
+
+const struct pidref *container_exec_process(const struct container_process *p)
+{
+	return launch_process(p->launch);
+}
+
+int container_exec_release(struct container_process *p, const struct container_handler *handler, struct err *err)
+{
+	p->handler = *handler;
+	return launch_release(p->launch, err);
+}
+
+static void release(struct loop_deferred *d)
+{
+	struct container_process *p = container_of(d, struct container_process, release);
+
+	free(p->rlimits);
+	free(p);
+}
+
+void container_exec_free(struct container_process *p)
+{
+	if (!p || p->freed)
+		return;
+	p->freed = true;
+	launch_free(p->launch);
+	loop_defer(p->container->host->loop, &p->release, release);
+}
+
+int container_exec_defaults(const struct container *c, struct spec_process *p, struct arena *arena)
+{
+	const struct spec_process *own = c->spec->process;
+
+	if (!own)
+		return 0;
+	if (!p->capabilities)
+		p->capabilities = own->capabilities;
+	if (!p->has_no_new_privileges) {
+		p->has_no_new_privileges = own->has_no_new_privileges;
+		p->no_new_privileges = own->no_new_privileges;
+	}
+	if (!p->apparmor_profile)
+		p->apparmor_profile = own->apparmor_profile;
+	if (!p->selinux_label)
+		p->selinux_label = own->selinux_label;
+	if (!p->rlimits) {
+		p->rlimits = own->rlimits;
+		p->n_rlimits = own->n_rlimits;
+	}
+	if (!p->io_priority)
+		p->io_priority = own->io_priority;
+	if (!p->scheduler)
+		p->scheduler = own->scheduler;
+	if (!p->exec_cpu_affinity)
+		p->exec_cpu_affinity = own->exec_cpu_affinity;
+	return 0;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container object: opening one by id, what it is and how it is doing. The operations have files of their own
+ * (container_create.c, _start.c, _exec.c, _delete.c); they share container_impl.h.
+ *
+ * What surprises: "created" is not only what the record says. A `start` that is killed after init took its go leaves
+ * the record behind, so a created container whose init is no longer our executor counts as running.
+ */
+#include "container/container_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "oci/state_doc.h"
+
+#define CONFIG_MAX (4u << 20)
+
+const char *container_status_name(enum container_status s)
+{
+	static const char *const names[] = {
+		[CONTAINER_CREATING] = "creating",
+		[CONTAINER_CREATED] = "created",
+		[CONTAINER_RUNNING] = "running",
+		[CONTAINER_PAUSED] = "paused",
+		[CONTAINER_STOPPED] = "stopped",
+	};
+
+	return names[s];
+}
+
+int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec, char **ret_json,
+	size_t *ret_size, struct err *err)
+{
+	auto_close int fd = fd_open(dir, O_RDONLY | O_DIRECTORY, 0);
+	auto_freep(spec) struct spec *spec = NULL;
+	auto_free char *json = NULL;
+	const char *name = config ? config : "config.json";
+	size_t size;
+	int r;
+
+	if (fd < 0)
+		return err_code(err, fd, "open bundle '%s'", dir);
+	r = fd_read_file_at(fd, name, CONFIG_MAX, &json, &size);
+	if (r == -ENOENT)
+		return err_set(err, r, "JSON specification file %s not found in bundle '%s'", name, dir);
+	if (r < 0)
+		return err_code(err, r, "read '%s' of bundle '%s'", name, dir);
+	r = spec_parse(json, size, &spec, err);
+	if (r == 0)
+		r = spec_validate(spec, err);
+	if (r < 0)
+		return err_in(err, "%s", name);
+	*ret_spec = take_ptr(spec);
+	*ret_json = take_ptr(json);
+	*ret_size = size;
+	return 0;
+}
+
+void container_done(struct container *c, const struct err *err)
+{
+	struct container_handler h = c->handler;
+	struct err copy;
+
+	if (err)
+		copy = *err;
+	c->handler = (struct container_handler){ 0 };
+	if (h.done)
+		h.done(h.arg, err ? &copy : NULL);
+}
+
+char *container_hook_state(const struct container *c, const char *status, pid_t pid)
+{
+	struct state_doc doc = {
+		.oci_version = c->spec->oci_version,
+		.id = c->state.record.id,
+		.pid = pid,
+		.status = status,
+		.bundle = c->state.record.bundle,
+		.annotations = c->spec->annotations,
+		.n_annotations = c->spec->n_annotations,
+	};
+	struct buf text = { 0 };
+
+	if (state_doc_write_hook(&doc, &text) < 0)
+		buf_done(&text);
+	return buf_take(&text);
+}
+
+int container_filter(const struct container *c, struct seccomp_filter *ret, struct err *err)
+{
+	const struct spec_seccomp *profile = c->spec->linux_ ? c->spec->linux_->seccomp : NULL;
+
+	*ret = (struct seccomp_filter){ 0 };
+	return profile ? seccomp_compile(profile, c->host->seccomp, ret, err) : 0;
+}
+
+static int load_cgroup(struct container *c, struct err *err)
+{
+	const struct state_record *rec = &c->state.record;
+
+	if (!rec->n_cgroup_dirs)
+		return 0;
+	return cgroup_from_record(rec->cgroup_dirs, rec->n_cgroup_dirs, &c->cgroup, err);
+}
+
+static int load_spec(struct container *c, struct err *err)
+{
+	auto_free char *json = NULL;
+	size_t size;
+	int r = fd_read_file_at(c->state.dirfd, "config.json", CONFIG_MAX, &json, &size);
+
+	if (r < 0)
+		return err_code(err, r, "read the configuration of container '%s'", c->state.record.id);
+	return spec_parse(json, size, &c->spec, err);
+}
+
+int container_open(const struct host *h, const char *id, struct container **ret, struct err *err)
+{
+	auto_freep(container) struct container *c = mem_calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_oom(err);
+	c->host = h;
+	c->init = PIDREF_NULL;
+	c->state = STATE_NULL;
+	r = state_open(h->state, id, STATE_READ, &c->state, err);
+	if (r == 0)
+		r = load_cgroup(c, err);
+	if (r < 0)
+		return r;
+	r = state_record_init(&c->state.record, &c->init);
+	if (r < 0 && r != -ESRCH)
+		return err_code(err, r, "open the init process of container '%s'", id);
+	*ret = take_ptr(c);
+	return 0;
+}
+
+int container_need_spec(struct container *c, struct err *err)
+{
+	return c->spec ? 0 : load_spec(c, err);
+}
+
+static void release(struct loop_deferred *d)
+{
+	struct container *c = container_of(d, struct container, release);
+
+	spec_free(c->spec);
+	cgroup_free(c->cgroup);
+	pidref_done(&c->init);
+	state_done(&c->state);
+	free(c->hook_state);
+	free(c);
+}
+
+void container_free(struct container *c)
+{
+	if (!c || c->freed)
+		return;
+	c->freed = true;
+	launch_free(c->launch);
+	hook_cancel(c->hooks);
+	c->launch = NULL;
+	c->hooks = NULL;
+	loop_defer(c->host->loop, &c->release, release);
+}
+
+const char *container_id(const struct container *c)
+{
+	return c->state.record.id;
+}
+
+const struct spec *container_spec(const struct container *c)
+{
+	return c->spec;
+}
+
+const struct state_record *container_record(const struct container *c)
+{
+	return &c->state.record;
+}
+
+const struct pidref *container_init(const struct container *c)
+{
+	return &c->init;
+}
+
+bool container_owns_pidns(const struct container *c)
+{
+	return c->state.record.own_pidns;
+}
+
+/* Init is still our executor: it has not taken its go. */
+static bool is_waiting(const struct container *c)
+{
+	char path[64];
+	char exe[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", c->init.pid);
+	return readlink(path, exe, sizeof(exe) - 1) > 0 && str_starts(exe, "/memfd:reeve-exec");
+}
+
+enum container_status container_status(struct container *c)
+{
+	bool frozen = false;
+
+	if (!c->init.pid && c->state.record.status == STATE_CREATING && !container_is_abandoned(c))
+		return CONTAINER_CREATING;
+	if (!c->init.pid || pidref_exited(&c->init))
+		return CONTAINER_STOPPED;
+	if (c->cgroup && cgroup_frozen(c->cgroup, &frozen, NULL) == 0 && frozen)
+		return CONTAINER_PAUSED;
+	if (c->state.record.status == STATE_CREATED && is_waiting(c))
+		return CONTAINER_CREATED;
+	return c->state.record.status == STATE_CREATING ? CONTAINER_CREATING : CONTAINER_RUNNING;
+}
+
+/* Its create is gone: nobody holds the lock of a container that is "creating". */
+bool container_is_abandoned(struct container *c)
+{
+	int fd = fd_open_at(c->state.dirfd, "lock", O_RDWR, 0);
+	bool free_lock = fd >= 0 && file_lock(fd, true, false) == 0;
+
+	fd_close(fd);
+	return free_lock;
+}

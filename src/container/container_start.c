@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start: give init its go and learn whether the program runs. In the process that created the container the go is a
+ * message on the launch's socket; from another one it goes through ROOT/ID/start.sock, on which init listens.
+ */
+#include "container/container_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+static void finish(struct container *c, const struct err *e)
+{
+	launch_free(c->launch);
+	c->launch = NULL;
+	container_done(c, e);
+}
+
+static void destroyed(void *arg, const struct err *e)
+{
+	struct container *c = arg;
+
+	c->handler = c->outer;
+	finish(c, &c->failure);
+}
+
+static void poststart_done(void *arg, const struct err *e)
+{
+	struct container *c = arg;
+	struct container_handler h = { .arg = c, .done = destroyed };
+	struct err ignored = { 0 };
+
+	c->hooks = NULL;
+	if (!e) {
+		finish(c, NULL);
+		return;
+	}
+	/* runtime-spec 1.3: an error that stops and destroys the container */
+	c->failure = *e;
+	c->outer = c->handler;
+	if (container_delete(c, true, &h, &ignored) < 0)
+		destroyed(c, NULL);
+}
+
+static void run_poststart(struct container *c)
+{
+	const struct spec_hooks *h = c->spec ? c->spec->hooks : NULL;
+	struct hook_request req = { .cwd = c->state.record.bundle };
+	struct err e = { 0 };
+
+	if (!h || !h->n_poststart) {
+		finish(c, NULL);
+		return;
+	}
+	free(c->hook_state);
+	c->hook_state = container_hook_state(c, "running", c->init.pid);
+	req.hooks = h->poststart;
+	req.n_hooks = h->n_poststart;
+	req.state = c->hook_state;
+	if (!c->hook_state)
+		err_oom(&e);
+	else
+		hook_start(c->host, &req, poststart_done, c, &c->hooks, &e);
+	if (e.code)
+		poststart_done(c, &e);
+}
+
+static int save_running(struct container *c, struct err *err)
+{
+	int r = state_relock(&c->state, err);
+
+	if (r < 0)
+		return r;
+	/* After the go: a crash in between leaves "created" with an init that is no longer ours, which reads as running. */
+	c->state.record.status = STATE_RUNNING;
+	r = state_save(&c->state, err);
+	unlinkat(c->state.dirfd, "start.sock", 0);
+	state_unlock(&c->state);
+	return r;
+}
+
+static void on_running(void *arg)
+{
+	struct container *c = arg;
+	struct err e = { 0 };
+
+	/* A full disk does not stop a program that runs: the record only says it less well. */
+	if (save_running(c, &e) < 0)
+		log_write(c->host->log, LOG_WARN_, "%s", e.text);
+	run_poststart(c);
+}
+
+static void on_failed(void *arg, const struct err *e)
+{
+	struct err copy = *e;
+
+	finish(arg, &copy);
+}
+
+static int connect_to_init(struct container *c, struct err *err)
+{
+	struct launch_handler h = { .arg = c, .running = on_running, .failed = on_failed };
+	int sock = fd_unix_connect_at(c->state.dirfd, "start.sock", SOCK_SEQPACKET);
+
+	if (sock == -ENOENT || sock == -ECONNREFUSED)
+		return err_set(err, -EBUSY, "cannot start an already running container");
+	if (sock < 0)
+		return err_code(err, sock, "reach the init process of container '%s'", container_id(c));
+	return launch_attach(c->host, sock, &h, &c->launch, err);
+}
+
+int container_start(struct container *c, const struct container_handler *handler, struct err *err)
+{
+	int r;
+
+	switch (container_status(c)) {
+	case CONTAINER_CREATED:
+		break;
+	case CONTAINER_STOPPED:
+		return err_set(err, -EBUSY, "cannot start a container that has stopped");
+	case CONTAINER_CREATING:
+		return err_set(err, -EBUSY, "cannot start a container that is being created");
+	case CONTAINER_PAUSED:
+		return err_set(err, -EBUSY, "cannot start a paused container");
+	default:
+		return err_set(err, -EBUSY, "cannot start an already running container");
+	}
+	c->handler = *handler;
+	if (c->state.record.poststart_hooks) {
+		r = container_need_spec(c, err);
+		if (r < 0)
+			return r;
+	}
+	if (!c->launch)
+		return connect_to_init(c, err);
+	launch_set_handler(c->launch, &(struct launch_handler){ .arg = c, .running = on_running, .failed = on_failed });
+	return launch_release(c->launch, err);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "container/host.h"
+
+#include <errno.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "container/cgroup_host.h"
+#include "container/spawn.h"
+
+int host_open(struct host *h, struct err *err)
+{
+	int r;
+
+	h->executor = -EBADF;
+	h->cgroups = mem_calloc(1, sizeof(*h->cgroups));
+	if (!h->cgroups)
+		return err_oom(err);
+	r = cgroup_host_read("", h->cgroups, err);
+	if (r == 0)
+		r = spawn_open_executor(&h->executor, err);
+	if (r < 0)
+		host_close(h);
+	return r;
+}
+
+void host_close(struct host *h)
+{
+	if (h->cgroups)
+		cgroup_host_done(h->cgroups);
+	free(h->cgroups);
+	h->cgroups = NULL;
+	h->executor = fd_close(h->executor);
+}

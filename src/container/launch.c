@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The launcher's side of the executor protocol.
+ *
+ * The executor's host half and, after PLAN_MSG_STARTED, the container's process hold the other end of one socket.
+ * Messages after STARTED come from a process in the container, but from our own program in it: the container's
+ * program never has the socket. Texts may quote the container, so they are data for people only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "container/launch.h"
+#include "container/spawn.h"
+#include "oci/rlimit_name.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+enum phase { PHASE_SETUP, PHASE_READY, PHASE_RELEASED, PHASE_DONE };
+
+struct launch {
+	const struct host *host;
+	struct launch_handler handler;
+	struct plan plan;
+	struct launch_request req;
+	enum phase phase;
+	int sync;
+	struct loop_fd source;
+	struct pidref process;
+	pid_t stage;    /* host half of the executor */
+	int stage_pidfd;
+	struct hook_request hooks[2];
+	size_t n_hooks;
+	size_t next_hooks;
+	struct hook_run *hook_run;
+	struct loop_deferred release;
+	bool freed;
+};
+
+static int send_go(struct launch *l, enum plan_go_id id)
+{
+	struct plan_go go = { .magic = PLAN_MAGIC, .id = id };
+
+	return fd_send(l->sync, &go, sizeof(go), NULL, 0);
+}
+
+static void close_sync(struct launch *l)
+{
+	loop_fd_remove(&l->source);
+	l->sync = fd_close(l->sync);
+}
+
+/* A program that reaps by itself must take the dead away: a zombie would keep the container's init from dying. */
+static void reap(struct launch *l, bool process_too)
+{
+	siginfo_t info;
+
+	if (!l->host->reaper.own)
+		return;
+	if (l->stage_pidfd >= 0)
+		waitid(P_PIDFD, (id_t)l->stage_pidfd, &info, WEXITED);
+	l->stage_pidfd = fd_close(l->stage_pidfd);
+	if (process_too && l->process.pid)
+		waitid(P_PIDFD, (id_t)l->process.fd, &info, WEXITED);
+}
+
+static void fail(struct launch *l, const struct err *e)
+{
+	struct err copy = *e;
+
+	if (l->phase == PHASE_DONE)
+		return;
+	l->phase = PHASE_DONE;
+	close_sync(l);
+	/* It saw an end of file and leaves, or is leaving already; with maps unwritten it cannot run on its own. */
+	pidref_kill(&l->process, SIGKILL);
+	reap(l, true);
+	l->handler.failed(l->handler.arg, &copy);
+}
+
+static void fail_code(struct launch *l, int code, const char *what)
+{
+	struct err e = { 0 };
+
+	err_code(&e, code, "%s", what);
+	fail(l, &e);
+}
+
+/* ---- failures of the executor, in words that clients know (spec/oci-runtime.md 1.6) ---- */
+
+static void lookup_error(struct err *e, const struct plan_msg *m)
+{
+	if (m->code == -ENOENT && !strchr(m->text, '/'))
+		err_set(e, m->code, "exec: \"%s\": executable file not found in $PATH", m->text);
+	else if (m->code == -EISDIR)
+		err_set(e, m->code, "exec: \"%s\": is a directory", m->text);
+	else if (m->code == -EACCES)
+		err_set(e, m->code, "exec: \"%s\": permission denied", m->text);
+	else if (m->code == -ENOENT)
+		err_set(e, m->code, "exec: \"%s\": stat %s: no such file or directory", m->text, m->text);
+	else if (m->code == -ENOTDIR)
+		err_set(e, m->code, "exec: \"%s\": stat %s: not a directory", m->text, m->text);
+	else
+		err_code(e, m->code, "exec: \"%s\"", m->text);
+}
+
+static void exec_error(struct err *e, const struct plan_msg *m)
+{
+	if (m->code == -ENOENT)
+		err_set(e, m->code, "exec %s: no such file or directory", m->text);
+	else if (m->code == -ENOEXEC)
+		err_set(e, m->code, "exec %s: exec format error", m->text);
+	else if (m->code == -EACCES)
+		err_set(e, m->code, "exec %s: permission denied", m->text);
+	else
+		err_code(e, m->code, "exec %s", m->text);
+}
+
+static void step_error(const struct launch *l, const struct plan_msg *m, struct err *e)
+{
+	char what[320];
+
+	if (m->op == PLAN_LOOKUP) {
+		lookup_error(e, m);
+		return;
+	}
+	if (m->op == PLAN_EXEC) {
+		exec_error(e, m);
+		return;
+	}
+	plan_describe(&l->plan, m->step, what, sizeof(what));
+	if (m->op == PLAN_HOOK && m->code == -ECANCELED)
+		err_set(e, m->code, "hook failed: %s", m->text);
+	else if (m->text[0] && !strstr(what, m->text))
+		err_code(e, m->code, "%s: %s", what, m->text);
+	else
+		err_code(e, m->code, "%s", what);
+}
+
+/* ---- barriers ---- */
+
+static int write_map(pid_t pid, const char *file, const struct spec_id_mapping *maps, size_t n)
+{
+	struct buf text = { 0 };
+	char path[64];
+	auto_close int fd = -EBADF;
+	int r;
+
+	if (!n)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&text, "%u %u %u\n", maps[i].container_id, maps[i].host_id, maps[i].size);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+	fd = fd_open(path, O_WRONLY, 0);
+	r = fd < 0 ? fd : buf_ok(&text);
+	if (r == 0)
+		r = fd_write_full(fd, text.data, text.len);
+	buf_done(&text);
+	return r;
+}
+
+static void at_maps(struct launch *l)
+{
+	int r = write_map(l->process.pid, "uid_map", l->req.uid_maps, l->req.n_uid_maps);
+
+	if (r == 0)
+		r = write_map(l->process.pid, "gid_map", l->req.gid_maps, l->req.n_gid_maps);
+	if (r < 0)
+		fail_code(l, r, "write the id maps of the user namespace");
+	else
+		send_go(l, PLAN_GO_MAPS);
+}
+
+static void next_hooks(struct launch *l);
+
+static void hooks_done(void *arg, const struct err *err)
+{
+	struct launch *l = arg;
+
+	l->hook_run = NULL;
+	if (err) {
+		fail(l, err);
+		return;
+	}
+	next_hooks(l);
+}
+
+static void next_hooks(struct launch *l)
+{
+	struct err e = { 0 };
+
+	if (l->next_hooks == l->n_hooks)
+		send_go(l, PLAN_GO_HOOKS);
+	else if (hook_start(l->host, &l->hooks[l->next_hooks++], hooks_done, l, &l->hook_run, &e) < 0)
+		fail(l, &e);
+}
+
+static void at_hooks(struct launch *l)
+{
+	struct err e = { 0 };
+
+	l->n_hooks = l->next_hooks = 0;
+	if (l->req.hooks && l->req.hooks(l->handler.arg, &l->process, l->hooks, &l->n_hooks, &e) < 0)
+		fail(l, &e);
+	else
+		next_hooks(l);
+}
+
+static int set_rlimits(struct launch *l, struct err *e)
+{
+	for (size_t i = 0; i < l->req.n_rlimits; i++) {
+		const struct spec_rlimit *r = &l->req.rlimits[i];
+		struct rlimit lim = { .rlim_cur = r->soft, .rlim_max = r->hard };
+
+		if (prlimit(l->process.pid, (__rlimit_resource_t)r->type, &lim, NULL) < 0)
+			return err_sys(e, "process.rlimits: set %s to %llu:%llu", rlimit_name(r->type),
+				(unsigned long long)r->soft, (unsigned long long)r->hard);
+	}
+	return 0;
+}
+
+static void at_ready(struct launch *l)
+{
+	struct err e = { 0 };
+
+	if (set_rlimits(l, &e) < 0) {
+		fail(l, &e);
+		return;
+	}
+	l->phase = PHASE_READY;
+	l->handler.ready(l->handler.arg);
+}
+
+/* ---- messages ---- */
+
+static void on_started(struct launch *l, const struct plan_msg *m, int *pidfd)
+{
+	int r;
+
+	if (*pidfd < 0 || l->process.pid) {
+		fail_code(l, -EBADMSG, "start of the container's process");
+		return;
+	}
+	r = pidref_take(m->value, take_fd(pidfd), &l->process);
+	if (r < 0) {
+		fail_code(l, r, "identify the container's process");
+		return;
+	}
+	reap(l, false);
+	if (l->handler.started)
+		l->handler.started(l->handler.arg, &l->process);
+}
+
+static void on_message(struct launch *l, struct plan_msg *m, int *fd)
+{
+	struct err e = { 0 };
+	char what[320];
+
+	m->text[PLAN_MSG_TEXT - 1] = 0;
+	switch (m->type) {
+	case PLAN_MSG_STARTED:
+		on_started(l, m, fd);
+		break;
+	case PLAN_MSG_BARRIER:
+		if (m->value == PLAN_GO_MAPS)
+			at_maps(l);
+		else if (m->value == PLAN_GO_HOOKS)
+			at_hooks(l);
+		else
+			fail_code(l, -EBADMSG, "unknown barrier of the executor");
+		break;
+	case PLAN_MSG_CONSOLE:
+		if (*fd >= 0 && l->handler.console)
+			l->handler.console(l->handler.arg, take_fd(fd));
+		break;
+	case PLAN_MSG_WARN:
+		plan_describe(&l->plan, m->step, what, sizeof(what));
+		log_write(l->host->log, LOG_WARN_, "%s: %s", what, strerror(-m->code));
+		break;
+	case PLAN_MSG_READY:
+		at_ready(l);
+		break;
+	case PLAN_MSG_ERROR:
+		step_error(l, m, &e);
+		fail(l, &e);
+		break;
+	default:
+		fail_code(l, -EBADMSG, "unknown message of the executor");
+		break;
+	}
+}
+
+static void on_end(struct launch *l)
+{
+	struct err e = { 0 };
+
+	if (l->phase == PHASE_RELEASED) {
+		l->phase = PHASE_DONE;
+		close_sync(l);
+		l->handler.running(l->handler.arg);
+		return;
+	}
+	err_set(&e, -ECANCELED, l->process.pid ? "the container's process ended during its set-up (killed, or out of memory)"
+					       : "the executor ended before it started the container's process");
+	fail(l, &e);
+}
+
+static void on_sync(struct loop_fd *source, uint32_t events)
+{
+	struct launch *l = container_of(source, struct launch, source);
+
+	while (l->sync >= 0 && !l->freed) {
+		struct plan_msg m;
+		auto_close int fd = -EBADF;
+		size_t n_fds = 1;
+		ssize_t n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, MSG_DONTWAIT);
+
+		if (n == -EAGAIN)
+			return;
+		if (n == 0 || n == -ECONNRESET) {
+			on_end(l);
+			return;
+		}
+		if (n != (ssize_t)sizeof(m) || m.magic != PLAN_MAGIC) {
+			fail_code(l, n < 0 ? (int)n : -EBADMSG, "message of the executor");
+			return;
+		}
+		on_message(l, &m, &fd);
+	}
+}
+
+/* ---- start and end ---- */
+
+static int write_plan(struct plan *p, int sync_fd, int *ret_fd, struct err *err)
+{
+	auto_close int fd = memfd_create("plan", MFD_CLOEXEC);
+	auto_free void *block = NULL;
+	size_t size;
+	int r;
+
+	if (fd < 0)
+		return err_sys(err, "make the plan");
+	plan_slot_set(p, PLAN_SLOT_SYNC, sync_fd);
+	plan_slot_set(p, PLAN_SLOT_PLAN, fd);
+	r = plan_finish(p, &block, &size, err);
+	if (r < 0)
+		return r;
+	r = fd_write_full(fd, block, size);
+	if (r < 0)
+		return err_code(err, r, "write the plan");
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int spawn_it(struct launch *l, const struct launch_request *req, struct err *err)
+{
+	int pair[2] = { -EBADF, -EBADF };
+	auto_close int plan_fd = -EBADF;
+	auto_close int theirs = -EBADF;
+	auto_free int *keep = mem_calloc(req->n_keep + 2, sizeof(int));
+	char number[16];
+	char *argv[] = { (char *)"reeve-exec", number, NULL };
+	struct spawn s = { .program = l->host->executor, .argv = argv, .keep = keep, .n_keep = req->n_keep + 2,
+		.preserve_fds = req->preserve_fds, .with_parent = l->host->parent_pid > 0 };
+	int r;
+
+	if (!keep)
+		return err_oom(err);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, "make the executor's socket");
+	l->sync = pair[0];
+	theirs = pair[1];
+	r = write_plan(&l->plan, theirs, &plan_fd, err);
+	if (r < 0)
+		return r;
+	if (req->n_keep)
+		memcpy(keep, req->keep, req->n_keep * sizeof(int));
+	keep[req->n_keep] = theirs;
+	keep[req->n_keep + 1] = plan_fd;
+	memcpy(s.stdio, req->stdio, sizeof(s.stdio));
+	snprintf(number, sizeof(number), "%d", plan_fd);
+	r = spawn_process(&s, &l->stage, &l->stage_pidfd, err);
+	return r < 0 ? err_in(err, "start the executor") : 0;
+}
+
+int launch_start(const struct host *h, struct launch_request *req, const struct launch_handler *handler,
+	struct launch **ret, struct err *err)
+{
+	struct launch *l = mem_calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return err_oom(err);
+	l->host = h;
+	l->handler = *handler;
+	l->req = *req;
+	l->plan = *req->plan;
+	*req->plan = (struct plan){ 0 };
+	l->sync = l->stage_pidfd = -EBADF;
+	l->process = PIDREF_NULL;
+	r = spawn_it(l, req, err);
+	if (r == 0) {
+		r = loop_fd_add(h->loop, &l->source, l->sync, EPOLLIN, on_sync);
+		if (r < 0)
+			err_code(err, r, "watch the executor");
+	}
+	if (r < 0) {
+		launch_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+int launch_attach(const struct host *h, int sync, const struct launch_handler *handler, struct launch **ret,
+	struct err *err)
+{
+	struct launch *l = mem_calloc(1, sizeof(*l));
+	int r;
+
+	if (!l) {
+		fd_close(sync);
+		return err_oom(err);
+	}
+	l->host = h;
+	l->handler = *handler;
+	l->sync = sync;
+	l->stage_pidfd = -EBADF;
+	l->process = PIDREF_NULL;
+	l->phase = PHASE_RELEASED;
+	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
+	if (r == 0)
+		r = send_go(l, PLAN_GO_START);
+	if (r < 0) {
+		launch_free(l);
+		return err_code(err, r, "start the container's process");
+	}
+	*ret = l;
+	return 0;
+}
+
+const struct pidref *launch_process(const struct launch *l)
+{
+	return &l->process;
+}
+
+struct pidref launch_take_process(struct launch *l)
+{
+	struct pidref p = l->process;
+
+	l->process = PIDREF_NULL;
+	return p;
+}
+
+void launch_set_handler(struct launch *l, const struct launch_handler *handler)
+{
+	l->handler = *handler;
+}
+
+int launch_release(struct launch *l, struct err *err)
+{
+	int r;
+
+	if (l->phase != PHASE_READY)
+		return err_set(err, -EBUSY, "the process is not ready to run");
+	l->phase = PHASE_RELEASED;
+	r = send_go(l, PLAN_GO_READY);
+	return r < 0 ? err_code(err, r, "release the process") : 0;
+}
+
+static void release(struct loop_deferred *d)
+{
+	struct launch *l = container_of(d, struct launch, release);
+
+	plan_done(&l->plan);
+	pidref_done(&l->process);
+	fd_close(l->stage_pidfd);
+	free(l);
+}
+
+void launch_free(struct launch *l)
+{
+	if (!l || l->freed)
+		return;
+	l->freed = true;
+	hook_cancel(l->hook_run);
+	close_sync(l);
+	if (l->phase < PHASE_RELEASED)
+		reap(l, true);
+	else
+		reap(l, false);
+	loop_defer(l->host->loop, &l->release, release);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One clone with CLONE_VM | CLONE_VFORK on a stack of its own: the child shares our memory until execve, so it only
+ * makes system calls, and leaves its errno in a variable of the parent's frame.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "container/spawn.h"
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
+#define STACK_SIZE (32 * 1024)
+
+extern const unsigned char exec_image[];
+extern const size_t exec_image_size;
+
+int spawn_open_executor(int *ret_fd, struct err *err)
+{
+	int fd = fd_memfd_exec("reeve-exec", exec_image, exec_image_size);
+
+	if (fd < 0)
+		return err_code(err, fd, "prepare the executor");
+	*ret_fd = fd;
+	return 0;
+}
+
+struct child_args {
+	const struct spawn *s;
+	int error; /* of the step that failed, positive errno */
+};
+
+/* 0-2 in place, without one overwriting the source of another. */
+static int place_stdio(const int stdio[3])
+{
+	int from[3];
+
+	for (int i = 0; i < 3; i++) {
+		from[i] = stdio[i];
+		if (from[i] >= 0 && from[i] < 3 && from[i] != i) {
+			from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 3);
+			if (from[i] < 0)
+				return -1;
+		}
+	}
+	for (int i = 0; i < 3; i++) {
+		if (from[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup3(from[i], i, 0) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int prepare(const struct spawn *s)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (place_stdio(s->stdio) < 0)
+		return -1;
+	for (size_t i = 0; i < s->n_keep; i++)
+		if (fcntl(s->keep[i], F_SETFD, 0) < 0)
+			return -1;
+	for (unsigned i = 0; i < s->preserve_fds; i++)
+		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
+			return -1;
+	if (s->new_group && (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
+		return -1;
+	if (s->cwd && chdir(s->cwd) < 0) /* the child's: CLONE_FS is not shared */
+		return -1;
+	if (s->new_group) {
+		signal(SIGPIPE, SIG_DFL);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+	}
+	return 0;
+}
+
+static int child_main(void *arg)
+{
+	struct child_args *a = arg;
+	static char *const empty[] = { NULL };
+	char *const *envp = a->s->envp ? a->s->envp : empty;
+
+	if (prepare(a->s) == 0) {
+		if (a->s->program >= 0)
+			syscall(SYS_execveat, a->s->program, "", a->s->argv, envp, AT_EMPTY_PATH);
+		else
+			execve(a->s->path, a->s->argv, envp);
+	}
+	a->error = errno;
+	_exit(127);
+}
+
+int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *err)
+{
+	char stack[STACK_SIZE] __attribute__((aligned(16)));
+	struct child_args args = { .s = s };
+	sigset_t all;
+	sigset_t old;
+	int pidfd = -EBADF;
+	pid_t pid;
+
+	/* No handler of ours may run in the child, which shares our memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = clone(child_main, stack + sizeof(stack),
+		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (s->with_parent ? CLONE_PARENT : 0), &args, &pidfd);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return err_sys(err, "start a process");
+	if (args.error) {
+		siginfo_t info;
+
+		fd_close(pidfd);
+		if (!s->with_parent)
+			waitid(P_PID, (id_t)pid, &info, WEXITED);
+		errno = args.error;
+		return err_sys(err, "execute '%s'", s->path ? s->path : "reeve-exec");
+	}
+	*ret_pid = pid;
+	if (ret_pidfd)
+		*ret_pidfd = pidfd;
+	else
+		fd_close(pidfd);
+	return 0;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <linux/mount.h>
+#include <sched.h>
+
+#include "base/mem.h"
+#include "container/compile.h"
+
+#define HEAD "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\"%s},\"process\":{\"args\":[\"true\"],\"cwd\":\"/\"," \
+	"\"user\":{\"uid\":%d,\"gid\":0}%s},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"}%s]%s}%s}"
+
+struct made {
+	struct spec *spec;
+	struct plan plan;
+	struct err err;
+	int r;
+};
+
+/* A spec with holes: root, uid, process, namespaces, linux, top level. */
+static struct made make(const char *root, int uid, const char *process, const char *namespaces, const char *linux_,
+	const char *top)
+{
+	struct made m = { 0 };
+	static const char *const dirs[] = { "/cg/memory/x", "/cg/pids/x" };
+	struct compile_init in = {
+		.id = "c1",
+		.rootfs = "/b/rootfs",
+		.bundle = "/b",
+		.cgroup = { .tasks_dirs = dirs, .n_tasks_dirs = 2 },
+		.state_creating_head = "{\"pid\":",
+		.state_creating_tail = "}",
+		.state_created_head = "{\"pid\":",
+		.state_created_tail = "}",
+	};
+	char json[4096];
+	int n;
+
+	n = snprintf(json, sizeof(json), HEAD, root, uid, process, namespaces, linux_, top);
+	assert_true(n > 0 && (size_t)n < sizeof(json));
+	if (spec_parse(json, (size_t)n, &m.spec, &m.err) < 0)
+		fail_msg("%s", m.err.text);
+	in.spec = m.spec;
+	m.r = compile_init(&in, &m.plan, &m.err);
+	return m;
+}
+
+static void done(struct made *m)
+{
+	plan_done(&m->plan);
+	spec_free(m->spec);
+}
+
+static int find(const struct made *m, enum plan_op op, int from)
+{
+	for (size_t i = (size_t)from; i < m->plan.n_steps; i++)
+		if (m->plan.steps[i].op == op)
+			return (int)i;
+	return -1;
+}
+
+static const char *text(const struct made *m, int step, int k)
+{
+	uint32_t at = m->plan.steps[step].str[k];
+
+	return at ? m->plan.data.data + at - 1 : "";
+}
+
+TEST(joined_namespaces_come_before_the_clone_and_the_mount_namespace_last)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"network\",\"path\":\"/n/net\"},{\"type\":\"user\",\"path\":\"/n/user\"}", "", "");
+	int clone = find(&m, PLAN_CLONE, 0);
+	int first = find(&m, PLAN_SETNS, 0);
+
+	assert_int_equal(m.r, 0);
+	assert_true(first >= 0 && first < clone);
+	assert_string_equal(text(&m, first, 0), "/n/net");
+	assert_string_equal(text(&m, first + 1, 0), "/n/user");
+	assert_true(find(&m, PLAN_SETNS, clone) < 0);
+	assert_int_equal(m.plan.steps[clone].num[0], CLONE_NEWNS | CLONE_NEWPID);
+	done(&m);
+}
+
+TEST(on_v1_the_child_enters_its_cgroups_first_and_unshares_the_namespace_after)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"cgroup\"}", "", "");
+	int clone = find(&m, PLAN_CLONE, 0);
+
+	assert_string_equal(text(&m, find(&m, PLAN_OPEN, 0), 0), "/cg/memory/x/tasks");
+	assert_int_equal(m.plan.steps[clone + 1].op, PLAN_WRITE_SLOT);
+	assert_int_equal(m.plan.steps[clone + 2].op, PLAN_WRITE_SLOT);
+	assert_int_equal(m.plan.steps[clone + 3].op, PLAN_UNSHARE);
+	assert_int_equal(m.plan.steps[clone].num[0] & CLONE_NEWCGROUP, 0);
+	done(&m);
+}
+
+TEST(the_host_tree_never_stays_shared)
+{
+	struct made m = make("", 0, "", "", "", "");
+	int p = find(&m, PLAN_PROPAGATION, 0);
+
+	assert_true(p >= 0 && p < find(&m, PLAN_ROOTFS, 0));
+	assert_int_equal(m.plan.steps[p].num[0], (1 << 19) | 16384); /* slave, recursively */
+	done(&m);
+	m = make("", 0, "", "", ",\"rootfsPropagation\":\"rprivate\"", "");
+	assert_int_equal(m.plan.steps[find(&m, PLAN_PROPAGATION, 0)].num[0], (1 << 18) | 16384);
+	done(&m);
+}
+
+TEST(bind_sources_are_opened_on_the_host_side_and_relative_ones_below_the_bundle)
+{
+	struct made m = make("", 0, "", "", "",
+		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"data\",\"options\":[\"rbind\",\"ro\",\"rprivate\"]}]");
+	int root = find(&m, PLAN_TREE, 0);
+	int tree = find(&m, PLAN_TREE, root + 1);
+	int attach = find(&m, PLAN_MOUNT_TREE, 0);
+
+	assert_true(tree < find(&m, PLAN_CLONE, 0));
+	assert_string_equal(text(&m, root, 0), "/b/rootfs");
+	assert_string_equal(text(&m, tree, 0), "/b/data");
+	assert_true(m.plan.steps[tree].flags & PLAN_F_RECURSIVE);
+	assert_int_equal(m.plan.steps[tree].num[0], MOUNT_ATTR_RDONLY);
+	assert_int_equal(m.plan.steps[tree].num[2], 1 << 18);
+	assert_string_equal(text(&m, attach, 0), "/d");
+	assert_int_equal(m.plan.steps[attach].fd[0], m.plan.steps[tree].fd[0]);
+	done(&m);
+}
+
+TEST(a_shared_mount_keeps_its_peers_until_it_is_attached)
+{
+	struct made m = make("", 0, "", "", "",
+		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\",\"options\":[\"rbind\",\"rshared\"]}]");
+	int tree = find(&m, PLAN_TREE, find(&m, PLAN_TREE, 0) + 1);
+
+	assert_int_equal(m.plan.steps[tree].num[2], 0);
+	assert_int_equal(m.plan.steps[find(&m, PLAN_MOUNT_TREE, 0)].num[2], (1 << 20) | 16384);
+	done(&m);
+}
+
+TEST(the_root_becomes_read_only_only_after_everything_was_made_in_it)
+{
+	struct made m = make(",\"readonly\":true", 0, "", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
+	int attr = find(&m, PLAN_ROOT_ATTR, 0);
+
+	assert_true(attr > find(&m, PLAN_PIVOT, 0));
+	assert_true(find(&m, PLAN_MKDIR, 0) < attr);
+	assert_true(find(&m, PLAN_MASK, 0) < find(&m, PLAN_PIVOT, 0));
+	assert_int_equal(m.plan.steps[attr].num[0], MOUNT_ATTR_RDONLY);
+	done(&m);
+}
+
+TEST(masks_come_before_the_console)
+{
+	struct made m = make("", 0, ",\"terminal\":true", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
+
+	assert_true(find(&m, PLAN_MASK, 0) < find(&m, PLAN_CONSOLE, 0));
+	done(&m);
+}
+
+TEST(without_no_new_privs_the_filter_is_loaded_before_the_capabilities_go)
+{
+	struct spec_process process = { .cwd = "/" };
+	static const uint64_t program = 1;
+	struct compile_filter filter = { .program = &program, .size = 8 };
+	struct plan p;
+	struct made m = { 0 };
+
+	plan_init(&p);
+	compile_final(&p, &process, &filter, 0);
+	m.plan = p;
+	assert_true(find(&m, PLAN_SECCOMP, 0) < find(&m, PLAN_CAPS, 0));
+	plan_done(&p);
+	process.no_new_privileges = true;
+	plan_init(&p);
+	compile_final(&p, &process, &filter, 0);
+	m.plan = p;
+	assert_true(find(&m, PLAN_SECCOMP, 0) > find(&m, PLAN_CAPS, 0));
+	assert_true(find(&m, PLAN_NNP, 0) < find(&m, PLAN_SECCOMP, 0));
+	assert_true(find(&m, PLAN_SECCOMP, 0) < find(&m, PLAN_EXEC, 0));
+	plan_done(&p);
+}
+
+TEST(a_new_user_namespace_waits_for_its_maps_and_binds_its_devices)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"user\"}",
+		",\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}],\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}]",
+		",\"mounts\":[{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"gid=5\",\"mode=0620\"]}]");
+	int barrier = find(&m, PLAN_BARRIER, 0);
+	int pts = find(&m, PLAN_MOUNT_FS, 0);
+	int devs = find(&m, PLAN_DEFAULT_DEVS, 0);
+
+	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_MAPS);
+	assert_true(barrier < find(&m, PLAN_ROOT_IDS, 0));
+	assert_true(m.plan.steps[devs].flags & PLAN_F_BIND);
+	/* gid 5 is not mapped: the option would make the mount fail */
+	assert_memory_equal(m.plan.data.data + m.plan.steps[pts].blob - 1, "mode=0620", 10);
+	assert_int_equal(m.plan.steps[pts].blob_len, 10);
+	done(&m);
+}
+
+TEST(of_duplicate_variables_the_last_one_is_passed)
+{
+	struct made m = make("", 0, ",\"env\":[\"A=1\",\"B=2\",\"A=3\"]", "", "", "");
+	int lookup = find(&m, PLAN_LOOKUP, 0);
+	const char *env = text(&m, lookup, 2);
+
+	assert_int_equal(m.plan.steps[lookup].num[1], 2);
+	assert_string_equal(env, "B=2");
+	assert_string_equal(env + 4, "A=3");
+	done(&m);
+}
+
+TEST(hosts_dev_is_left_alone)
+{
+	struct made m = make("", 0, "", "", "",
+		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"rbind\"]}]");
+
+	assert_true(find(&m, PLAN_DEFAULT_DEVS, 0) < 0);
+	done(&m);
+}
+
+TEST(hooks_in_the_container_stand_where_the_spec_wants_them)
+{
+	struct made m = make("", 0, "", "", "",
+		",\"hooks\":{\"createRuntime\":[{\"path\":\"/r\"}],\"createContainer\":[{\"path\":\"/c\",\"timeout\":3}],"
+		"\"startContainer\":[{\"path\":\"/s\",\"args\":[\"s\",\"x\"]}]}");
+	int create = find(&m, PLAN_HOOK, 0);
+	int start = find(&m, PLAN_HOOK, create + 1);
+	int barrier = find(&m, PLAN_BARRIER, 0);
+
+	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_HOOKS);
+	assert_true(barrier < create && create < find(&m, PLAN_PIVOT, 0));
+	assert_int_equal(m.plan.steps[create].num[2], 3);
+	assert_true(start > find(&m, PLAN_READY, 0) && start < find(&m, PLAN_CAPS, 0));
+	assert_true(m.plan.steps[start].flags & PLAN_F_FINAL_CAPS);
+	assert_string_equal(text(&m, start, 1), "s");
+	done(&m);
+}
+
+TEST(the_plan_of_an_exec_joins_before_it_clones)
+{
+	struct made m = make("", 0, "", "", "", "");
+	struct spec_process process = { .args = (const char *[]){ "ps" }, .n_args = 1, .cwd = "/" };
+	struct compile_exec in = { .spec = m.spec, .process = &process, .init_pidfd = 7 };
+	struct made e = { 0 };
+	struct err err = { 0 };
+
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	assert_true(find(&e, PLAN_SETNS_PIDFD, 0) < find(&e, PLAN_CLONE, 0));
+	assert_int_equal(e.plan.steps[find(&e, PLAN_SETNS_PIDFD, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
+	assert_int_equal(e.plan.steps[find(&e, PLAN_CLONE, 0)].num[0], 0);
+	plan_done(&e.plan);
+	done(&m);
+}
+
+TEST(a_bind_without_source_is_named)
+{
+	struct made m = make("", 0, "", "", "", ",\"mounts\":[{\"destination\":\"/d\",\"options\":[\"bind\"]}]");
+
+	assert_int_equal(m.r, -EINVAL);
+	assert_text_has(m.err.text, "/d");
+	done(&m);
+}
