@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # test: sections in turn. Each writes logs to out/test/SECTION/ and appends its test cases to out/test/SECTION/cases,
 # one a line: "ok NAME", "not ok NAME" or "skip NAME # REASON". The last line of all is "N passed, N failed".
-# A skip is a failure for root: this machine has what the tests need, or says above all sections what it lacks.
+# A skip is a failure for root, who has all that the tests need; but where a peer stands in for ours (RUNTIME=runc),
+# a test may say that it does not hold for that peer.
 
 ALL_SECTIONS=(unit san fuzz lint integration vm)
 
@@ -97,7 +98,7 @@ section_integration() {
 		name=$(basename "$file" .bats)
 		[ -z "${TEST_FILES:-}" ] || [[ " $TEST_FILES " = *" $name "* ]] || continue
 		rc=0
-		timeout -k 10 1200 tests/integration/enter bats --formatter tap --timing "$file" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
+		BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90} timeout -k 10 1200 tests/integration/enter bats --formatter tap --timing "$file" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
 		tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/tap"
 		cat "$SECTION_DIR/tap" >>"$SECTION_DIR/cases"
 		[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/tap" || case_add "not ok" "$name: exit status $rc"
@@ -131,6 +132,7 @@ section() {
 		"$([ "$skipped" = 0 ] || echo ", $skipped skipped")" $((SECONDS - start))
 	grep '^not ok ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
 	grep '^skip ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
+	skipped=$(grep '^skip ' "$SECTION_DIR/cases" | grep -cv '# skip peer' || true)
 	if [ "$skipped" != 0 ] && [ "$(id -u)" = 0 ]; then
 		echo "  a skip as root counts as a failure"
 		failed=$((failed + skipped))
