@@ -288,6 +288,10 @@ int cgroup_make(struct cgroup *cg, struct err *err)
 		r = prepare_dir(cg, &cg->dirs[i], err);
 	if (r < 0)
 		cgroup_undo(cg);
+	/* Engines read errno's own text for this as a program that was not found. */
+	if (r == -ENOENT)
+		r = err_set(
+			err, -EAGAIN, "the container's cgroups were removed while they were made");
 	return r;
 }
 

@@ -162,6 +162,11 @@ int cgroup_keyed(const char *text, const char *key, uint64_t *ret)
 int cgroup_set_failed(
 	int code, const char *field, const char *file, const char *value, struct err *err)
 {
+	/* Engines read "no such file or directory" as a program that was not found. */
+	if (code == -ENOENT)
+		return err_set(err, code,
+			"linux.resources.%s: write %s to %s: this kernel has no such setting",
+			field, value, file);
 	return err_code(err, code, "linux.resources.%s: write %s to %s", field, value, file);
 }
 
