@@ -27,7 +27,7 @@ static const char *const level_names[] = {
 	[LOG_FATAL_] = "fatal",
 };
 
-static void add_plain(struct buf *line, const char *msg)
+void log_add_plain(struct buf *line, const char *msg)
 {
 	for (const char *p = msg; *p; p++) {
 		unsigned char c = (unsigned char)*p;
@@ -59,7 +59,11 @@ static void add_record(
 		break;
 	case LOG_TEXT:
 		buf_addf(line, "%s %s: ", time, level_names[level]);
-		add_plain(line, msg);
+		log_add_plain(line, msg);
+		break;
+	case LOG_PLAIN:
+		buf_addf(line, "%s: ", level_names[level]);
+		log_add_plain(line, msg);
 		break;
 	}
 	buf_addc(line, '\n');

@@ -15,7 +15,8 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_FATAL_ };
 enum log_format {
 	LOG_TEXT,
 	LOG_JSON,
-	LOG_LOGRUS /* time="..." level=info msg="..." as containerd's shims */
+	LOG_LOGRUS, /* time="..." level=info msg="..." as containerd's shims */
+	LOG_PLAIN,  /* level and message alone: for a terminal */
 };
 
 struct log {
@@ -30,3 +31,7 @@ void log_write(struct log *log, enum log_level level, const char *fmt, ...)
 /* "debug" "info" "warning" "warn" "error" "fatal"; -EINVAL otherwise. */
 int log_level_parse(const char *s, enum log_level *ret);
 const char *log_level_name(enum log_level l);
+
+struct buf;
+/* Append a message as one line for people: control characters are escaped. */
+void log_add_plain(struct buf *line, const char *msg);

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frame of the command line.
+ *
+ * What surprises: a log file holds only errors unless more is asked for, because podman decodes the whole file as one
+ * JSON object, while containerd takes the last record of level error. And the message goes to stderr as well, because
+ * conmon hands that to podman.
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "oci/spec.h"
+
+#define AT(member) offsetof(struct cli_global, member)
+
+// clang-format off
+static const struct args_option global_options[] = {
+	{ "root", 0, ARGS_STRING, AT(root), "DIR", "where the state of containers is kept" },
+	{ "log", 0, ARGS_STRING, AT(log), "FILE", "append errors to this file too" },
+	{ "log-format", 0, ARGS_STRING, AT(log_format), "FORMAT", "of the log file: text or json" },
+	{ "log-level", 0, ARGS_STRING, AT(log_level), "LEVEL", "error, warning, info or debug" },
+	{ "debug", 0, ARGS_BOOL, AT(debug), NULL, "as --log-level debug" },
+	{ "systemd-cgroup", 0, ARGS_BOOL, AT(systemd_cgroup), NULL, "as --cgroup-manager systemd" },
+	{ "cgroup-manager", 0, ARGS_STRING, AT(cgroup_manager), "NAME", "cgroupfs, systemd or disabled" },
+	{ "rootless", 0, ARGS_STRING, AT(rootless), "WHEN", "go without what needs root: auto, true or false" },
+	{ "id-prefix", 0, ARGS_BOOL, AT(id_prefix), NULL, "take the beginning of an id that only one has" },
+	{ "version", 'v', ARGS_BOOL, AT(version), NULL, "print the version" },
+};
+// clang-format on
+
+static const struct args_table global_table = { global_options, ARRAY_LEN(global_options), true };
+
+int cli_print(const struct buf *out, struct err *err)
+{
+	int r = buf_ok(out);
+
+	if (r < 0)
+		return err_oom(err);
+	r = fd_write_full(STDOUT_FILENO, out->data, out->len);
+	return r < 0 ? err_code(err, r, "write to standard output") : 0;
+}
+
+int cli_open_state(const struct cli *cli, bool create, struct state_dir *ret, struct err *err)
+{
+	return state_dir_open(cli->global.root, create, ret, err);
+}
+
+int cli_find(const struct cli *cli, const char *id, bool destructive, struct state_dir *ret,
+	char ret_id[STATE_ID_MAX + 1], struct err *err)
+{
+	auto_done(state_dir) struct state_dir dir = STATE_DIR_NULL;
+	size_t min_prefix = !cli->global.id_prefix ? 0 : destructive ? 4 : 1;
+	int r;
+
+	r = state_id_check(id, err);
+	if (r < 0)
+		return r;
+	r = cli_open_state(cli, false, &dir, err);
+	if (r == -ENOENT)
+		return err_set(err, r, "container does not exist: '%s'", id);
+	if (r == 0)
+		r = state_resolve_id(&dir, id, min_prefix, ret_id, err);
+	if (r < 0)
+		return r;
+	*ret = dir;
+	dir = STATE_DIR_NULL;
+	return 0;
+}
+
+/* One line for people; what cannot be written is lost. */
+static void complain(const char *msg)
+{
+	auto_done(buf) struct buf line = { 0 };
+
+	buf_adds(&line, "reeve: ");
+	log_add_plain(&line, msg);
+	buf_addc(&line, '\n');
+	if (buf_ok(&line) == 0)
+		(void)fd_write_full(STDERR_FILENO, line.data, line.len);
+}
+
+static int fail(struct cli *cli, const struct cli_command *command, struct err *err)
+{
+	if (command && command->named_failure)
+		err_in(err, "%s failed", command->name);
+	complain(err->text);
+	if (cli->global.log)
+		log_write(&cli->log, LOG_ERROR_, "%s", err->text);
+	return command && command->failure ? command->failure : CLI_FAILURE;
+}
+
+/* ---- help and version ---- */
+
+static int print_version(struct err *err)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	buf_adds(&out, "reeve version " REEVE_VERSION "\n");
+	if (*REEVE_COMMIT)
+		buf_adds(&out, "commit: " REEVE_COMMIT "\n");
+	buf_adds(&out, "spec: " SPEC_VERSION "\n");
+	return cli_print(&out, err);
+}
+
+static int print_help(const struct cli_command *const *commands, struct err *err)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	buf_adds(&out, "usage: reeve [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:\n");
+	for (; *commands; commands++)
+		buf_addf(&out, "  %-12s%s\n", (*commands)->name, (*commands)->summary);
+	buf_adds(&out, "\noptions:\n");
+	args_help(&global_table, &out);
+	buf_adds(&out, "\n`reeve COMMAND --help` says more of a command.\n");
+	return cli_print(&out, err);
+}
+
+static struct args_table table_of(const struct cli_command *c)
+{
+	return (struct args_table){ c->options, c->n_options, c->stop_at_positional };
+}
+
+static int print_command_help(const struct cli_command *c, struct err *err)
+{
+	auto_done(buf) struct buf out = { 0 };
+	struct args_table table = table_of(c);
+
+	buf_addf(&out, "usage: reeve %s%s%s\n\n%s\n\noptions:\n", c->name, *c->usage ? " " : "",
+		c->usage, c->summary);
+	args_help(&table, &out);
+	return cli_print(&out, err);
+}
+
+/* ---- set-up ---- */
+
+static int choose_level(const struct cli_global *g, enum log_level *ret, struct err *err)
+{
+	*ret = LOG_ERROR_;
+	if (g->log_level && log_level_parse(g->log_level, ret) < 0)
+		return err_set(err, -EINVAL, "unknown log level \"%s\"", g->log_level);
+	if (g->debug)
+		*ret = LOG_DEBUG_;
+	return 0;
+}
+
+static int choose_format(const struct cli_global *g, enum log_format *ret, struct err *err)
+{
+	if (!g->log_format || str_eq(g->log_format, "text"))
+		*ret = LOG_LOGRUS;
+	else if (str_eq(g->log_format, "json"))
+		*ret = LOG_JSON;
+	else
+		return err_set(err, -EINVAL, "unknown log format \"%s\"", g->log_format);
+	return 0;
+}
+
+static int open_log(struct cli *cli, struct err *err)
+{
+	int r;
+
+	r = choose_level(&cli->global, &cli->log.level, err);
+	if (r < 0)
+		return r;
+	if (str_empty(cli->global.log)) {
+		cli->global.log = NULL;
+		cli->log.fd = STDERR_FILENO;
+		cli->log.format = LOG_PLAIN;
+		return 0;
+	}
+	r = choose_format(&cli->global, &cli->log.format, err);
+	if (r < 0)
+		return r;
+	cli->log.fd = fd_open(cli->global.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	if (cli->log.fd < 0) {
+		r = err_code(err, cli->log.fd, "open log '%s'", cli->global.log);
+		cli->global.log = NULL;
+		return r;
+	}
+	return 0;
+}
+
+static int check_globals(const struct cli_global *g, struct err *err)
+{
+	static const char *const managers[] = { "cgroupfs", "systemd", "disabled" };
+	static const char *const when[] = { "auto", "true", "false" };
+	bool known = !g->cgroup_manager;
+
+	for (size_t i = 0; i < ARRAY_LEN(managers); i++)
+		known = known || str_eq(g->cgroup_manager, managers[i]);
+	if (!known)
+		return err_set(err, -EINVAL, "unknown cgroup manager \"%s\"", g->cgroup_manager);
+	known = !g->rootless;
+	for (size_t i = 0; i < ARRAY_LEN(when); i++)
+		known = known || str_eq(g->rootless, when[i]);
+	if (!known)
+		return err_set(err, -EINVAL, "--rootless must be auto, true or false, not \"%s\"",
+			g->rootless);
+	return 0;
+}
+
+/* ---- running ---- */
+
+static int check_count(const struct cli_command *c, size_t n, struct err *err)
+{
+	if (c->max_args == c->min_args && n != (size_t)c->min_args)
+		return err_set(err, -EINVAL, "\"%s\" requires exactly %d argument(s)", c->name,
+			c->min_args);
+	if (n < (size_t)c->min_args)
+		return err_set(err, -EINVAL, "\"%s\" requires a minimum of %d argument(s)", c->name,
+			c->min_args);
+	if (c->max_args >= 0 && n > (size_t)c->max_args)
+		return err_set(err, -EINVAL, "\"%s\" requires a maximum of %d argument(s)", c->name,
+			c->max_args);
+	return 0;
+}
+
+static int run_with(struct cli *cli, const struct cli_command *c, void *target, int argc,
+	const char *const *argv, struct err *err)
+{
+	struct args_table table = table_of(c);
+	struct args_rest rest;
+	int r;
+
+	r = args_parse(&table, argc, argv, target, &rest, err);
+	if (r == 0 && rest.help)
+		r = print_command_help(c, err);
+	else if (r == 0)
+		r = check_count(c, rest.positionals.n, err);
+	if (r < 0) {
+		complain(err->text);
+		if (cli->global.log)
+			log_write(&cli->log, LOG_ERROR_, "%s", err->text);
+		r = CLI_FAILURE;
+	} else if (!rest.help) {
+		r = c->run(cli, target, &rest.positionals, err);
+		if (r < 0)
+			r = fail(cli, c, err);
+	}
+	args_list_done(&rest.positionals);
+	args_done(&table, target);
+	return r;
+}
+
+static int run_command(struct cli *cli, const struct cli_command *c, int argc,
+	const char *const *argv, struct err *err)
+{
+	auto_free void *target = mem_calloc(1, c->target_size);
+
+	if (!target) {
+		err_oom(err);
+		return fail(cli, c, err);
+	}
+	return run_with(cli, c, target, argc, argv, err);
+}
+
+static const struct cli_command *find(const struct cli_command *const *commands, const char *name)
+{
+	for (; *commands; commands++)
+		if (strcmp((*commands)->name, name) == 0)
+			return *commands;
+	return NULL;
+}
+
+static int run_named(struct cli *cli, const struct cli_command *const *commands,
+	const struct args_list *words, struct err *err)
+{
+	const char *name = words->items[0];
+	const struct cli_command *c;
+
+	if (strcmp(name, "help") == 0 && words->n == 1)
+		return print_help(commands, err) < 0 ? fail(cli, NULL, err) : 0;
+	if (strcmp(name, "help") == 0) {
+		c = find(commands, words->items[1]);
+		if (c)
+			return print_command_help(c, err) < 0 ? fail(cli, NULL, err) : 0;
+		name = words->items[1];
+	} else {
+		c = find(commands, name);
+		if (c)
+			return run_command(cli, c, (int)words->n - 1, words->items + 1, err);
+	}
+	err_set(err, -EINVAL, "unknown command '%s'; `reeve --help` lists them", name);
+	fail(cli, NULL, err);
+	return CLI_UNKNOWN_COMMAND;
+}
+
+int cli_main(const struct cli_command *const *commands, int argc, const char *const *argv)
+{
+	struct cli cli = { .log = { .fd = -EBADF } };
+	struct err err = { 0 };
+	struct args_rest rest;
+	int r, skip = argc > 0;
+
+	r = args_parse(&global_table, argc - skip, argv + skip, &cli.global, &rest, &err);
+	if (r == 0)
+		r = open_log(&cli, &err);
+	if (r == 0)
+		r = check_globals(&cli.global, &err);
+	if (r < 0) {
+		cli.global.log = cli.log.fd > STDERR_FILENO ? cli.global.log : NULL;
+		r = fail(&cli, NULL, &err);
+	} else if (cli.global.version && !rest.help) {
+		r = print_version(&err) < 0 ? fail(&cli, NULL, &err) : 0;
+	} else if (rest.help || rest.positionals.n == 0) {
+		r = print_help(commands, &err) < 0 ? fail(&cli, NULL, &err) : 0;
+	} else {
+		r = run_named(&cli, commands, &rest.positionals, &err);
+	}
+	args_list_done(&rest.positionals);
+	if (cli.log.fd > STDERR_FILENO)
+		fd_close(cli.log.fd);
+	return r;
+}

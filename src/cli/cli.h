@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Command line: the frame around one command per call.
+ *
+ * A command is a row: name, table of options, how many positionals, a function. The frame reads the global options, opens
+ * the log, reads the command's options, runs it and turns its result into an exit status and a message, which goes to
+ * stderr in any case and to the log file if there is one.
+ *
+ * Owner    struct cli is the frame's and lives as long as the command runs.
+ * Errors   A command returns its exit status or a negative errno with *err filled; it prints no errors itself.
+ * Blocks   As the command.
+ * Context  Parent.
+ *
+ * Sources: spec/oci-runtime.md 1.1 to 1.4.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/args.h"
+#include "container/state.h"
+
+enum {
+	CLI_FAILURE = 1,
+	CLI_UNKNOWN_COMMAND = 3,
+};
+
+/* The global options, as given. */
+struct cli_global {
+	const char *root; /* NULL: the default */
+	const char *log;
+	const char *log_format;
+	const char *log_level;
+	const char *rootless;       /* "auto", "true", "false" */
+	const char *cgroup_manager; /* "cgroupfs", "systemd", "disabled" */
+	bool debug;
+	bool systemd_cgroup;
+	bool version;
+	bool id_prefix; /* the unique beginning of an id will do */
+};
+
+struct cli {
+	struct cli_global global;
+	struct log log; /* to the file, or to stderr */
+};
+
+struct cli_command {
+	const char *name;
+	const char *usage; /* behind the name: "[OPTIONS] ID" */
+	const char *summary;
+	const struct args_option *options;
+	size_t n_options;
+	size_t target_size; /* of the struct that the options are read into; zeroed before */
+	bool stop_at_positional;
+	int min_args, max_args; /* max_args -1: any number */
+	bool named_failure;     /* errors begin with "NAME failed: " */
+	int failure;            /* exit status of a failure; 0: CLI_FAILURE */
+	int (*run)(struct cli *cli, const void *options, const struct args_list *args,
+		struct err *err);
+};
+
+/* Run one command line; returns the exit status. `commands` ends with NULL. */
+int cli_main(const struct cli_command *const *commands, int argc, const char *const *argv);
+
+/* What commands share. */
+
+/* Write all of it to stdout. */
+int cli_print(const struct buf *out, struct err *err);
+/* Open the state directory that the global options name. */
+int cli_open_state(const struct cli *cli, bool create, struct state_dir *ret, struct err *err);
+/*
+ * The same for a container that must exist: no directory means no container. The id that was meant goes to `ret_id`.
+ * destructive: a beginning must have four characters.
+ */
+int cli_find(const struct cli *cli, const char *id, bool destructive, struct state_dir *ret,
+	char ret_id[STATE_ID_MAX + 1], struct err *err);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reeve list`: the containers of one root, as a table, as JSON, or their ids alone.
+ *
+ * A container that cannot be read is named on stderr and left out. One that vanishes while we read is no failure.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/view.h"
+
+struct list_options {
+	const char *format;
+	bool quiet;
+};
+
+#define AT(member) offsetof(struct list_options, member)
+
+// clang-format off
+static const struct args_option options[] = {
+	{ "format", 'f', ARGS_STRING, AT(format), "FORMAT", "table or json" },
+	{ "quiet", 'q', ARGS_BOOL, AT(quiet), NULL, "only the ids" },
+};
+// clang-format on
+
+struct listing {
+	struct view *views;
+	size_t n;
+	struct arena owners;
+};
+
+static void listing_done(struct listing *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		view_done(&l->views[i]);
+	free(l->views);
+	arena_done(&l->owners);
+}
+
+/*
+ * Read from the file itself: a static program cannot ask the name service, and an owner is nearly always in it.
+ */
+static const char *owner_name(struct arena *a, uint32_t uid)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *entry = NULL;
+	const char *name;
+
+	while (f && (entry = fgetpwent(f)) != NULL && entry->pw_uid != uid)
+		;
+	name = entry ? arena_strdup(a, entry->pw_name) : arena_printf(a, "#%u", uid);
+	if (f)
+		fclose(f);
+	return name;
+}
+
+static int read_all(struct cli *cli, struct state_dir *d, struct listing *l, struct err *err)
+{
+	char **ids;
+	size_t n;
+	int r;
+
+	r = state_list(d, &ids, &n, err);
+	if (r < 0)
+		return r;
+	l->views = mem_calloc(n, sizeof(*l->views));
+	for (size_t i = 0; i < n && l->views; i++) {
+		r = view_open(d, ids[i], &l->views[l->n], err);
+		if (r == -ENOENT)
+			continue;
+		if (r < 0) {
+			struct log to_stderr = { .fd = 2, .level = LOG_WARN_, .format = LOG_PLAIN };
+
+			log_write(&to_stderr, LOG_WARN_, "%s", err->text);
+			continue;
+		}
+		l->views[l->n].doc.owner =
+			owner_name(&l->owners, (uint32_t)l->views[l->n].state.record.owner);
+		l->n++;
+	}
+	state_list_free(ids, n);
+	return l->views ? 0 : err_oom(err);
+}
+
+enum { COLUMNS = 6 };
+
+static void row_of(const struct state_doc *d, char pid[16], char created[CLOCK_RFC3339_SIZE],
+	const char *row[COLUMNS])
+{
+	snprintf(pid, 16, "%d", d->pid);
+	clock_rfc3339(d->created_wall_ns, created);
+	row[0] = d->id;
+	row[1] = pid;
+	row[2] = d->status;
+	row[3] = d->bundle;
+	row[4] = created;
+	row[5] = d->owner ? d->owner : "";
+}
+
+static void write_row(struct buf *out, const char *row[COLUMNS], const size_t width[COLUMNS])
+{
+	for (int c = 0; c < COLUMNS; c++)
+		buf_addf(out, "%-*s", c < COLUMNS - 1 ? (int)width[c] : 0, row[c]);
+	buf_addc(out, '\n');
+}
+
+/* Columns as wide as their widest cell and three blanks, at least twelve: as runc's. */
+static void write_table(const struct listing *l, struct buf *out)
+{
+	const char *heads[COLUMNS] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" };
+	size_t width[COLUMNS] = { 12, 12, 12, 12, 12, 12 };
+	char pid[16], created[CLOCK_RFC3339_SIZE];
+	const char *row[COLUMNS];
+
+	for (size_t i = 0; i < l->n; i++) {
+		row_of(&l->views[i].doc, pid, created, row);
+		for (int c = 0; c < COLUMNS; c++)
+			if (strlen(row[c]) + 3 > width[c])
+				width[c] = strlen(row[c]) + 3;
+	}
+	write_row(out, heads, width);
+	for (size_t i = 0; i < l->n; i++) {
+		row_of(&l->views[i].doc, pid, created, row);
+		write_row(out, row, width);
+	}
+}
+
+static int write_json(const struct listing *l, struct buf *out)
+{
+	struct state_doc *docs = mem_calloc(l->n, sizeof(*docs));
+	int r;
+
+	if (!docs)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->n; i++)
+		docs[i] = l->views[i].doc;
+	r = state_doc_write_list(docs, l->n, out);
+	free(docs);
+	return r;
+}
+
+static int print(const struct list_options *o, const struct listing *l, struct err *err)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	if (o->quiet) {
+		for (size_t i = 0; i < l->n; i++)
+			buf_addf(&out, "%s\n", l->views[i].doc.id);
+	} else if (str_eq(o->format, "json")) {
+		if (write_json(l, &out) < 0)
+			return err_oom(err);
+	} else {
+		write_table(l, &out);
+	}
+	return cli_print(&out, err);
+}
+
+static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
+{
+	auto_done(state_dir) struct state_dir dir = STATE_DIR_NULL;
+	auto_done(listing) struct listing l = { 0 };
+	const struct list_options *o = target;
+	int r;
+
+	if (o->format && !str_eq(o->format, "table") && !str_eq(o->format, "json"))
+		return err_set(err, -EINVAL, "invalid format option \"%s\"", o->format);
+	r = cli_open_state(cli, false, &dir, err);
+	/* Nothing was ever run here; a root that was named must exist. */
+	if (r == -ENOENT && !cli->global.root)
+		return print(o, &l, err);
+	if (r == 0)
+		r = read_all(cli, &dir, &l, err);
+	return r < 0 ? r : print(o, &l, err);
+}
+
+const struct cli_command list_command = {
+	.name = "list",
+	.usage = "[OPTIONS]",
+	.summary = "list containers",
+	.options = options,
+	.n_options = ARRAY_LEN(options),
+	.target_size = sizeof(struct list_options),
+	.run = run,
+};
