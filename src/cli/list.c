@@ -5,11 +5,12 @@
  * A container that cannot be read is named on stderr and left out. One that vanishes while we read is no failure.
  */
 #include <errno.h>
-#include <pwd.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/view.h"
@@ -19,6 +20,7 @@ struct list_options {
 	bool quiet;
 };
 
+#define PASSWD_MAX (1u << 20)
 #define AT(member) offsetof(struct list_options, member)
 
 // clang-format off
@@ -42,21 +44,43 @@ static void listing_done(struct listing *l)
 	arena_done(&l->owners);
 }
 
-/*
- * Read from the file itself: a static program cannot ask the name service, and an owner is nearly always in it.
- */
+/* "name:password:uid:...": the name when the uid is this one. */
+static const char *name_in_line(struct arena *a, const char *line, size_t len, uint32_t uid)
+{
+	const char *colon = memchr(line, ':', len);
+	const char *number =
+		colon ? memchr(colon + 1, ':', len - (size_t)(colon + 1 - line)) : NULL;
+	char text[16];
+	uint32_t found;
+	size_t digits;
+
+	if (!number++)
+		return NULL;
+	digits = strspn(number, "0123456789");
+	if (digits >= sizeof(text))
+		return NULL;
+	memcpy(text, number, digits);
+	text[digits] = '\0';
+	if (str_to_u32(text, &found) < 0 || found != uid)
+		return NULL;
+	return arena_strndup(a, line, (size_t)(colon - line));
+}
+
+/* From the file itself: a static program cannot ask the name service, and an owner is nearly always in it. */
 static const char *owner_name(struct arena *a, uint32_t uid)
 {
-	FILE *f = fopen("/etc/passwd", "re");
-	const struct passwd *entry = NULL;
-	const char *name;
+	auto_free char *text = NULL;
+	const char *name = NULL;
 
-	while (f && (entry = fgetpwent(f)) != NULL && entry->pw_uid != uid)
-		;
-	name = entry ? arena_strdup(a, entry->pw_name) : arena_printf(a, "#%u", uid);
-	if (f)
-		fclose(f);
-	return name;
+	if (fd_read_file_at(AT_FDCWD, "/etc/passwd", PASSWD_MAX, &text, NULL) == 0) {
+		for (const char *line = text; *line && !name;) {
+			size_t len = strcspn(line, "\n");
+
+			name = name_in_line(a, line, len, uid);
+			line += len + (line[len] == '\n');
+		}
+	}
+	return name ? name : arena_printf(a, "#%u", uid);
 }
 
 static int read_all(struct cli *cli, struct state_dir *d, struct listing *l, struct err *err)
