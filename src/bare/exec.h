@@ -12,6 +12,14 @@
 #include "bare/sys.h"
 
 #define EXEC_PATH_MAX 4096
+#define EXEC_FRESH_MAX 8
+#define EXEC_LAZY_FDS 256 /* fds below this are not closed one by one, but all at once by exec_close_rest() */
+
+/* The root of a file system that we mounted ourselves: nobody else has touched it, it holds no link of the image's. */
+struct exec_fresh {
+	const char *path; /* where, as the plan says it */
+	int fd;
+};
 
 struct exec {
 	const char *base; /* the plan, mapped read-only */
@@ -20,7 +28,11 @@ struct exec {
 	int sync;         /* launcher, or `start` after LISTEN; -1 when gone */
 	int rootfd;       /* the container's root once ROOTFS has run */
 	int host_null;    /* not used as a mask before it is verified; -1 */
+	int listen_fd;        /* of the LISTEN step; -1 */
+	unsigned preserve;    /* fds after 2 that the program gets */
 	int empty_dir;    /* first directory that was masked: its tmpfs is cloned for the others; -1 */
+	struct exec_fresh fresh[EXEC_FRESH_MAX];
+	unsigned n_fresh;
 	const char *detail;
 	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */
 	int tree_attr_missing;        /* open_tree_attr(2) is not there (before Linux 6.15) */
@@ -58,8 +70,18 @@ __attribute__((noreturn)) void exec_exit(int status);
 void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd);
 void exec_wait_go(struct exec *x, uint32_t id);
 
+/* Close, or leave it to exec_close_rest(): a container start closes some 150 fds. */
+void exec_drop(int fd);
+/* Everything but 0-2, what must be kept for the container, and what the remaining steps need. */
+void exec_close_rest(struct exec *x);
+
 /* exec_path.c: below the container's root, never out of it */
 int exec_open_in_root(struct exec *x, const char *path, int flags, unsigned mode);
+/*
+ * When `path` lies directly in a file system of ours: the fd of that, and the last component in *ret_name. -ENOENT
+ * otherwise. A single name in such a directory, not followed, cannot lead out.
+ */
+int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_name);
 /* Make missing directories of `path`, links followed inside the root; returns an O_PATH fd of the directory. */
 int exec_mkdirs_in_root(struct exec *x, const char *path, unsigned mode);
 /* Directory that holds the last component of `path` (made when missing) and that component. */

@@ -74,9 +74,9 @@ static long bind_node(struct exec *x, const char *host, const char *path)
 	r = target;
 	if (target >= 0) {
 		r = exec_attach(x, tree, target);
-		sys_close(target);
+		exec_drop(target);
 	}
-	sys_close(tree);
+	exec_drop(tree);
 	return r;
 }
 
@@ -121,6 +121,9 @@ static int open_dev(struct exec *x)
 {
 	int dir;
 
+	for (unsigned i = 0; i < x->n_fresh; i++)
+		if (strcmp(x->fresh[i].path, "/dev") == 0)
+			return x->fresh[i].fd;
 	x->detail = "/dev";
 	dir = resolve_no_links(x->rootfd, "/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir != -ENOENT)
@@ -159,8 +162,7 @@ long exec_op_default_devs(struct exec *x, const struct plan_step *s)
 	x->detail = "/dev";
 	for (unsigned i = 0; r >= 0 && i < sizeof(links) / sizeof(links[0]); i++)
 		r = link_in(dir, links[i][0], links[i][1], strcmp(links[i][1], "ptmx") == 0);
-	sys_close(dir);
-	return r;
+	return r; /* the fd goes with all others, it may be a file system's that is still needed */
 }
 
 static int open_slave(struct exec *x, int master)

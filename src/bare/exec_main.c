@@ -41,6 +41,37 @@ __attribute__((noreturn)) void exec_exit(int status)
 		sys_call1(__NR_exit_group, status);
 }
 
+void exec_drop(int fd)
+{
+	if (fd >= EXEC_LAZY_FDS)
+		sys_close(fd);
+}
+
+/* Close the fds between those that stay; `stay` is sorted here, it is short. */
+void exec_close_rest(struct exec *x)
+{
+	int stay[3 + 1] = { x->sync, x->rootfd, x->listen_fd, -1 };
+	int from = 3 + (int)x->preserve;
+
+	for (int i = 0; i < 3; i++)
+		for (int k = i; k > 0 && stay[k] < stay[k - 1]; k--) {
+			int t = stay[k];
+
+			stay[k] = stay[k - 1];
+			stay[k - 1] = t;
+		}
+	for (int i = 0; i < 3; i++) {
+		if (stay[i] < from)
+			continue;
+		if (stay[i] > from)
+			sys_call3(__NR_close_range, from, stay[i] - 1, 0);
+		from = stay[i] + 1;
+	}
+	sys_call3(__NR_close_range, from, ~0u, 0);
+	x->host_null = x->empty_dir = -1;
+	x->n_fresh = 0;
+}
+
 struct iov {
 	const void *base;
 	size_t len;
@@ -169,10 +200,6 @@ static long op_clone(struct exec *x, const struct plan_step *s)
 		exec_send(x, PLAN_MSG_STARTED, 0, (int)pid, NULL, pidfd);
 		exec_exit(0);
 	}
-	if (s->fd[0] >= 0) {
-		sys_close(x->slots[s->fd[0]]);
-		x->slots[s->fd[0]] = -1;
-	}
 	return 0;
 }
 
@@ -181,7 +208,7 @@ static long op_write_slot(struct exec *x, const struct plan_step *s)
 	int *fd = &x->slots[s->fd[0]];
 	long r = sys_write(*fd, exec_blob(x, s), s->blob_len);
 
-	sys_close(*fd);
+	exec_drop(*fd);
 	*fd = -1;
 	return r < 0 ? r : 0;
 }
@@ -279,7 +306,9 @@ static long op_mkdir(struct exec *x, const struct plan_step *s)
 {
 	int fd = exec_mkdirs_in_root(x, exec_str(x, s->str[0]), (unsigned)s->num[0]);
 
-	return fd < 0 ? fd : sys_close(fd);
+	if (fd >= 0)
+		exec_drop(fd);
+	return fd;
 }
 
 static long op_affinity(struct exec *x, const struct plan_step *s)
@@ -426,12 +455,17 @@ static long load(struct exec *x, int fd)
 	return 0;
 }
 
-/* For hooks and the late steps that must know the final capabilities before CAPS runs. */
-static void find_caps(struct exec *x, const struct plan_step *steps)
+/* What earlier steps must know of later ones: the final capabilities (hooks) and the fds that are kept. */
+static void look_ahead(struct exec *x, const struct plan_step *steps)
 {
-	for (uint32_t i = 0; i < x->plan->n_steps; i++)
+	for (uint32_t i = 0; i < x->plan->n_steps; i++) {
 		if (steps[i].op == PLAN_CAPS)
 			x->caps = exec_blob(x, &steps[i]);
+		else if (steps[i].op == PLAN_EXEC)
+			x->preserve = (unsigned)steps[i].num[0];
+		else if (steps[i].op == PLAN_LISTEN)
+			x->listen_fd = x->slots[steps[i].fd[0]];
+	}
 }
 
 __attribute__((noreturn, used)) void exec_start(long *stack);
@@ -454,12 +488,12 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 		exec_exit(2);
 	for (const char *p = argv[1]; *p >= '0' && *p <= '9' && fd < 1000000; p++)
 		fd = fd * 10 + (*p - '0');
-	x->sync = x->rootfd = x->host_null = x->empty_dir = -1;
+	x->sync = x->rootfd = x->listen_fd = x->host_null = x->empty_dir = -1;
 	r = load(x, fd);
 	if (r < 0)
 		exec_exit(3); /* the launcher sees an end of file before STARTED */
 	steps = (const struct plan_step *)(const void *)(x->base + x->plan->steps);
-	find_caps(x, steps);
+	look_ahead(x, steps);
 	for (x->step = 0; x->step < x->plan->n_steps; x->step++) {
 		x->detail = NULL;
 		r = run_step(x, &steps[x->step]);

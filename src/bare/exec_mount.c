@@ -57,7 +57,7 @@ int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_fla
 		return (int)fd;
 	r = sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | (at_flags & SYS_AT_RECURSIVE), &a, ATTR_SIZE);
 	if (r < 0) {
-		sys_close((int)fd);
+		exec_drop((int)fd);
 		return (int)r;
 	}
 	return (int)fd;
@@ -106,9 +106,13 @@ long exec_op_rootfs(struct exec *x, const struct plan_step *s)
 	x->detail = path;
 	if (s->flags & PLAN_F_CHROOT) {
 		r = sys_openat(SYS_AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-		if (r >= 0)
-			x->rootfd = (int)r;
-		return r;
+		if (r < 0)
+			return r;
+		x->rootfd = (int)r;
+		/* an exec, among the processes of the container: nothing of the host may stay open */
+		if (s->flags & PLAN_F_INSIDE)
+			exec_close_rest(x);
+		return 0;
 	}
 	x->rootfd = x->slots[s->fd[0]];
 	r = sys_call5(__NR_move_mount, x->rootfd, "", SYS_AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
@@ -150,29 +154,62 @@ static long check_proc_target(struct exec *x, const char *path, int tree)
 	return -EINVAL;
 }
 
-static long attach_in_root(struct exec *x, int tree, const char *path, const struct plan_step *s)
+/* In a file system of ours: make the target and attach by name, which is not followed. */
+static long attach_fresh(struct exec *x, int tree, int parent, const char *name, int directory)
 {
-	int target;
 	long r;
 
-	r = check_proc_target(x, path, tree);
-	if (r < 0)
+	if (directory) {
+		r = sys_mkdirat(parent, name, 0755);
+	} else {
+		r = sys_openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0);
+		if (r >= 0)
+			exec_drop((int)r);
+	}
+	if (r < 0 && r != -EEXIST)
 		return r;
+	return sys_call5(__NR_move_mount, tree, "", parent, name, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+static long attach(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
+{
+	const char *name;
+	int target = s->flags & PLAN_F_COPY_UP ? -ENOENT : exec_fresh_parent(x, path, &name);
+	long r;
+
 	x->detail = path;
-	target = exec_target_in_root(x, path, is_directory(tree));
+	if (target >= 0)
+		return attach_fresh(x, tree, target, name, directory);
+	target = exec_target_in_root(x, path, directory);
 	if (target < 0)
 		return target;
-	if (s->flags & PLAN_F_COPY_UP) {
-		r = exec_copy_up(x, target, tree);
-		if (r < 0) {
-			sys_close(target);
-			return r;
-		}
-	}
-	r = exec_attach(x, tree, target);
-	sys_close(target);
+	r = s->flags & PLAN_F_COPY_UP ? exec_copy_up(x, target, tree) : 0;
+	if (r >= 0)
+		r = exec_attach(x, tree, target);
+	exec_drop(target);
+	return r;
+}
+
+/* A mount over a file system of ours, or over what it stands on, hides it: its fd is no longer what the path means. */
+static void forget_fresh(struct exec *x, const char *path)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < x->n_fresh; i++)
+		if (!exec_starts(x->fresh[i].path, path))
+			x->fresh[kept++] = x->fresh[i];
+	x->n_fresh = kept;
+}
+
+static long attach_in_root(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
+{
+	long r = check_proc_target(x, path, tree);
+
+	if (r >= 0)
+		r = attach(x, tree, path, directory, s);
 	if (r < 0)
 		return r;
+	forget_fresh(x, path);
 	/* MOUNT_FS trees are new: only what was asked. MOUNT_TREE ones got theirs with the clone but for shared. */
 	return set_attr(tree, s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0, 0, 0, s->num[2]);
 }
@@ -184,8 +221,9 @@ long exec_op_mount_tree(struct exec *x, const struct plan_step *s)
 
 	if (*slot < 0 && (s->flags & PLAN_F_OPTIONAL))
 		return 0;
-	r = attach_in_root(x, *slot, exec_str(x, s->str[0]), s);
-	sys_close(*slot);
+	r = attach_in_root(x, *slot, exec_str(x, s->str[0]),
+		s->flags & PLAN_F_DIRECTORY || is_directory(*slot), s);
+	exec_drop(*slot);
 	*slot = -1;
 	return r;
 }
@@ -269,11 +307,14 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 		return r;
 	}
 	tree = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC, s->num[0]);
-	sys_close((int)fs);
+	exec_drop((int)fs);
 	if (tree < 0)
 		return tree;
-	r = attach_in_root(x, (int)tree, path, s);
-	sys_close((int)tree);
+	r = attach_in_root(x, (int)tree, path, 1, s);
+	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && tree < EXEC_LAZY_FDS && x->n_fresh < EXEC_FRESH_MAX)
+		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, (int)tree };
+	else
+		exec_drop((int)tree);
 	return r;
 }
 
@@ -286,7 +327,7 @@ long exec_op_remount(struct exec *x, const struct plan_step *s)
 	if (fd < 0)
 		return fd;
 	r = set_attr(fd, rec, s->num[0], s->num[1], s->num[2]);
-	sys_close(fd);
+	exec_drop(fd);
 	return r;
 }
 
@@ -338,50 +379,91 @@ static int empty_tree(struct exec *x)
 	return (int)r;
 }
 
+/* What lies at `path`: in a file system of ours its directory and name, else an O_PATH fd and "". */
+struct place {
+	int fd;
+	const char *name;
+	int fresh;
+};
+
+static int find_place(struct exec *x, const char *path, struct place *p)
+{
+	x->detail = path;
+	p->fd = exec_fresh_parent(x, path, &p->name);
+	p->fresh = p->fd >= 0;
+	if (p->fresh)
+		return 0;
+	p->name = "";
+	p->fd = exec_open_in_root(x, path, O_PATH, 0);
+	return p->fd < 0 ? p->fd : 0;
+}
+
+static void leave_place(const struct place *p)
+{
+	if (!p->fresh)
+		exec_drop(p->fd);
+}
+
+static long attach_at(const struct place *p, int tree)
+{
+	return sys_call5(__NR_move_mount, tree, "", p->fd, p->name,
+		MOVE_MOUNT_F_EMPTY_PATH | (p->fresh ? 0 : MOVE_MOUNT_T_EMPTY_PATH));
+}
+
+static long mask_at(struct exec *x, const struct place *p)
+{
+	struct stat st;
+	long r = sys_call4(__NR_newfstatat, p->fd, p->name, &st, SYS_AT_SYMLINK_NOFOLLOW | SYS_AT_EMPTY_PATH);
+	int directory = (st.st_mode & S_IFMT) == S_IFDIR;
+	int tree;
+
+	if (r < 0)
+		return r;
+	tree = directory ? empty_tree(x) : null_tree(x);
+	if (tree < 0)
+		return tree;
+	r = attach_at(p, tree);
+	if (r >= 0 && directory && x->empty_dir < 0)
+		x->empty_dir = tree; /* attached now: can be cloned for the next one */
+	else
+		exec_drop(tree);
+	return r;
+}
+
+/* Only an absent target is fine; any other failure must not leave the path open. */
+static int is_absent(long r)
+{
+	return r == -ENOENT || r == -ENOTDIR;
+}
+
 long exec_op_mask(struct exec *x, const struct plan_step *s)
 {
-	int target = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
-	int directory;
-	int tree;
-	long r;
+	struct place p;
+	long r = find_place(x, exec_str(x, s->str[0]), &p);
 
-	/* Only an absent target is fine; any other failure must not leave the path open. */
-	if (target == -ENOENT || target == -ENOTDIR)
-		return 0;
-	if (target < 0)
-		return target;
-	directory = is_directory(target);
-	tree = directory ? empty_tree(x) : null_tree(x);
-	r = tree;
-	if (tree >= 0) {
-		r = exec_attach(x, tree, target);
-		if (r >= 0 && directory && x->empty_dir < 0)
-			x->empty_dir = tree; /* attached now: can be cloned for the next one */
-		else
-			sys_close(tree);
+	if (r >= 0) {
+		r = mask_at(x, &p);
+		leave_place(&p);
 	}
-	sys_close(target);
-	return r;
+	return is_absent(r) ? 0 : r;
 }
 
 long exec_op_readonly(struct exec *x, const struct plan_step *s)
 {
-	int target = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
+	struct place p;
+	long r = find_place(x, exec_str(x, s->str[0]), &p);
 	int tree;
-	long r;
 
-	if (target == -ENOENT || target == -ENOTDIR)
-		return 0;
-	if (target < 0)
-		return target;
-	tree = exec_clone_tree(x, target, "", SYS_AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0, 0);
-	r = tree;
-	if (tree >= 0) {
-		r = exec_attach(x, tree, target);
-		sys_close(tree);
+	if (r >= 0) {
+		tree = exec_clone_tree(x, p.fd, p.name, SYS_AT_RECURSIVE | SYS_AT_SYMLINK_NOFOLLOW, MOUNT_ATTR_RDONLY, 0, 0);
+		r = tree;
+		if (tree >= 0) {
+			r = attach_at(&p, tree);
+			exec_drop(tree);
+		}
+		leave_place(&p);
 	}
-	sys_close(target);
-	return r;
+	return is_absent(r) ? 0 : r;
 }
 
 static long leave_by_move(struct exec *x)
@@ -411,11 +493,7 @@ long exec_op_pivot(struct exec *x, const struct plan_step *s)
 	}
 	if (r >= 0)
 		r = sys_call1(__NR_chdir, "/");
-	if (x->host_null >= 0)
-		sys_close(x->host_null);
-	if (x->empty_dir >= 0)
-		sys_close(x->empty_dir);
-	x->host_null = x->empty_dir = -1;
+	exec_close_rest(x);
 	return r;
 }
 

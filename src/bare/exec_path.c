@@ -20,6 +20,25 @@ int exec_open_in_root(struct exec *x, const char *path, int flags, unsigned mode
 	return resolve_in_root(x->rootfd, path, flags | O_CLOEXEC, mode);
 }
 
+int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_name)
+{
+	for (unsigned i = 0; i < x->n_fresh; i++) {
+		size_t n = strlen(x->fresh[i].path);
+		const char *name = path + n + 1;
+		size_t k = 0;
+
+		if (!exec_starts(path, x->fresh[i].path) || path[n] != '/')
+			continue;
+		while (name[k] && name[k] != '/')
+			k++;
+		if (name[k] || !k || k > 255 || (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
+			continue;
+		*ret_name = name;
+		return x->fresh[i].fd;
+	}
+	return -ENOENT;
+}
+
 /* A walk that makes what is missing: `done` is the part that was passed, without links; `rest` is to come. */
 struct walk {
 	char done[EXEC_PATH_MAX];

@@ -52,7 +52,7 @@
 	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces */ \
 	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob */ \
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
-	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path */ \
+	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE */ \
 	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE */ \
 	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
 	X(REMOUNT)      /* mount attributes at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
@@ -111,6 +111,8 @@ enum plan_flag {
 	PLAN_F_RETRY = 1 << 12,
 	PLAN_F_KEEP_CAPS = 1 << 13,
 	PLAN_F_SET_HOME = 1 << 14,
+	PLAN_F_DIRECTORY = 1 << 15,           /* MOUNT_TREE: the source is known to be a directory */
+	PLAN_F_INSIDE = PLAN_F_REPLACE,       /* ROOTFS of an exec: the root is the container's already */
 };
 
 struct plan_header {

@@ -85,7 +85,7 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	plan_add(p, PLAN_SETSID);
 	/* setns(mount) has made the container's root ours; F_CHROOT opens it by path */
 	s = plan_add(p, PLAN_ROOTFS);
-	s->flags = PLAN_F_CHROOT;
+	s->flags = PLAN_F_CHROOT | PLAN_F_INSIDE;
 	s->str[0] = plan_str(p, "/");
 	if (process->terminal) {
 		s = plan_add(p, PLAN_CONSOLE);

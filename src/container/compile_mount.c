@@ -317,6 +317,7 @@ static int add_cgroup(const struct compile_init *in, struct plan *p, const struc
 			break;
 		case CGROUP_MOUNT_BIND:
 			add_attach(p, t->cgroup_slots[i], at, 0);
+			p->steps[p->n_steps - 1].flags |= PLAN_F_DIRECTORY;
 			break;
 		case CGROUP_MOUNT_LINK:
 			s = plan_add(p, PLAN_SYMLINK);
