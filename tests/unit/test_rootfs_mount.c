@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "container/rootfs_mount.h"
+
+#define OVERLAY_MAGIC 0x794c7630
+
+/* Own mount namespace for this program, or skip. */
+static void own_mounts(void)
+{
+	if (geteuid() != 0)
+		test_skip("needs root to mount");
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		test_skip("cannot make a mount namespace: %s", strerror(errno));
+}
+
+static bool is_overlay(const char *path)
+{
+	struct statfs st;
+
+	return statfs(path, &st) == 0 && (unsigned long)st.f_type == OVERLAY_MAGIC;
+}
+
+static void make_file(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* `n` layers in a directory with a long name; their paths joined by ':' in `list`. */
+static void make_layers(const char *dir, int n, struct buf *list)
+{
+	auto_free char *parent = NULL;
+
+	assert_true(asprintf(&parent, "%s/a-directory-with-quite-a-long-name-for-snapshots", dir) > 0);
+	assert_ok(mkdir(parent, 0755));
+	for (int i = 0; i < n; i++) {
+		auto_free char *path = NULL;
+		int fd;
+
+		assert_true(asprintf(&path, "%s/%03d", parent, i) > 0);
+		assert_ok(mkdir(path, 0755));
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		make_file(fd, path + strlen(path) - 3);
+		close(fd);
+		if (list->len)
+			buf_addc(list, ':');
+		buf_adds(list, path);
+	}
+}
+
+static void overlay_of(int layers)
+{
+	struct test_tmpdir t = test_tmpdir();
+	struct buf option = { 0 };
+	struct buf list = { 0 };
+	auto_free char *rootfs = NULL;
+	auto_free char *file = NULL;
+	struct rootfs_mount m = { .type = "overlay", .source = "overlay" };
+	const char *options[2];
+	struct err err = { 0 };
+
+	assert_ok(mount("tmpfs", t.path, "tmpfs", 0, NULL));
+	make_layers(t.path, layers, &list);
+	buf_addf(&option, "lowerdir=%s", list.data);
+	options[0] = "ro";
+	options[1] = option.data;
+	m.options = options;
+	m.n_options = 2;
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	if (rootfs_mount(rootfs, &m, 1, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_true(is_overlay(rootfs));
+	assert_true(asprintf(&file, "%s/%03d", rootfs, layers - 1) > 0);
+	assert_ok(access(file, F_OK));
+	assert_ok(rootfs_unmount(rootfs, &err));
+	assert_false(is_overlay(rootfs));
+	assert_ok(rootfs_unmount(rootfs, &err)); /* again: nothing to do */
+	assert_ok(umount2(t.path, MNT_DETACH));
+	buf_done(&option);
+	buf_done(&list);
+	test_tmpdir_remove(&t);
+}
+
+TEST(an_overlay_is_mounted_and_taken_away)
+{
+	own_mounts();
+	overlay_of(3);
+}
+
+TEST(layers_that_do_not_fit_a_page_are_mounted_too)
+{
+	own_mounts();
+	overlay_of(100);
+}
+
+TEST(a_failed_list_leaves_nothing_mounted)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL;
+	const char *bind[] = { "rbind", "ro" };
+	struct rootfs_mount m[] = {
+		{ .type = "bind", .source = "/usr", .options = bind, .n_options = 2 },
+		{ .type = "nosuchfs", .source = "x" },
+	};
+	struct err err = { 0 };
+
+	own_mounts();
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	assert_true(rootfs_mount(rootfs, m, 2, &err) < 0);
+	assert_text_has(err.text, "nosuchfs");
+	assert_ok(rmdir(rootfs)); /* busy or not empty if anything were left */
+	test_tmpdir_remove(&t);
+}
+
+TEST(a_bind_can_be_read_only)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL;
+	auto_free char *file = NULL;
+	const char *bind[] = { "bind", "ro" };
+	struct rootfs_mount m = { .type = "bind", .source = t.path, .options = bind, .n_options = 2 };
+	struct err err = { 0 };
+
+	own_mounts();
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	assert_true(asprintf(&file, "%s/x", rootfs) > 0);
+	assert_ok(rootfs_mount(rootfs, &m, 1, &err));
+	assert_int_equal(mkdir(file, 0755), -1);
+	assert_int_equal(errno, EROFS);
+	assert_ok(rootfs_unmount(rootfs, &err));
+	test_tmpdir_remove(&t);
+}
