@@ -280,7 +280,7 @@ static int read_plain(struct reader *r, struct json_node *node)
 
 static int read_key(struct reader *r, struct json_node *member)
 {
-	size_t len;
+	size_t len = 0;
 	int ret;
 
 	skip_blanks(r);

@@ -133,7 +133,7 @@ TEST(what_is_written_is_what_was_read)
 TEST(documents_of_real_engines_are_valid_and_supported)
 {
 	static const char *const names[] = { "runc", "runc_rootless", "crun", "ctr", "docker",
-		"cri", "podman" };
+		"cri", "podman", "podman_options" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		char path[64];

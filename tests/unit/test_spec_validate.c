@@ -377,6 +377,40 @@ TEST(arguments_and_environment_are_bounded)
 	assert_text_has(err.text, "args and env are longer than 2097152 bytes");
 }
 
+TEST(annotations_and_hidden_paths_are_bounded_together)
+{
+	const char *masked[8192], *hidden[1] = { "/x" };
+	struct spec_namespace mount = { .type = SPEC_NS_MOUNT };
+	struct spec_linux l = { .namespaces = &mount,
+		.n_namespaces = 1,
+		.masked_paths = masked,
+		.n_masked_paths = 8191,
+		.readonly_paths = hidden,
+		.n_readonly_paths = 1 };
+	struct spec_root root = { .path = "r" };
+	char *value = calloc(1, (1 << 20) + 1);
+	struct spec_kv note = { "key", value };
+	struct spec s = { .oci_version = "1.0.0",
+		.root = &root,
+		.annotations = &note,
+		.n_annotations = 1,
+		.linux_ = &l };
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(masked); i++)
+		masked[i] = "/x";
+	memset(value, 'a', (1 << 20) - 3);
+	assert_ok(spec_validate(&s, &err));
+	value[(1 << 20) - 3] = 'a';
+	assert_int_equal(spec_validate(&s, &err), -E2BIG);
+	assert_text_has(err.text, "annotations: longer than 1048576 bytes");
+	value[0] = '\0';
+	l.n_masked_paths++;
+	assert_int_equal(spec_validate(&s, &err), -E2BIG);
+	assert_text_has(err.text, "at most 8192 are taken");
+	free(value);
+}
+
 TEST(the_prefix_of_a_standalone_document_is_empty)
 {
 	struct spec_process p = { 0 };
