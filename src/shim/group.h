@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Group: which containers share one shim: those whose config.json names the same group or sandbox
+ * (spec/shim.md 1.8).
+ *
+ * Owner    The caller owns the heap string.
+ * Errors   0 or negative errno with *err. A config.json that is missing or unreadable is an error.
+ * Blocks   Reads a local file.
+ * Context  Parent.
+ */
+#include "base/err.h"
+
+/* The group of the bundle that `dirfd` is open at (AT_FDCWD: here); `id` when it names none. */
+int group_read(int dirfd, const char *id, char **ret_group, struct err *err);
