@@ -9,7 +9,7 @@
 bats_require_minimum_version 1.5.0
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-LIB=$TOP/build/tests/lib
+export LIB=$TOP/build/tests/lib
 export PATH="$TOP/out/bin:$PATH"
 
 # --- waiting: poll until a deadline, never sleep for a guess ---------------------------------------------------
@@ -90,7 +90,7 @@ rt() {
 # To be called from setup_file: a root file system and a config that the tests of the file copy.
 runtime_setup_file() {
 	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template" '.root.readonly = false | del(.process.capabilities.ambient, .process.capabilities.inheritable)'
-	ORPHANS_BEFORE=$(ps -o pid= --ppid 1)
+	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
 	export ORPHANS_BEFORE
 }
 
@@ -127,6 +127,7 @@ ct_create() { # [OPTION]...
 	}
 }
 
+# shellcheck disable=SC2120 # most tests need no option
 ct_start() {
 	ct_create "$@" && rt start "$ID"
 }
@@ -188,7 +189,7 @@ leftovers() {
 	find "$RT_ROOT" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null | sed 's/^/state /'
 	[ "$(wc -l </proc/self/mountinfo)" = "$MOUNTS_BEFORE" ] || echo "mounts: $(wc -l </proc/self/mountinfo) lines in mountinfo, were $MOUNTS_BEFORE"
 	# Whatever lost its parent is now a child of the namespace's first process.
-	ps -o pid=,stat=,args= --ppid 1 | awk -v mine=" $(echo $ORPHANS_BEFORE) " '!index(mine, " " $1 " ") { print "process " $0 }'
+	ps -o pid=,stat=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE" '!index(mine, " " $1 " ") { print "process " $0 }'
 }
 
 nothing_left() {
@@ -207,13 +208,14 @@ nothing_left() {
 # End what was left, so that the next test stands on its own.
 sweep() {
 	local dir pid
+	# shellcheck disable=SC2044 # names of ours
 	for dir in $(find /sys/fs/cgroup -depth -type d -path '*/test/*'); do
 		[ ! -e "$dir/freezer.state" ] || echo THAWED >"$dir/freezer.state"
 		[ ! -e "$dir/cgroup.freeze" ] || echo 0 >"$dir/cgroup.freeze"
 		for pid in $(cat "$dir/cgroup.procs"); do kill -KILL "$pid"; done
 	done
 	for pid in $(ps -o pid= --ppid 1); do
-		[[ " $(echo $ORPHANS_BEFORE) " = *" $pid "* ]] || kill -KILL "$pid"
+		[[ "$ORPHANS_BEFORE" = *" ${pid// /} "* ]] || kill -KILL "$pid"
 	done
 	for pid in $(seq 50); do
 		find /sys/fs/cgroup -depth -type d -path '*/test/*' -exec rmdir {} + 2>/dev/null && break

@@ -95,7 +95,7 @@ teardown() {
 	ct_sleep
 	equal "$(wc -c <"$B/pid")" "$(printf %s "$(pid_of)" | wc -c)"
 	equal "$(cat "$B/pid")" "$(pid_of)"
-	equal "$(ls -A "$B" | grep -c pid)" 1 "files named pid"
+	equal "$(cd "$B" && echo *pid* .*pid*)" "pid .*pid*" "files named pid"
 }
 
 @test "a stale temporary of the pid file is no obstacle" {
@@ -711,7 +711,9 @@ in_terminal() {
 
 @test "an error is one JSON object in the log, and on standard error too" {
 	bundle '.process.args = ["nosuchprogram"]'
-	! rt --log "$B/log" --log-format json create --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>"$B/stderr"
+	local rc=0
+	rt --log "$B/log" --log-format json create --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>"$B/stderr" || rc=$?
+	equal "$rc" 1 status
 	equal "$(cat "$B/stdout")" ""
 	contains "$(cat "$B/stderr")" "executable file"
 	equal "$(jq -s 'map(select(.level == "error")) | length' "$B/log")" 1
@@ -777,7 +779,7 @@ in_terminal() {
 	exec 8<"$B/config.json"
 	run -0 ct_run
 	exec 8<&-
-	equal "$(echo $output)" "0 1 2 3" # the last is the directory that ls reads
+	equal "$(paste -sd" " <<<"$output")" "0 1 2 3" # the last is the directory that ls reads
 }
 
 @test "descriptors that are to be kept are, at their numbers" {
