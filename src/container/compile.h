@@ -81,6 +81,11 @@ int compile_identity(struct plan *p, const struct spec_process *process, const s
 	bool setgroups_denied, struct err *err);
 /* Scheduling attributes of the process. */
 int compile_scheduling(struct plan *p, const struct spec_process *process);
+/* execCPUAffinity: of an exec, before it enters the cgroup and after. */
+int compile_initial_affinity(struct plan *p, const struct spec_process *process, struct err *err);
+int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err);
+/* linux.memoryPolicy, before init touches memory of its own. */
+int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err);
 /* The program and its environment; extra is one more variable or NULL. */
 int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra);
 /* From the release to the program. */

@@ -81,7 +81,10 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 
 	plan_init(p);
 	add_host_side(in, p);
+	r = compile_initial_affinity(p, process, err);
 	add_clone(in, p);
+	if (r == 0)
+		r = compile_final_affinity(p, process, err);
 	plan_add(p, PLAN_SETSID);
 	/* setns(mount) has made the container's root ours; F_CHROOT opens it by path */
 	s = plan_add(p, PLAN_ROOTFS);
@@ -97,7 +100,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	} else {
 		plan_add(p, PLAN_NULL_STDIO);
 	}
-	r = compile_scheduling(p, process);
+	if (r == 0)
+		r = compile_scheduling(p, process);
 	if (r == 0)
 		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);
 	if (r == 0)

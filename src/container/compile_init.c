@@ -351,6 +351,8 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 		plan_add(p, PLAN_NULL_STDIO);
 	r = compile_scheduling(p, process);
 	if (r == 0)
+		r = compile_memory_policy(p, spec, err);
+	if (r == 0)
 		r = add_personality(p, spec, err);
 	if (r == 0)
 		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);

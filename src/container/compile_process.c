@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "container/compile.h"
 #include "oci/cap_name.h"
+#include "oci/cpu_list.h"
 
 static uint64_t mask_of(const char **names, size_t n)
 {
@@ -63,6 +64,56 @@ int compile_identity(struct plan *p, const struct spec_process *process, const s
 	plan_blob(p, s, u->additional_gids, u->n_additional_gids * sizeof(u->additional_gids[0]));
 	s = plan_add(p, PLAN_UMASK);
 	s->num[0] = u->has_umask ? u->umask : 0022;
+	return 0;
+}
+
+static int add_affinity(struct plan *p, const char *list, const char *field, struct err *err)
+{
+	struct cpu_list cpus;
+	unsigned int end;
+	int r;
+
+	if (str_empty(list))
+		return 0;
+	r = cpu_list_parse(list, CPU_LIST_CPUS, &cpus, err);
+	if (r < 0)
+		return err_in(err, "%s", field);
+	end = cpu_list_end(&cpus);
+	plan_blob(p, plan_add(p, PLAN_AFFINITY), cpus.bits, (end + 63) / 64 * 8);
+	return 0;
+}
+
+int compile_initial_affinity(struct plan *p, const struct spec_process *process, struct err *err)
+{
+	const struct spec_exec_cpu_affinity *a = process->exec_cpu_affinity;
+
+	return a ? add_affinity(p, a->initial, "process.execCPUAffinity.initial", err) : 0;
+}
+
+int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err)
+{
+	const struct spec_exec_cpu_affinity *a = process->exec_cpu_affinity;
+
+	return a ? add_affinity(p, a->final, "process.execCPUAffinity.final", err) : 0;
+}
+
+int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err)
+{
+	const struct spec_memory_policy *mp = spec->linux_ ? spec->linux_->memory_policy : NULL;
+	struct cpu_list nodes = { { 0 } };
+	struct plan_step *s;
+	int r = 0;
+
+	if (!mp)
+		return 0;
+	if (!str_empty(mp->nodes))
+		r = cpu_list_parse(mp->nodes, CPU_LIST_NODES, &nodes, err);
+	if (r < 0)
+		return err_in(err, "linux.memoryPolicy.nodes");
+	s = plan_add(p, PLAN_MEMPOLICY);
+	s->num[0] = (uint64_t)mp->mode | mp->flags;
+	if (cpu_list_end(&nodes))
+		plan_blob(p, s, nodes.bits, CPU_LIST_NODES / 8);
 	return 0;
 }
 

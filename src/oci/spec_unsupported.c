@@ -24,11 +24,6 @@ static bool has_intel_rdt(const struct spec *s)
 	return s->linux_ && s->linux_->intel_rdt;
 }
 
-static bool has_memory_policy(const struct spec *s)
-{
-	return s->linux_ && s->linux_->memory_policy;
-}
-
 static bool has_rdma(const struct spec *s)
 {
 	return in_linux_resources(s) && s->linux_->resources->n_rdma > 0;
@@ -83,13 +78,27 @@ static bool has_ridmap(const struct spec *s)
 	return has_mount_word(s, "ridmap");
 }
 
+static bool has_copy_symlink(const struct spec *s)
+{
+	return has_mount_word(s, "copy-symlink");
+}
+
+static bool has_src_nofollow(const struct spec *s)
+{
+	return has_mount_word(s, "src-nofollow");
+}
+
+static bool has_dest_nofollow(const struct spec *s)
+{
+	return has_mount_word(s, "dest-nofollow");
+}
+
 static const struct {
 	const char *field;
 	bool (*is_set)(const struct spec *s);
 } rows[] = {
 	{ "linux.netDevices", has_net_devices },
 	{ "linux.intelRdt", has_intel_rdt },
-	{ "linux.memoryPolicy", has_memory_policy },
 	{ "linux.resources.rdma", has_rdma },
 	{ "linux.resources.network", has_network },
 	{ "linux.seccomp.listenerPath", has_listener },
@@ -97,6 +106,9 @@ static const struct {
 	{ "mounts: uidMappings and gidMappings", has_mount_mappings },
 	{ "mounts: option idmap", has_idmap },
 	{ "mounts: option ridmap", has_ridmap },
+	{ "mounts: option copy-symlink", has_copy_symlink },
+	{ "mounts: option src-nofollow", has_src_nofollow },
+	{ "mounts: option dest-nofollow", has_dest_nofollow },
 };
 
 int spec_unsupported(const struct spec *s, struct err *err)

@@ -314,7 +314,6 @@ TEST(fields_that_are_not_applied_are_refused_by_name)
 	static const struct row rows[] = {
 		{ LINUX("\"netDevices\":{\"eth0\":{}}"), "linux.netDevices" },
 		{ LINUX("\"intelRdt\":{}"), "linux.intelRdt" },
-		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_DEFAULT\"}"), "linux.memoryPolicy" },
 		{ RES("\"rdma\":{\"a\":{}}"), "linux.resources.rdma" },
 		{ RES("\"rdma\":{}"), NULL },
 		{ RES("\"network\":{\"classID\":1}"), "linux.resources.network" },
