@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Exit: watches by pid, and the exits that came too early.
+ *
+ * A source reports an exit when it reaps, so while a watch exists no second process can have its
+ * pid; matching by pid is matching by identity there. A kept exit has been reaped, its pid may be
+ * given out again: it is matched by inode or start time too when both sides know them, and the
+ * newest of a pid counts. Kept exits are dropped as soon as no open expectation is older than they
+ * are.
+ */
+#include "exit/exit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BUCKETS 64
+#define KEPT_MAX \
+	16384 /* orphans that die while something is being made; beyond, they stay zombies */
+
+struct kept {
+	uint64_t number;
+	struct exit_info info;
+};
+
+struct exit_source {
+	struct loop *loop;
+	struct exit_watch *buckets[BUCKETS];
+	struct exit_expect *expects;
+	struct kept *kept; /* oldest first */
+	size_t n_kept, cap_kept;
+	uint64_t number; /* of the last exit that was reported */
+	void (*on_room)(void *arg);
+	void *on_room_arg;
+};
+
+int exit_source_new(struct loop *l, struct exit_source **ret)
+{
+	struct exit_source *s = mem_calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->loop = l;
+	*ret = s;
+	return 0;
+}
+
+void exit_source_free(struct exit_source *s)
+{
+	if (!s)
+		return;
+	free(s->kept);
+	free(s);
+}
+
+static struct exit_watch **bucket_of(struct exit_source *s, pid_t pid)
+{
+	return &s->buckets[(unsigned int)pid % BUCKETS];
+}
+
+static void unlink_watch(struct exit_watch *w)
+{
+	struct exit_watch **at = bucket_of(w->source, w->pid);
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at)
+		*at = w->next;
+}
+
+static void deliver(struct exit_watch *w, const struct exit_info *info)
+{
+	unlink_watch(w);
+	w->source = NULL;
+	w->fn(w, info);
+}
+
+static void deliver_early(struct loop_deferred *d)
+{
+	struct exit_watch *w = container_of(d, struct exit_watch, deferred);
+	struct exit_info info = w->info;
+
+	deliver(w, &info);
+}
+
+static bool same_process(const struct exit_watch *w, const struct exit_info *info)
+{
+	if (w->pid != info->pid)
+		return false;
+	if (w->inode && info->inode)
+		return w->inode == info->inode;
+	return !w->start_time || !info->start_time || w->start_time == info->start_time;
+}
+
+static void forget_kept(struct exit_source *s, size_t at)
+{
+	s->n_kept--;
+	memmove(&s->kept[at], &s->kept[at + 1], (s->n_kept - at) * sizeof(*s->kept));
+}
+
+void exit_watch_add(
+	struct exit_source *s, struct exit_watch *w, const struct pidref *who, exit_fn *fn)
+{
+	struct exit_watch **bucket = bucket_of(s, who->pid);
+
+	*w = (struct exit_watch){
+		.source = s,
+		.next = *bucket,
+		.pid = who->pid,
+		.inode = who->inode,
+		.start_time = who->start_time,
+		.fn = fn,
+	};
+	*bucket = w;
+	for (size_t i = s->n_kept; i-- > 0;) {
+		if (!same_process(w, &s->kept[i].info))
+			continue;
+		w->early = true;
+		w->info = s->kept[i].info;
+		forget_kept(s, i);
+		loop_defer(s->loop, &w->deferred, deliver_early);
+		return;
+	}
+}
+
+void exit_watch_remove(struct exit_watch *w)
+{
+	if (!w->source)
+		return;
+	unlink_watch(w);
+	loop_defer_cancel(&w->deferred);
+	w->source = NULL;
+}
+
+bool exit_has_room(const struct exit_source *s)
+{
+	return s->n_kept < KEPT_MAX;
+}
+
+void exit_expect_begin(struct exit_source *s, struct exit_expect *e)
+{
+	*e = (struct exit_expect){ .source = s, .next = s->expects, .since = s->number };
+	s->expects = e;
+}
+
+void exit_expect_end(struct exit_expect *e)
+{
+	struct exit_source *s = e->source;
+	struct exit_expect **at;
+	uint64_t oldest = UINT64_MAX;
+	size_t drop = 0;
+	bool full;
+
+	if (!s)
+		return;
+	for (at = &s->expects; *at && *at != e; at = &(*at)->next)
+		;
+	if (*at)
+		*at = e->next;
+	e->source = NULL;
+	for (struct exit_expect *x = s->expects; x; x = x->next)
+		oldest = x->since < oldest ? x->since : oldest;
+	full = !exit_has_room(s);
+	while (drop < s->n_kept && (oldest == UINT64_MAX || s->kept[drop].number <= oldest))
+		drop++;
+	s->n_kept -= drop;
+	if (s->n_kept > 0)
+		memmove(s->kept, s->kept + drop, s->n_kept * sizeof(*s->kept));
+	if (s->n_kept == 0) {
+		free(s->kept);
+		s->kept = NULL;
+		s->cap_kept = 0;
+	}
+	if (full && exit_has_room(s) && s->on_room)
+		s->on_room(s->on_room_arg);
+}
+
+void exit_on_room(struct exit_source *s, void (*on_room)(void *arg), void *arg)
+{
+	s->on_room = on_room;
+	s->on_room_arg = arg;
+}
+
+static struct exit_watch *find_watch(const struct exit_source *s, pid_t pid)
+{
+	struct exit_watch *w = s->buckets[(unsigned int)pid % BUCKETS];
+
+	while (w && (w->pid != pid || w->early))
+		w = w->next;
+	return w;
+}
+
+bool exit_is_watched(const struct exit_source *s, pid_t pid)
+{
+	return find_watch(s, pid) != NULL;
+}
+
+pid_t exit_next_watched(const struct exit_source *s, pid_t after)
+{
+	pid_t next = 0;
+
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct exit_watch *w = s->buckets[i]; w; w = w->next)
+			if (!w->early && w->pid > after && (next == 0 || w->pid < next))
+				next = w->pid;
+	return next;
+}
+
+bool exit_is_expected(const struct exit_source *s)
+{
+	return s->expects != NULL;
+}
+
+bool exit_report(struct exit_source *s, const struct exit_info *info)
+{
+	struct exit_watch *w = find_watch(s, info->pid);
+
+	s->number++;
+	if (w) {
+		deliver(w, info);
+		return true;
+	}
+	if (!s->expects || !exit_has_room(s) ||
+		mem_grow(&s->kept, &s->cap_kept, s->n_kept + 1, sizeof(*s->kept)) < 0)
+		return false;
+	s->kept[s->n_kept++] = (struct kept){ .number = s->number, .info = *info };
+	return true;
+}

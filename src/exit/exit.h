@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Exit: where exits come from. Whoever made a process watches for its exit here; nothing above
+ * waits for a process.
+ *
+ * A source feeds what it learns into exit_report(): our own children (own_children.h), later the
+ * guardian's ring, a held pidfd, a map in the kernel. Exits are matched by identity. One that comes
+ * before anybody can watch for it (RACE-1, 2) is kept while an expectation is open that was opened
+ * before it.
+ *
+ * Owner    Watches and expectations are embedded in their owners and stay valid until removed or
+ *          ended. A watch is removed before its function is called.
+ * Errors   Negative errno.
+ * Blocks   Never.
+ * Context  Parent, on the loop's thread.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/pidref.h"
+#include "event/loop.h"
+
+struct exit_info {
+	pid_t pid;
+	uint64_t inode;      /* of its pidfd; 0 = not known */
+	uint64_t start_time; /* 0 = not known */
+	int wait_status;     /* as from wait(2) */
+	uint64_t boot_ns;
+	uint64_t wall_ns;
+};
+
+struct exit_watch;
+typedef void exit_fn(struct exit_watch *w, const struct exit_info *info);
+
+struct exit_watch {
+	struct exit_source *source; /* NULL while not added */
+	struct exit_watch *next;    /* in its bucket */
+	pid_t pid;
+	uint64_t inode;
+	uint64_t start_time;
+	exit_fn *fn;
+	bool early; /* the exit below was kept, and is delivered at the end of the round */
+	struct exit_info info;
+	struct loop_deferred deferred;
+};
+
+/* "A process is being made whose pid is not known yet." */
+struct exit_expect {
+	struct exit_source *source; /* NULL while not open */
+	struct exit_expect *next;
+	uint64_t since; /* exits up to this number are not its concern */
+};
+
+struct exit_source;
+
+int exit_source_new(struct loop *l, struct exit_source **ret);
+void exit_source_free(struct exit_source *s); /* accepts NULL */
+AUTO_FREE(struct exit_source, exit_source)
+
+/* `fn` is called once from the loop, never from here, also when the process has exited already. */
+void exit_watch_add(
+	struct exit_source *s, struct exit_watch *w, const struct pidref *who, exit_fn *fn);
+void exit_watch_remove(struct exit_watch *w); /* idempotent */
+
+void exit_expect_begin(struct exit_source *s, struct exit_expect *e);
+void exit_expect_end(struct exit_expect *e); /* idempotent */
+
+/*
+ * For those that feed it. A process has exited and is reaped: exit_report() is false when nobody
+ * watches for it and it was not kept (an orphan). An exit that must be kept may only be reaped
+ * while exit_has_room(); `on_room` is called when there is room again.
+ */
+bool exit_report(struct exit_source *s, const struct exit_info *info);
+bool exit_is_watched(const struct exit_source *s, pid_t pid);
+bool exit_is_expected(const struct exit_source *s);
+bool exit_has_room(const struct exit_source *s);
+/* The lowest watched pid above this one; 0 when there is none. */
+pid_t exit_next_watched(const struct exit_source *s, pid_t after);
+void exit_on_room(struct exit_source *s, void (*on_room)(void *arg), void *arg);
