@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fd table: a sorted array. A task has about six entries and they are looked up when it starts and
+ * ends, so the memmove of an insertion costs less than a tree would in memory.
+ */
+#include "supervisor/fdtable.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+
+/* Index of the first entry whose name is not before `name`. */
+static size_t lower_bound(const struct fdtable *ft, const char *name)
+{
+	size_t low = 0, high = ft->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(ft->entries[mid].name, name) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool is_at(const struct fdtable *ft, size_t at, const char *name)
+{
+	return at < ft->n && strcmp(ft->entries[at].name, name) == 0;
+}
+
+int fdtable_put(struct fdtable *ft, const char *name, int fd)
+{
+	auto_close int owned = fd;
+	size_t at = lower_bound(ft, name);
+	char *copy;
+
+	if (is_at(ft, at, name))
+		return -EEXIST;
+	if (mem_grow(&ft->entries, &ft->cap, ft->n + 1, sizeof(*ft->entries)) < 0)
+		return -ENOMEM;
+	copy = strdup(name);
+	if (!copy)
+		return -ENOMEM;
+	memmove(&ft->entries[at + 1], &ft->entries[at], (ft->n - at) * sizeof(*ft->entries));
+	ft->entries[at] = (struct fdtable_entry){ .name = copy, .fd = take_fd(&owned) };
+	ft->n++;
+	return 0;
+}
+
+int fdtable_get(const struct fdtable *ft, const char *name)
+{
+	size_t at = lower_bound(ft, name);
+
+	return is_at(ft, at, name) ? ft->entries[at].fd : -ENOENT;
+}
+
+static void close_range_of(struct fdtable *ft, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		fd_close(ft->entries[i].fd);
+		free(ft->entries[i].name);
+	}
+	memmove(&ft->entries[from], &ft->entries[to], (ft->n - to) * sizeof(*ft->entries));
+	ft->n -= to - from;
+}
+
+void fdtable_close(struct fdtable *ft, const char *name)
+{
+	size_t at = lower_bound(ft, name);
+
+	if (is_at(ft, at, name))
+		close_range_of(ft, at, at + 1);
+}
+
+void fdtable_close_prefix(struct fdtable *ft, const char *prefix)
+{
+	size_t from = lower_bound(ft, prefix), to = from;
+	size_t len = strlen(prefix);
+
+	while (to < ft->n && strncmp(ft->entries[to].name, prefix, len) == 0)
+		to++;
+	if (to > from)
+		close_range_of(ft, from, to);
+}
+
+void fdtable_done(struct fdtable *ft)
+{
+	if (ft->n > 0)
+		close_range_of(ft, 0, ft->n);
+	free(ft->entries);
+	*ft = (struct fdtable){ 0 };
+}

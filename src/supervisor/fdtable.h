@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Fd table: every fd that has to outlive a crash of the worker, by name: "t/NS/ID/out.pipe".
+ * Nothing else in the supervisor owns such an fd; who uses one borrows its number. A guardian that
+ * keeps the fds stands behind the same functions.
+ *
+ * Owner    The table owns its fds; fdtable_done() closes them and accepts zero and done ones.
+ * Errors   Negative errno.
+ * Blocks   Never.
+ * Context  Parent.
+ */
+#include <stddef.h>
+
+struct fdtable_entry {
+	char *name;
+	int fd;
+};
+
+struct fdtable {
+	struct fdtable_entry *entries; /* sorted by name: a prefix is a range */
+	size_t n;
+	size_t cap;
+};
+
+/* Takes the fd over, also on failure (then it is closed). -EEXIST when the name is taken. */
+int fdtable_put(struct fdtable *ft, const char *name, int fd);
+/* The fd, still the table's; -ENOENT when there is none. */
+int fdtable_get(const struct fdtable *ft, const char *name);
+/* Close and forget; unknown names are fine. Remove an fd from the loop first. */
+void fdtable_close(struct fdtable *ft, const char *name);
+/* All names that begin with this prefix. */
+void fdtable_close_prefix(struct fdtable *ft, const char *prefix);
+void fdtable_done(struct fdtable *ft);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Relay: see the header. Both fds are watched edge-triggered and moved until EAGAIN, so neither a
+ * hung-up input behind a full output nor a terminal that nobody has open can spin the loop; the
+ * output is watched only while it is full, for every read of a client would wake us otherwise. What
+ * surprises: EAGAIN of splice does not say which side it means; poll does.
+ */
+#include "supervisor/relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+
+#define CHUNK (1 << 20)     /* as much as a pipe holds */
+#define CHUNK_TTY (1 << 14) /* the kernel allocates pages for as much as is asked */
+#define ROUND (4 << 20)     /* then others have their turn */
+#define TRIES 8             /* that moved nothing, though both sides seemed ready */
+#define BUFFER 4096
+
+struct relay_buffer {
+	size_t at, len;
+	char data[BUFFER];
+};
+
+enum side { SIDE_NONE, SIDE_IN, SIDE_IN_ENDED, SIDE_OUT };
+
+static void on_deferred(struct loop_deferred *d);
+static void on_out(struct loop_fd *s, uint32_t events);
+
+static void detach(struct relay *r)
+{
+	loop_fd_remove(&r->in_source);
+	loop_fd_remove(&r->out_source);
+}
+
+static void end(struct relay *r)
+{
+	detach(r);
+	r->over = true;
+	loop_defer(r->loop, &r->deferred, on_deferred);
+}
+
+/* The side that holds it up; none when both became ready meanwhile. */
+static enum side blocked_side(const struct relay *r)
+{
+	struct pollfd p[2] = {
+		{ .fd = r->in, .events = POLLIN },
+		{ .fd = r->out, .events = POLLOUT },
+	};
+
+	if (poll(p, 2, 0) < 0)
+		return SIDE_NONE;
+	if (!(p[0].revents & POLLIN)) {
+		/* While the output is full splice does not tell that the input has ended. */
+		bool ended = p[0].revents & POLLHUP && !(r->flags & RELAY_FROM_TTY);
+
+		return ended ? SIDE_IN_ENDED : SIDE_IN;
+	}
+	if (r->out < 0)
+		return SIDE_NONE;
+	return p[1].revents & (POLLOUT | POLLERR) ? SIDE_NONE : SIDE_OUT;
+}
+
+/* Output that fails costs what was on its way. */
+static ssize_t drop_buffer(struct relay *r)
+{
+	size_t n = r->buffer->len - r->buffer->at;
+
+	if (r->out >= 0)
+		r->lost += n;
+	r->buffer->at = r->buffer->len = 0;
+	return (ssize_t)n;
+}
+
+static ssize_t write_buffer(struct relay *r)
+{
+	struct relay_buffer *b = r->buffer;
+	ssize_t n;
+
+	if (r->out < 0)
+		return drop_buffer(r);
+	n = write(r->out, b->data + b->at, b->len - b->at);
+	if (n < 0 && (errno == EAGAIN || errno == EPIPE || errno == EINTR))
+		return -errno;
+	if (n <= 0)
+		return drop_buffer(r);
+	b->at += (size_t)n;
+	return n;
+}
+
+static ssize_t move_by_buffer(struct relay *r)
+{
+	struct relay_buffer *b = r->buffer;
+	ssize_t n;
+
+	if (b->at < b->len)
+		return write_buffer(r);
+	n = read(r->in, b->data, BUFFER);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	b->at = 0;
+	b->len = (size_t)n;
+	return write_buffer(r);
+}
+
+static ssize_t use_buffer(struct relay *r)
+{
+	r->buffer = mem_calloc(1, sizeof(*r->buffer));
+	return r->buffer ? move_by_buffer(r) : -ENOMEM;
+}
+
+/* Bytes moved, 0 at the end of the input, or a negative errno. */
+static ssize_t move(struct relay *r)
+{
+	size_t chunk = r->flags & RELAY_FROM_TTY ? CHUNK_TTY : CHUNK;
+	ssize_t n;
+
+	if (r->buffer)
+		return move_by_buffer(r);
+	if (r->out < 0)
+		return use_buffer(r);
+	n = splice(r->in, NULL, r->out, NULL, chunk, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	if (n >= 0)
+		return n;
+	if (errno == EINVAL) /* neither side is a pipe, or the output appends */
+		return use_buffer(r);
+	return -errno;
+}
+
+/* Wait for the output only while it is what holds the stream up. A file cannot be watched and is
+ * never full. */
+static void watch_out(struct relay *r, bool on)
+{
+	uint32_t events = on ? EPOLLOUT | EPOLLET : EPOLLET;
+
+	if (r->out_source.loop)
+		loop_fd_modify(&r->out_source, events);
+	else if (on)
+		loop_fd_add(r->loop, &r->out_source, r->out, events, on_out);
+}
+
+/* False: go on at once. */
+static bool wait_for(struct relay *r, enum side side)
+{
+	if (side == SIDE_NONE)
+		return false;
+	if (side == SIDE_IN_ENDED || (side == SIDE_IN && r->finishing)) {
+		end(r);
+		return true;
+	}
+	watch_out(r, side == SIDE_OUT);
+	return true;
+}
+
+/* True when the relay has stopped for now. */
+static bool stopped_by(struct relay *r, ssize_t n)
+{
+	switch (n) {
+	case 0:
+	case -EPIPE: /* nobody reads: a program that closed its stdin */
+	case -ENOMEM:
+		end(r);
+		return true;
+	case -EINTR:
+		return false;
+	case -EAGAIN:
+		return wait_for(r, blocked_side(r));
+	default:
+		break;
+	}
+	if (n == -EIO && (r->flags & RELAY_FROM_TTY))
+		return wait_for(r, SIDE_IN);
+	/* The output cannot take what is there: through the buffer it can be dropped. */
+	if (!r->buffer && use_buffer(r) >= 0)
+		return false;
+	end(r);
+	return true;
+}
+
+void relay_pump(struct relay *r)
+{
+	uint64_t before = r->moved;
+	int tries = TRIES;
+
+	if (!r->loop || r->over)
+		return;
+	while (r->moved - before < ROUND && tries > 0) {
+		ssize_t n = move(r);
+
+		if (n > 0)
+			r->moved += (uint64_t)n;
+		else if (stopped_by(r, n))
+			break;
+		else
+			tries--;
+	}
+	if (r->moved != before)
+		r->moved_boot_ns = clock_boot_ns();
+	if (r->moved - before >= ROUND || tries == 0)
+		loop_defer(r->loop, &r->deferred, on_deferred);
+}
+
+static void on_deferred(struct loop_deferred *d)
+{
+	struct relay *r = container_of(d, struct relay, deferred);
+
+	if (!r->over) {
+		relay_pump(r);
+		return;
+	}
+	free(r->buffer);
+	r->buffer = NULL;
+	r->loop = NULL;
+	r->ended(r);
+}
+
+static void on_in(struct loop_fd *s, uint32_t events)
+{
+	(void)events;
+	relay_pump(container_of(s, struct relay, in_source));
+}
+
+static void on_out(struct loop_fd *s, uint32_t events)
+{
+	struct relay *r = container_of(s, struct relay, out_source);
+
+	if (events & EPOLLERR) { /* its reader is gone: known before the next byte */
+		end(r);
+		return;
+	}
+	relay_pump(r);
+}
+
+int relay_start(
+	struct relay *r, struct loop *l, int in, int out, unsigned int flags, relay_fn *ended)
+{
+	int error;
+
+	*r = (struct relay){
+		.loop = l,
+		.in = in,
+		.out = out,
+		.flags = flags,
+		.ended = ended,
+		.moved_boot_ns = clock_boot_ns(),
+	};
+	error = loop_fd_add(l, &r->in_source, in, EPOLLIN | EPOLLET, on_in);
+	if (error == -EPERM) { /* a file: always readable */
+		loop_defer(l, &r->deferred, on_deferred);
+		return 0;
+	}
+	if (error < 0)
+		r->loop = NULL;
+	return error;
+}
+
+void relay_finish(struct relay *r)
+{
+	r->finishing = true;
+	relay_pump(r);
+}
+
+int relay_replace_in(struct relay *r, int in)
+{
+	int error;
+
+	if (!r->loop || r->over)
+		return 0;
+	loop_fd_remove(&r->in_source);
+	error = loop_fd_add(r->loop, &r->in_source, in, EPOLLIN | EPOLLET, on_in);
+	if (error < 0)
+		return error;
+	r->in = in;
+	return 0;
+}
+
+void relay_stop(struct relay *r)
+{
+	if (!r->loop)
+		return;
+	detach(r);
+	loop_defer_cancel(&r->deferred);
+	free(r->buffer);
+	r->buffer = NULL;
+	r->loop = NULL;
+	r->over = true;
+}

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stdio: kinds of streams, and what happens to them at the edges of a process's life.
+ *
+ * Fifos are opened for reading and writing: that never blocks, keeps unread bytes while no client
+ * is there and keeps a client that goes from breaking the pipe (5.2). So our own fd is a writer of
+ * stdin's fifo as well: its end of file can only come after CloseIO has put a pure reader in its
+ * place (5.3). Fifos are opened anew through /proc/self/fd, never by path, for a client may have
+ * removed the name.
+ */
+#include "supervisor/stdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/str.h"
+
+/*
+ * A client opens its end of stdin in a thread that waits for ours. When CloseIO came before ours, a
+ * reader alone would see the end of the file before that thread has run.
+ */
+#define STDIN_GRACE_NS (100 * NS_PER_MS)
+
+static const char *const stream_name[STDIO_STREAMS] = { "in", "out", "err" };
+
+/* --- the fd table
+ * ------------------------------------------------------------------------------- */
+
+static char *name_of(const struct stdio *s, const char *what, char name[512])
+{
+	snprintf(name, 512, "%s%s", s->prefix, what);
+	return name;
+}
+
+static int keep(struct stdio *s, const char *what, int fd)
+{
+	char name[512];
+
+	return fdtable_put(s->env->fds, name_of(s, what, name), fd);
+}
+
+static int kept(const struct stdio *s, const char *what)
+{
+	char name[512];
+
+	return fdtable_get(s->env->fds, name_of(s, what, name));
+}
+
+static void drop(struct stdio *s, const char *what)
+{
+	char name[512];
+
+	fdtable_close(s->env->fds, name_of(s, what, name));
+}
+
+/* The same file once more, with other flags. */
+static int open_again(int fd, int flags)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fd_open(path, flags | O_NONBLOCK, 0);
+}
+
+/* --- ends of relays
+ * ----------------------------------------------------------------------------- */
+
+static void check_drained(struct stdio *s);
+
+/*
+ * Our end of an output fifo that nobody writes to any more. Bytes that no client has read yet live
+ * as long as somebody has the fifo open, and a client must see its end: so we stay as a reader.
+ */
+static void leave_fifo(struct stdio *s, const char *fifo, const char *unread)
+{
+	int fd = kept(s, fifo), bytes = 0;
+
+	if (fd >= 0 && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+		int reader = open_again(fd, O_RDONLY);
+
+		if (reader >= 0)
+			keep(s, unread, reader);
+	}
+	drop(s, fifo);
+}
+
+static void hang_up(struct stdio *s)
+{
+	relay_stop(&s->relay[STDIO_IN]);
+	relay_stop(&s->relay[STDIO_OUT]);
+	drop(s, "in.fifo");
+	drop(s, "in.reader");
+	drop(s, "pty.in");
+	drop(s, "pty");
+	leave_fifo(s, "out.fifo", "out.unread");
+	drop(s, "out.file");
+	drop(s, "out.log");
+}
+
+static void on_in_ended(struct relay *r)
+{
+	struct stdio *s = container_of(r, struct stdio, relay[STDIO_IN]);
+
+	if (s->terminal) { /* as Go's shim: the end of its input hangs a terminal up (5.4) */
+		relay_pump(&s->relay[STDIO_OUT]);
+		hang_up(s);
+		check_drained(s);
+		return;
+	}
+	drop(s, "in.fifo");
+	drop(s, "in.reader");
+	drop(s, "in.pipe");
+}
+
+static void on_out_ended(struct relay *r)
+{
+	struct stdio *s = container_of(r, struct stdio, relay[STDIO_OUT]);
+
+	if (s->terminal) {
+		hang_up(s);
+	} else {
+		leave_fifo(s, "out.fifo", "out.unread");
+		drop(s, "out.file");
+		drop(s, "out.pipe");
+	}
+	check_drained(s);
+}
+
+static void on_err_ended(struct relay *r)
+{
+	struct stdio *s = container_of(r, struct stdio, relay[STDIO_ERR]);
+
+	leave_fifo(s, "err.fifo", "err.unread");
+	drop(s, "err.file");
+	drop(s, "err.pipe");
+	check_drained(s);
+}
+
+static relay_fn *const on_ended[STDIO_STREAMS] = { on_in_ended, on_out_ended, on_err_ended };
+
+/* --- opening
+ * ------------------------------------------------------------------------------------ */
+
+/* A fifo with both ends, or a file to append to. */
+static int open_path(const char *path, bool *ret_fifo, struct err *err)
+{
+	auto_close int fd = fd_open(path, O_PATH, 0);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return err_code(err, fd, "open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat '%s'", path);
+	*ret_fifo = S_ISFIFO(st.st_mode);
+	r = open_again(fd, *ret_fifo ? O_RDWR : O_WRONLY | O_APPEND);
+	return r < 0 ? err_code(err, r, "open '%s'", path) : r;
+}
+
+/* `file:///dir/name`: made with its directories. */
+static int open_log_file(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	int fd;
+
+	if (slash > path + 1) {
+		auto_free char *dir = strndup(path + 1, (size_t)(slash - path - 1));
+		auto_close int root = fd_open("/", O_PATH | O_DIRECTORY, 0);
+		int r;
+
+		if (!dir)
+			return err_oom(err);
+		r = root < 0 ? root : file_mkdirs_at(root, dir, 0755);
+		if (r < 0)
+			return err_code(err, r, "create the directory of '%s'", path);
+	}
+	fd = fd_open(path, O_WRONLY | O_APPEND | O_CREAT, 0644);
+	return fd < 0 ? err_code(err, fd, "open '%s'", path) : fd;
+}
+
+/* A pipe: the process's end is child[stream], ours is kept and does not block. */
+static int open_pipe(struct stdio *s, int stream, uint32_t uid, uint32_t gid, struct err *err)
+{
+	auto_close int ours = -EBADF;
+	char what[16];
+	int p[2], r;
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(err, "make a pipe for std%s", stream_name[stream]);
+	s->child[stream] = p[stream != STDIO_IN];
+	ours = p[stream == STDIO_IN];
+	if ((uid || gid) && fchown(s->child[stream], uid, gid) < 0)
+		return err_sys(err, "give std%s to %u:%u", stream_name[stream], uid, gid);
+	r = fd_set_nonblock(ours, true);
+	snprintf(what, sizeof(what), "%s.pipe", stream_name[stream]);
+	if (r == 0)
+		r = keep(s, what, take_fd(&ours));
+	return r < 0 ? err_code(err, r, "keep the pipe of std%s", stream_name[stream]) : 0;
+}
+
+static int start_relay(struct stdio *s, int stream, int in, int out, struct err *err)
+{
+	bool from_tty = s->terminal && stream == STDIO_OUT;
+	int r = relay_start(&s->relay[stream], s->env->loop, in, out, from_tty ? RELAY_FROM_TTY : 0,
+		on_ended[stream]);
+
+	return r < 0 ? err_code(err, r, "watch std%s", stream_name[stream]) : 0;
+}
+
+static void close_in_now(struct stdio *s)
+{
+	int fifo = kept(s, "in.fifo"), reader;
+
+	if (fifo < 0)
+		return;
+	reader = open_again(fifo, O_RDONLY);
+	if (reader < 0 || keep(s, "in.reader", reader) < 0)
+		return;
+	if (relay_replace_in(&s->relay[STDIO_IN], reader) == 0)
+		drop(s, "in.fifo");
+}
+
+static void on_in_grace(struct loop_timer *t)
+{
+	close_in_now(container_of(t, struct stdio, in_timer));
+}
+
+/* stdin's fifo; its other side is the pipe, or the terminal when it is there. */
+static int open_in(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	bool is_fifo;
+	int fd, r;
+
+	if (str_empty(o->paths->in))
+		return 0;
+	fd = open_path(o->paths->in, &is_fifo, err);
+	if (fd < 0)
+		return err_in(err, "stdin");
+	if (!is_fifo) { /* a file: to be read */
+		int file = open_again(fd, O_RDONLY);
+
+		fd_close(fd);
+		fd = file;
+		if (fd < 0)
+			return err_code(err, fd, "open stdin '%s'", o->paths->in);
+	}
+	r = keep(s, is_fifo ? "in.fifo" : "in.reader", fd);
+	if (r < 0)
+		return err_code(err, r, "keep stdin '%s'", o->paths->in);
+	s->in_wanted = true;
+	if (s->terminal)
+		return 0;
+	r = open_pipe(s, STDIO_IN, o->uid, o->gid, err);
+	if (r == 0)
+		r = start_relay(s, STDIO_IN, fd, kept(s, "in.pipe"), err);
+	return r;
+}
+
+/* stdout or stderr into a client's fifo or file. */
+static int open_out(
+	struct stdio *s, const struct stdio_open *o, int stream, const char *path, struct err *err)
+{
+	char what[16];
+	bool is_fifo;
+	int fd, r;
+
+	if (str_empty(path))
+		return 0;
+	fd = open_path(path, &is_fifo, err);
+	if (fd < 0)
+		return err_in(err, "std%s", stream_name[stream]);
+	snprintf(what, sizeof(what), "%s.%s", stream_name[stream], is_fifo ? "fifo" : "file");
+	r = keep(s, what, fd);
+	if (r < 0)
+		return err_code(err, r, "keep std%s '%s'", stream_name[stream], path);
+	if (s->terminal)
+		return 0;
+	r = open_pipe(s, stream, o->uid, o->gid, err);
+	if (r < 0)
+		return r;
+	snprintf(what, sizeof(what), "%s.pipe", stream_name[stream]);
+	return start_relay(s, stream, kept(s, what), fd, err);
+}
+
+static int open_fifos(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	int r = open_out(s, o, STDIO_OUT, o->paths->out, err);
+
+	if (r == 0 && !s->terminal)
+		r = open_out(s, o, STDIO_ERR, o->paths->err, err);
+	return r;
+}
+
+/* One file, shared by both streams (5.1). */
+static int open_file(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	const char *path = strchr(o->paths->out + strlen("file://"), '/');
+	int fd, both, r;
+
+	if (!path)
+		return err_set(err, -EINVAL, "stdout '%s': no path", o->paths->out);
+	fd = open_log_file(path, err);
+	if (fd < 0)
+		return err_in(err, "stdout");
+	both = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	r = keep(s, "out.file", fd);
+	if (r == 0 && !s->terminal)
+		r = keep(s, "err.file", both);
+	else
+		fd_close(both);
+	if (r < 0)
+		return err_code(err, r, "keep stdout '%s'", path);
+	if (s->terminal)
+		return 0;
+	r = open_pipe(s, STDIO_OUT, o->uid, o->gid, err);
+	if (r == 0)
+		r = start_relay(s, STDIO_OUT, kept(s, "out.pipe"), kept(s, "out.file"), err);
+	if (r == 0)
+		r = open_pipe(s, STDIO_ERR, o->uid, o->gid, err);
+	if (r == 0)
+		r = start_relay(s, STDIO_ERR, kept(s, "err.pipe"), kept(s, "err.file"), err);
+	return r;
+}
+
+static void on_logger_ready(void *arg, const struct err *err)
+{
+	struct stdio *s = arg;
+
+	s->ready(s, err);
+}
+
+static int open_logger(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	struct logger_request req = {
+		.uri = o->paths->out,
+		.ns = o->ns,
+		.id = o->id,
+		.ready = on_logger_ready,
+		.arg = s,
+	};
+	auto_close int out = -EBADF;
+	auto_close int err_fd = -EBADF;
+	int r;
+
+	s->ready = o->ready;
+	r = logger_start(s->env->loggers, &req, &s->logger, &out, &err_fd, err);
+	if (r < 0)
+		return r;
+	if (s->terminal) { /* the terminal goes into the logger's stdout */
+		r = fd_set_nonblock(out, true);
+		if (r == 0)
+			r = keep(s, "out.log", take_fd(&out));
+		return r < 0 ? err_code(err, r, "keep the pipe of the logging binary") : 1;
+	}
+	if ((o->uid || o->gid) &&
+		(fchown(out, o->uid, o->gid) < 0 || fchown(err_fd, o->uid, o->gid) < 0))
+		return err_sys(err, "give the logging binary's pipes to %u:%u", o->uid, o->gid);
+	s->child[STDIO_OUT] = take_fd(&out);
+	s->child[STDIO_ERR] = take_fd(&err_fd);
+	return 1;
+}
+
+/* The scheme of stdout decides the kind; none is a path. */
+static int open_kind(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	const char *out = o->paths->out ? o->paths->out : "";
+	const char *colon = *out == '/' ? NULL : strstr(out, "://");
+	size_t len = colon ? (size_t)(colon - out) : 0;
+
+	if (len == 0 || (len == 4 && str_starts(out, "fifo")))
+		return open_fifos(s, o, err);
+	if (str_starts(out, "file://"))
+		return open_file(s, o, err);
+	if (str_starts(out, "binary://") || str_starts(out, "binary-v2://"))
+		return open_logger(s, o, err);
+	return err_set(err, -EINVAL, "unknown STDIO scheme %.*s", (int)len, out);
+}
+
+int stdio_open(struct stdio *s, const struct stdio_open *o, struct err *err)
+{
+	int r, pending;
+
+	*s = (struct stdio){
+		.env = o->env,
+		.child = { -EBADF, -EBADF, -EBADF },
+		.terminal = o->paths->terminal,
+	};
+	s->prefix = strdup(o->prefix);
+	if (!s->prefix)
+		return err_oom(err);
+	pending = open_kind(s, o, err);
+	r = pending < 0 ? pending : open_in(s, o, err);
+	if (r == 0 && o->stdin_closed)
+		stdio_close_stdin(s);
+	if (r < 0) {
+		stdio_close(s);
+		return r;
+	}
+	return pending;
+}
+
+void stdio_made(struct stdio *s)
+{
+	if (!s->prefix)
+		return;
+	for (int i = 0; i < STDIO_STREAMS; i++)
+		s->child[i] = fd_close(s->child[i]);
+}
+
+/* --- terminal
+ * ----------------------------------------------------------------------------------- */
+
+static int kept_out(const struct stdio *s)
+{
+	static const char *const kinds[] = { "out.fifo", "out.file", "out.log" };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		int fd = kept(s, kinds[i]);
+
+		if (fd >= 0)
+			return fd;
+	}
+	return -EBADF; /* nobody wants it: read and dropped, or the terminal would fill */
+}
+
+int stdio_console(struct stdio *s, int master, struct err *err)
+{
+	int in = kept(s, "in.fifo"), again, r;
+
+	r = fd_set_nonblock(master, true);
+	if (r < 0) {
+		fd_close(master);
+		return err_code(err, r, "console");
+	}
+	r = keep(s, "pty", master);
+	if (r < 0)
+		return err_code(err, r, "keep the console");
+	if (s->width || s->height)
+		stdio_resize(s, s->width, s->height);
+	r = start_relay(s, STDIO_OUT, master, kept_out(s), err);
+	if (in < 0)
+		in = kept(s, "in.reader");
+	if (r < 0 || in < 0)
+		return r;
+	/* One more fd, for epoll knows each only once. */
+	again = fcntl(master, F_DUPFD_CLOEXEC, 3);
+	r = again < 0 ? -errno : keep(s, "pty.in", again);
+	if (r < 0)
+		return err_code(err, r, "keep the console");
+	return start_relay(s, STDIO_IN, in, again, err);
+}
+
+void stdio_resize(struct stdio *s, uint32_t width, uint32_t height)
+{
+	struct winsize size = { .ws_col = (uint16_t)width, .ws_row = (uint16_t)height };
+	int fd;
+
+	if (!s->prefix)
+		return;
+	s->width = size.ws_col;
+	s->height = size.ws_row;
+	fd = kept(s, "pty");
+	if (fd >= 0)
+		(void)!ioctl(fd, TIOCSWINSZ, &size); /* gone, or no terminal: harmless (4.11) */
+}
+
+/* --- the rest of its life
+ * ----------------------------------------------------------------------- */
+
+void stdio_close_stdin(struct stdio *s)
+{
+	if (!s->prefix || s->in_closed)
+		return;
+	s->in_closed = true;
+	if (s->child[STDIO_IN] < 0 && s->relay[STDIO_IN].loop) { /* long open */
+		close_in_now(s);
+		return;
+	}
+	if (loop_timer_set(
+		    s->env->loop, &s->in_timer, clock_boot_ns() + STDIN_GRACE_NS, on_in_grace) < 0)
+		close_in_now(s);
+}
+
+void stdio_flush(struct stdio *s)
+{
+	if (!s->prefix)
+		return;
+	relay_pump(&s->relay[STDIO_OUT]);
+	relay_pump(&s->relay[STDIO_ERR]);
+}
+
+void stdio_exited(struct stdio *s)
+{
+	if (!s->prefix)
+		return;
+	if (s->terminal)
+		relay_finish(&s->relay[STDIO_OUT]);
+	else
+		stdio_flush(s);
+}
+
+static bool output_is_over(const struct stdio *s)
+{
+	return !s->relay[STDIO_OUT].loop && !s->relay[STDIO_ERR].loop;
+}
+
+static void tell_drained(struct stdio *s)
+{
+	void (*drained)(struct stdio * s) = s->drained;
+
+	loop_timer_cancel(&s->drain_timer);
+	loop_defer_cancel(&s->drain_deferred);
+	s->drained = NULL;
+	if (drained)
+		drained(s);
+}
+
+static void check_drained(struct stdio *s)
+{
+	if (s->drained && output_is_over(s))
+		tell_drained(s);
+}
+
+static uint64_t next_look(const struct stdio *s)
+{
+	uint64_t moved = s->relay[STDIO_OUT].moved_boot_ns;
+
+	if (s->relay[STDIO_ERR].moved_boot_ns > moved)
+		moved = s->relay[STDIO_ERR].moved_boot_ns;
+	moved += s->drain_idle_ns;
+	return moved < s->drain_deadline_ns ? moved : s->drain_deadline_ns;
+}
+
+static void on_drain_timer(struct loop_timer *t)
+{
+	struct stdio *s = container_of(t, struct stdio, drain_timer);
+	uint64_t next = next_look(s);
+
+	if (next <= clock_boot_ns() ||
+		loop_timer_set(s->env->loop, &s->drain_timer, next, on_drain_timer) < 0)
+		tell_drained(s);
+}
+
+static void on_drain_deferred(struct loop_deferred *d)
+{
+	tell_drained(container_of(d, struct stdio, drain_deferred));
+}
+
+void stdio_drain(
+	struct stdio *s, uint64_t idle_ns, uint64_t max_ns, void (*drained)(struct stdio *s))
+{
+	uint64_t now = clock_boot_ns();
+
+	s->drained = drained;
+	stdio_flush(s);
+	s->drain_idle_ns = idle_ns;
+	s->drain_deadline_ns = now + max_ns;
+	for (int i = STDIO_OUT; i < STDIO_STREAMS; i++) /* idle from here on, not since long ago */
+		if (s->relay[i].loop)
+			s->relay[i].moved_boot_ns = now;
+	if (output_is_over(s) ||
+		loop_timer_set(s->env->loop, &s->drain_timer, next_look(s), on_drain_timer) < 0)
+		loop_defer(s->env->loop, &s->drain_deferred, on_drain_deferred);
+}
+
+void stdio_close(struct stdio *s)
+{
+	if (!s->prefix)
+		return;
+	for (int i = 0; i < STDIO_STREAMS; i++)
+		relay_stop(&s->relay[i]);
+	loop_timer_cancel(&s->in_timer);
+	loop_timer_cancel(&s->drain_timer);
+	loop_defer_cancel(&s->drain_deferred);
+	stdio_made(s);
+	fdtable_close_prefix(s->env->fds, s->prefix);
+	logger_stop(s->logger);
+	free(s->prefix);
+	*s = (struct stdio){ .child = { -EBADF, -EBADF, -EBADF } };
+}
