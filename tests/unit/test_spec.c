@@ -347,6 +347,25 @@ TEST(what_cannot_be_read_is_refused_with_its_place)
 	assert_refused("{\"a\":\"\xff\"}", 9, -EINVAL, "not UTF-8");
 }
 
+TEST(integers_reach_both_ends_of_their_fields)
+{
+	struct spec *s = parse(DOC("\"process\":{\"oomScoreAdj\":-2147483648,"
+				   "\"user\":{\"uid\":4294967295}},\"linux\":{\"resources\":{"
+				   "\"memory\":{\"limit\":-9223372036854775808},"
+				   "\"cpu\":{\"shares\":18446744073709551615},"
+				   "\"blockIO\":{\"weight\":65535}}}"));
+
+	assert_true(s->process->oom_score_adj == INT32_MIN);
+	assert_true(s->process->user.uid == UINT32_MAX);
+	assert_true(s->linux_->resources->memory->limit == INT64_MIN);
+	assert_true(s->linux_->resources->cpu->shares == UINT64_MAX);
+	assert_true(s->linux_->resources->block_io->weight == UINT16_MAX);
+	spec_free(s);
+	assert_refused(DOC("\"process\":{\"oomScoreAdj\":-2147483649}"),
+		strlen(DOC("\"process\":{\"oomScoreAdj\":-2147483649}")), -EINVAL,
+		"process.oomScoreAdj: expected a number from -2147483648");
+}
+
 static void repeat(struct buf *b, const char *item, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
