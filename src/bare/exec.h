@@ -33,6 +33,7 @@ struct exec {
 	int empty_dir;    /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;
+	int null_dir;         /* a file system of ours in which DEFAULT_DEVS has made `null`; -1 */
 	const char *detail;
 	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */
 	int tree_attr_missing;        /* open_tree_attr(2) is not there (before Linux 6.15) */
@@ -82,6 +83,8 @@ int exec_open_in_root(struct exec *x, const char *path, int flags, unsigned mode
  * otherwise. A single name in such a directory, not followed, cannot lead out.
  */
 int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_name);
+/* "/proc/self/fd/FD/NAME": mount(2) takes names only. The host's procfs is meant, so only before PIVOT. */
+const char *exec_fd_path(int fd, const char *name, char out[300]);
 /* Make missing directories of `path`, links followed inside the root; returns an O_PATH fd of the directory. */
 int exec_mkdirs_in_root(struct exec *x, const char *path, unsigned mode);
 /* Directory that holds the last component of `path` (made when missing) and that component. */
@@ -95,6 +98,7 @@ long exec_op_propagation(struct exec *x, const struct plan_step *s);
 long exec_op_rootfs(struct exec *x, const struct plan_step *s);
 long exec_op_mount_tree(struct exec *x, const struct plan_step *s);
 long exec_op_mount_fs(struct exec *x, const struct plan_step *s);
+long exec_op_bind_dir(struct exec *x, const struct plan_step *s);
 long exec_op_remount(struct exec *x, const struct plan_step *s);
 long exec_op_mask(struct exec *x, const struct plan_step *s);
 long exec_op_readonly(struct exec *x, const struct plan_step *s);

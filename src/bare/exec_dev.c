@@ -159,6 +159,10 @@ long exec_op_default_devs(struct exec *x, const struct plan_step *s)
 		if (r == -EEXIST)
 			r = check_same(dir, nodes[i].name, S_IFCHR, dev);
 	}
+	if (r >= 0 && !(s->flags & PLAN_F_BIND))
+		for (unsigned i = 0; i < x->n_fresh; i++)
+			if (x->fresh[i].fd == dir)
+				x->null_dir = dir;
 	x->detail = "/dev";
 	for (unsigned i = 0; r >= 0 && i < sizeof(links) / sizeof(links[0]); i++)
 		r = link_in(dir, links[i][0], links[i][1], strcmp(links[i][1], "ptmx") == 0);

@@ -68,7 +68,7 @@ void exec_close_rest(struct exec *x)
 		from = stay[i] + 1;
 	}
 	sys_call3(__NR_close_range, from, ~0u, 0);
-	x->host_null = x->empty_dir = -1;
+	x->host_null = x->empty_dir = x->null_dir = -1;
 	x->n_fresh = 0;
 }
 
@@ -363,6 +363,8 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return exec_op_mount_tree(x, s);
 	case PLAN_MOUNT_FS:
 		return exec_op_mount_fs(x, s);
+	case PLAN_BIND_DIR:
+		return exec_op_bind_dir(x, s);
 	case PLAN_REMOUNT:
 		return exec_op_remount(x, s);
 	case PLAN_MKDIR:
@@ -488,7 +490,7 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 		exec_exit(2);
 	for (const char *p = argv[1]; *p >= '0' && *p <= '9' && fd < 1000000; p++)
 		fd = fd * 10 + (*p - '0');
-	x->sync = x->rootfd = x->listen_fd = x->host_null = x->empty_dir = -1;
+	x->sync = x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = -1;
 	r = load(x, fd);
 	if (r < 0)
 		exec_exit(3); /* the launcher sees an end of file before STARTED */

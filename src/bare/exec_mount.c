@@ -288,14 +288,105 @@ static void inherit_mode(struct exec *x, int fs, const char *path)
 	sys_close(fd);
 }
 
+/* Options that are flags of the superblock: mount(2) would pass them to the file system as data. */
+static int is_super_flag(const char *word)
+{
+	return strcmp(word, "sync") == 0 || strcmp(word, "dirsync") == 0 || strcmp(word, "lazytime") == 0 ||
+	       strcmp(word, "mand") == 0;
+}
+
+/* "a\0b\0" as "a,b" in x->text; 0 when that cannot be said to mount(2). */
+static int join_options(struct exec *x, const struct plan_step *s)
+{
+	const char *p = exec_blob(x, s);
+	const char *end = p + s->blob_len;
+	size_t n = 0;
+
+	x->text[0] = 0;
+	for (; p && p < end; p += strlen(p) + 1) {
+		if (is_super_flag(p) || n + strlen(p) + 2 > sizeof(x->text))
+			return 0;
+		if (n)
+			x->text[n++] = ',';
+		memcpy(x->text + n, p, strlen(p) + 1);
+		n += strlen(p);
+	}
+	return 1;
+}
+
+/* Attributes that are the same number for mount(2), and the access times that have another one there. */
+static unsigned long mount_flags(uint64_t attr)
+{
+	unsigned long flags = attr & (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+
+	if ((attr & MOUNT_ATTR__ATIME) == MOUNT_ATTR_NOATIME)
+		flags |= 1024;
+	if ((attr & MOUNT_ATTR__ATIME) == MOUNT_ATTR_STRICTATIME)
+		flags |= 1ul << 24;
+	return flags | (attr & MOUNT_ATTR_NODIRATIME ? 2048 : 0);
+}
+
+/*
+ * In a file system of ours a name is safe, and one mount(2) does the work of eight calls. -ENOSYS: not this way. What
+ * a superblock would keep (read-only) and what needs the mount's fd afterwards goes the long way.
+ */
+static long mount_by_name(struct exec *x, const struct plan_step *s)
+{
+	const uint64_t simple = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |
+				MOUNT_ATTR_NODIRATIME;
+	const char *path = exec_str(x, s->str[1]);
+	const char *source = exec_str(x, s->str[2]);
+	const char *name;
+	char target[300];
+	int parent = exec_fresh_parent(x, path, &name);
+	long r;
+
+	if (parent < 0 || (s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || (s->num[0] & ~simple) ||
+		exec_starts(path, "/proc") || !join_options(x, s))
+		return -ENOSYS;
+	x->detail = path;
+	r = sys_mkdirat(parent, name, 0755);
+	if (r < 0) /* what exists may be a mount of its own, with a mode to inherit */
+		return -ENOSYS;
+	r = sys_call5(__NR_mount, source, exec_fd_path(parent, name, target), exec_str(x, s->str[0]),
+		mount_flags(s->num[0]), x->text);
+	return r == -ENOENT ? -ENOSYS : r;
+}
+
+long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[0]);
+	const char *source = exec_str(x, s->str[1]);
+	const char *name;
+	char target[300];
+	int parent = exec_fresh_parent(x, path, &name);
+	int tree;
+	long r;
+
+	x->detail = path;
+	if (parent >= 0) {
+		r = sys_mkdirat(parent, name, 0755);
+		return r < 0 ? r : sys_call5(__NR_mount, source, exec_fd_path(parent, name, target), NULL, 4096 /* MS_BIND */, NULL);
+	}
+	tree = exec_clone_tree(x, SYS_AT_FDCWD, source, 0, 0, 0, MS_PRIVATE_);
+	if (tree < 0)
+		return tree;
+	r = attach_in_root(x, tree, path, 1, s);
+	exec_drop(tree);
+	return r;
+}
+
 long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[1]);
-	long fs = sys_call2(__NR_fsopen, exec_str(x, s->str[0]), FSOPEN_CLOEXEC);
 	long tree;
-	long r;
+	long fs;
+	long r = mount_by_name(x, s);
 
+	if (r != -ENOSYS)
+		return r;
 	x->detail = exec_str(x, s->str[0]);
+	fs = sys_call2(__NR_fsopen, x->detail, FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return fs;
 	if (s->flags & PLAN_F_INHERIT_MODE)
@@ -320,10 +411,15 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 
 long exec_op_remount(struct exec *x, const struct plan_step *s)
 {
-	int fd = exec_open_in_root(x, exec_str(x, s->str[0]), O_PATH, 0);
+	const char *path = exec_str(x, s->str[0]);
 	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
+	int fd;
 	long r;
 
+	for (unsigned i = 0; i < x->n_fresh; i++)
+		if (strcmp(x->fresh[i].path, path) == 0)
+			return set_attr(x->fresh[i].fd, rec, s->num[0], s->num[1], s->num[2]);
+	fd = exec_open_in_root(x, path, O_PATH, 0);
 	if (fd < 0)
 		return fd;
 	r = set_attr(fd, rec, s->num[0], s->num[1], s->num[2]);
@@ -436,13 +532,28 @@ static int is_absent(long r)
 	return r == -ENOENT || r == -ENOTDIR;
 }
 
+/* Both ends in file systems of ours: one or two mount(2) by name. */
+static long mask_by_name(struct exec *x, const struct place *p)
+{
+	char null[300];
+	char target[300];
+	long r;
+
+	exec_fd_path(p->fd, p->name, target);
+	r = sys_call5(__NR_mount, exec_fd_path(x->null_dir, "null", null), target, NULL, 4096 /* MS_BIND */, NULL);
+	if (r != -ENOTDIR) /* a file, or absent */
+		return r;
+	return sys_call5(__NR_mount, "tmpfs", target, "tmpfs",
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "nr_inodes=1,mode=755");
+}
+
 long exec_op_mask(struct exec *x, const struct plan_step *s)
 {
 	struct place p;
 	long r = find_place(x, exec_str(x, s->str[0]), &p);
 
 	if (r >= 0) {
-		r = mask_at(x, &p);
+		r = p.fresh && x->null_dir >= 0 ? mask_by_name(x, &p) : mask_at(x, &p);
 		leave_place(&p);
 	}
 	return is_absent(r) ? 0 : r;

@@ -39,6 +39,15 @@ int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_n
 	return -ENOENT;
 }
 
+const char *exec_fd_path(int fd, const char *name, char out[300])
+{
+	char digits[24];
+
+	exec_join(out, 300, "/proc/self/fd/", exec_utoa((uint64_t)fd, digits));
+	exec_join(out + strlen(out), 300 - strlen(out), "/", name);
+	return out;
+}
+
 /* A walk that makes what is missing: `done` is the part that was passed, without links; `rest` is to come. */
 struct walk {
 	char done[EXEC_PATH_MAX];

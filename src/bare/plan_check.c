@@ -80,6 +80,7 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_CWD:
 		return 1;
 	case PLAN_MOUNT_FS:
+	case PLAN_BIND_DIR:
 	case PLAN_SYMLINK:
 		return 3;
 	case PLAN_HOOK:

@@ -101,7 +101,6 @@ void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const
 /* Steps before PLAN_CLONE that open bind sources; remembers their slots for compile_mounts(). */
 struct compile_trees {
 	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
-	int32_t *cgroup_slots;
 	int32_t rootfs;
 	struct arena arena;
 };

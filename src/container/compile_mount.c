@@ -107,23 +107,6 @@ static int parse_options(const struct spec_mount *m, struct arena *a, struct mou
 	return r < 0 ? err_in(err, "mount '%s'", m->destination) : 0;
 }
 
-/* The options of the spec's one cgroup mount hold for all that it comes to. */
-static int cgroup_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t,
-	const struct mount_options *o, struct err *err)
-{
-	if (t->cgroup_slots)
-		return err_set(err, -EINVAL, "mounts: more than one of type cgroup");
-	t->cgroup_slots = arena_calloc(&t->arena, in->n_cgroup_mounts + 1, sizeof(int32_t));
-	if (!t->cgroup_slots)
-		return err_oom(err);
-	for (size_t i = 0; i < in->n_cgroup_mounts; i++) {
-		t->cgroup_slots[i] = PLAN_SLOT_NONE;
-		if (in->cgroup_mounts[i].kind == CGROUP_MOUNT_BIND)
-			add_tree(p, &t->cgroup_slots[i], in->cgroup_mounts[i].source, false, o, MS_PRIVATE_);
-	}
-	return 0;
-}
-
 static bool is_cgroup(const struct spec_mount *m)
 {
 	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
@@ -152,12 +135,8 @@ int compile_mount_trees(const struct compile_init *in, struct plan *p, struct co
 			return r;
 		if (o.remount)
 			continue;
-		if (is_cgroup(m) && !is_bind(m, &o)) {
-			r = cgroup_trees(in, p, t, &o, err);
-			if (r < 0)
-				return r;
+		if (is_cgroup(m) && !is_bind(m, &o))
 			continue;
-		}
 		if (wants_sys_bind(spec, m)) {
 			o.rec_attrs.set |= MOUNT_ATTR_RDONLY;
 			add_tree(p, &t->slots[i], "/sys", true, &o, base);
@@ -297,8 +276,8 @@ static void add_cgroup_fs(const struct compile_init *in, struct plan *p, const s
 		plan_blob(p, s, row->data, strlen(row->data) + 1);
 }
 
-static int add_cgroup(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
-	const struct spec_mount *m, const struct mount_options *o, struct err *err)
+static int add_cgroup(const struct compile_init *in, struct plan *p, const struct spec_mount *m,
+	const struct mount_options *o, struct err *err)
 {
 	struct arena a = { 0 };
 
@@ -316,8 +295,9 @@ static int add_cgroup(const struct compile_init *in, struct plan *p, const struc
 			add_cgroup_fs(in, p, row, at, o);
 			break;
 		case CGROUP_MOUNT_BIND:
-			add_attach(p, t->cgroup_slots[i], at, 0);
-			p->steps[p->n_steps - 1].flags |= PLAN_F_DIRECTORY;
+			s = plan_add(p, PLAN_BIND_DIR);
+			s->str[0] = plan_str(p, at);
+			s->str[1] = plan_str(p, row->source);
 			break;
 		case CGROUP_MOUNT_LINK:
 			s = plan_add(p, PLAN_SYMLINK);
@@ -325,13 +305,14 @@ static int add_cgroup(const struct compile_init *in, struct plan *p, const struc
 			s->str[1] = plan_str(p, at);
 			break;
 		case CGROUP_MOUNT_RDONLY:
-			s = plan_add(p, PLAN_REMOUNT);
-			s->str[0] = plan_str(p, at);
-			s->num[0] = MOUNT_ATTR_RDONLY;
-			break;
+			break; /* with all other attributes, below */
 		}
 	}
 	arena_done(&a);
+	/* One call for the whole: nobody has seen it yet. */
+	add_remount(p, m, o);
+	p->steps[p->n_steps - 1].flags = PLAN_F_RECURSIVE;
+	p->steps[p->n_steps - 1].num[2] = MS_PRIVATE_ | MS_REC_;
 	return 0;
 }
 
@@ -355,7 +336,7 @@ static int add_mount(const struct compile_init *in, struct plan *p, struct compi
 		return 0;
 	}
 	if (is_cgroup(m))
-		return add_cgroup(in, p, t, m, &o, err);
+		return add_cgroup(in, p, m, &o, err);
 	return add_fs(p, in->spec, m, &o, err);
 }
 
