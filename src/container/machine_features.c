@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What engines may ask this build for, on this machine. Engines cache the answer by the time stamp of the program, so
+ * what depends on the machine is kept to what does not change while it runs.
+ */
+#include "container/machine_features.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#include "base/mem.h"
+#include "oci/features.h"
+#include "oci/seccomp_name.h"
+
+/* Asking for a filter without giving one: EFAULT says that the flag was understood. */
+static bool has_seccomp_flag(uint64_t flag)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
+}
+
+static uint64_t seccomp_flags(void)
+{
+	uint64_t flags = 0;
+
+	for (const struct word *w = seccomp_name_flags; w->name; w++) {
+		uint64_t asked = (uint64_t)w->value;
+
+#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+		/* Means something only together with a listener. */
+		if (asked == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+			asked |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+#endif
+		if (has_seccomp_flag(asked))
+			flags |= (uint64_t)w->value;
+	}
+	return flags;
+}
+
+/* libseccomp knows architectures by lower-case names. */
+static bool has_arch(const char *name)
+{
+	char lower[32];
+	size_t n = 0;
+
+	if (!str_starts(name, "SCMP_ARCH_"))
+		return false;
+	for (const char *p = name + strlen("SCMP_ARCH_"); *p && n < sizeof(lower) - 1; p++)
+		lower[n++] = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+	lower[n] = '\0';
+	return seccomp_arch_resolve_name(lower) != 0;
+}
+
+static size_t list_archs(const char **archs, size_t max)
+{
+	size_t n = 0;
+
+	for (const struct word *w = seccomp_name_archs; w->name && n < max; w++)
+		if (has_arch(w->name))
+			archs[n++] = w->name;
+	return n;
+}
+
+int machine_features_write(struct buf *out)
+{
+	const struct scmp_version *v = seccomp_version();
+	const char *archs[64];
+	char version[32] = "";
+	struct features f = {
+		.version = REEVE_VERSION,
+		.commit = REEVE_COMMIT,
+		.cgroup_v1 = true,
+		.cgroup_v2 = true,
+		.seccomp = true,
+		.seccomp_version = version,
+		.archs = archs,
+		.n_archs = list_archs(archs, ARRAY_LEN(archs)),
+		.seccomp_flags = seccomp_flags(),
+	};
+
+	if (v)
+		snprintf(version, sizeof(version), "%u.%u.%u", v->major, v->minor, v->micro);
+	return features_write(&f, out);
+}
