@@ -105,7 +105,7 @@ static long reap(struct exec *x, const struct plan_step *s, int pid, int pidfd, 
 	memset(&info, 0, sizeof(info));
 	sys_call5(__NR_waitid, P_PIDFD_, pidfd, &info, WEXITED_, NULL);
 	if (r == 0)
-		return explain(x, s, ": timed out after seconds: ", (int)s->num[2], out);
+		return explain(x, s, ": killed, for it ran longer than its timeout in seconds: ", (int)s->num[2], out);
 	if (info.code != CLD_EXITED_)
 		return explain(x, s, ": killed by signal ", info.status, out);
 	return info.status ? explain(x, s, ": exit status ", info.status, out) : 0;
