@@ -76,7 +76,8 @@ static int write_temporary(int fd, const void *data, size_t size, mode_t mode, b
 	return 0;
 }
 
-int file_save_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode)
+static int replace(
+	int dirfd, const char *name, const void *data, size_t size, mode_t mode, bool durable)
 {
 	char temporary[NAME_MAX + 1];
 	bool sync;
@@ -90,7 +91,7 @@ int file_save_at(int dirfd, const char *name, const void *data, size_t size, mod
 	fd = open_temporary(dirfd, temporary, mode);
 	if (fd < 0)
 		return fd;
-	sync = !file_is_volatile(fd);
+	sync = durable && !file_is_volatile(fd);
 	r = write_temporary(fd, data, size, mode, sync);
 	if (close(fd) < 0 && r == 0 && errno != EINTR)
 		r = -errno;
@@ -101,6 +102,16 @@ int file_save_at(int dirfd, const char *name, const void *data, size_t size, mod
 		return r;
 	}
 	return sync ? sync_dir(dirfd) : 0;
+}
+
+int file_save_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode)
+{
+	return replace(dirfd, name, data, size, mode, true);
+}
+
+int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode)
+{
+	return replace(dirfd, name, data, size, mode, false);
 }
 
 static int make_dir(int dirfd, const char *path, mode_t mode)

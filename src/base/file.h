@@ -19,6 +19,9 @@
  */
 int file_save_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode);
 
+/* The same without fsync, for what outlives no reboot anyway (a pid file). */
+int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode);
+
 /* mkdir -p below dirfd; existing directories are fine. */
 int file_mkdirs_at(int dirfd, const char *path, mode_t mode);
 

@@ -54,26 +54,19 @@ int cli_open_state(const struct cli *cli, bool create, struct state_dir *ret, st
 	return state_dir_open(cli->global.root, create, ret, err);
 }
 
-int cli_find(const struct cli *cli, const char *id, bool destructive, struct state_dir *ret,
+int cli_resolve(const struct cli *cli, struct state_dir *d, const char *id, bool destructive,
 	char ret_id[STATE_ID_MAX + 1], struct err *err)
 {
-	auto_done(state_dir) struct state_dir dir = STATE_DIR_NULL;
 	size_t min_prefix = !cli->global.id_prefix ? 0 : destructive ? 4 : 1;
-	int r;
 
-	r = state_id_check(id, err);
-	if (r < 0)
-		return r;
-	r = cli_open_state(cli, false, &dir, err);
-	if (r == -ENOENT)
-		return err_set(err, r, "container does not exist: '%s'", id);
-	if (r == 0)
-		r = state_resolve_id(&dir, id, min_prefix, ret_id, err);
-	if (r < 0)
-		return r;
-	*ret = dir;
-	dir = STATE_DIR_NULL;
-	return 0;
+	return state_resolve_id(d, id, min_prefix, ret_id, err);
+}
+
+int cli_no_container(const char *id, struct err *err)
+{
+	int r = state_id_check(id, err);
+
+	return r < 0 ? r : err_set(err, -ENOENT, "container does not exist: '%s'", id);
 }
 
 /* One line for people; what cannot be written is lost. */
@@ -293,9 +286,10 @@ static int run_named(struct cli *cli, const struct cli_command *const *commands,
 	return CLI_UNKNOWN_COMMAND;
 }
 
-int cli_main(const struct cli_command *const *commands, int argc, const char *const *argv)
+int cli_main(const struct cli_command *const *commands, const struct cli_process *process, int argc,
+	const char *const *argv)
 {
-	struct cli cli = { .log = { .fd = -EBADF } };
+	struct cli cli = { .process = process, .log = { .fd = -EBADF } };
 	struct err err = { 0 };
 	struct args_rest rest;
 	int r, skip = argc > 0;

@@ -16,6 +16,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -42,7 +43,20 @@ struct cli_global {
 	bool id_prefix; /* the unique beginning of an id will do */
 };
 
+/*
+ * What only a whole program may do to itself; main() brings it, and a command that stays with its container uses it.
+ */
+struct cli_process {
+	/* From now on signals wait to be read: a signalfd for all that may be passed on, and SIGCHLD and SIGWINCH. */
+	int (*catch_signals)(void);
+	/* Processes of the container that lose their parent become our children. */
+	int (*become_subreaper)(void);
+	/* Wait for those of them that have ended, but not for `except`, whose end somebody watches. */
+	void (*reap_orphans)(pid_t except);
+};
+
 struct cli {
+	const struct cli_process *process;
 	struct cli_global global;
 	struct log log; /* to the file, or to stderr */
 };
@@ -63,7 +77,8 @@ struct cli_command {
 };
 
 /* Run one command line; returns the exit status. `commands` ends with NULL. */
-int cli_main(const struct cli_command *const *commands, int argc, const char *const *argv);
+int cli_main(const struct cli_command *const *commands, const struct cli_process *process, int argc,
+	const char *const *argv);
 
 /* What commands share. */
 
@@ -71,9 +86,8 @@ int cli_main(const struct cli_command *const *commands, int argc, const char *co
 int cli_print(const struct buf *out, struct err *err);
 /* Open the state directory that the global options name. */
 int cli_open_state(const struct cli *cli, bool create, struct state_dir *ret, struct err *err);
-/*
- * The same for a container that must exist: no directory means no container. The id that was meant goes to `ret_id`.
- * destructive: a beginning must have four characters.
- */
-int cli_find(const struct cli *cli, const char *id, bool destructive, struct state_dir *ret,
+/* The id that is meant by what was given. destructive: a beginning must have four characters. */
+int cli_resolve(const struct cli *cli, struct state_dir *d, const char *id, bool destructive,
 	char ret_id[STATE_ID_MAX + 1], struct err *err);
+/* -ENOENT, or -EINVAL for what is no id: a root that does not exist has no containers. */
+int cli_no_container(const char *id, struct err *err);

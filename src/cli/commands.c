@@ -5,8 +5,18 @@
 #include "cli/commands.h"
 
 const struct cli_command *const commands[] = {
+	&create_command,
+	&start_command,
+	&run_command,
+	&exec_command,
 	&state_command,
+	&kill_command,
+	&delete_command,
 	&list_command,
+	&ps_command,
+	&pause_command,
+	&resume_command,
+	&update_command,
 	&spec_command,
 	&features_command,
 	NULL,

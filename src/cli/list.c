@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/session.h"
 #include "cli/view.h"
 
 struct list_options {
@@ -83,18 +84,18 @@ static const char *owner_name(struct arena *a, uint32_t uid)
 	return name ? name : arena_printf(a, "#%u", uid);
 }
 
-static int read_all(struct cli *cli, struct state_dir *d, struct listing *l, struct err *err)
+static int read_all(struct session *s, struct listing *l, struct err *err)
 {
 	char **ids;
 	size_t n;
 	int r;
 
-	r = state_list(d, &ids, &n, err);
+	r = state_list(&s->state, &ids, &n, err);
 	if (r < 0)
 		return r;
 	l->views = mem_calloc(n, sizeof(*l->views));
 	for (size_t i = 0; i < n && l->views; i++) {
-		r = view_open(d, ids[i], &l->views[l->n], err);
+		r = view_open(&s->host, ids[i], &l->views[l->n], err);
 		if (r == -ENOENT)
 			continue;
 		if (r < 0) {
@@ -103,8 +104,8 @@ static int read_all(struct cli *cli, struct state_dir *d, struct listing *l, str
 			log_write(&to_stderr, LOG_WARN_, "%s", err->text);
 			continue;
 		}
-		l->views[l->n].doc.owner =
-			owner_name(&l->owners, (uint32_t)l->views[l->n].state.record.owner);
+		l->views[l->n].doc.owner = owner_name(
+			&l->owners, (uint32_t)container_record(l->views[l->n].container)->owner);
 		l->n++;
 	}
 	state_list_free(ids, n);
@@ -186,20 +187,24 @@ static int print(const struct list_options *o, const struct listing *l, struct e
 
 static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
 {
-	auto_done(state_dir) struct state_dir dir = STATE_DIR_NULL;
-	auto_done(listing) struct listing l = { 0 };
 	const struct list_options *o = target;
+	struct session s = { 0 };
+	struct listing l = { 0 };
 	int r;
 
 	if (o->format && !str_eq(o->format, "table") && !str_eq(o->format, "json"))
 		return err_set(err, -EINVAL, "invalid format option \"%s\"", o->format);
-	r = cli_open_state(cli, false, &dir, err);
+	r = session_browse(&s, cli, err);
 	/* Nothing was ever run here; a root that was named must exist. */
 	if (r == -ENOENT && !cli->global.root)
-		return print(o, &l, err);
+		r = 0;
+	else if (r == 0)
+		r = read_all(&s, &l, err);
 	if (r == 0)
-		r = read_all(cli, &dir, &l, err);
-	return r < 0 ? r : print(o, &l, err);
+		r = print(o, &l, err);
+	listing_done(&l);
+	session_done(&s);
+	return r;
 }
 
 const struct cli_command list_command = {

@@ -2,26 +2,40 @@
 /*
  * `reeve state ID`: the state document of one container.
  */
+#include <errno.h>
+
 #include "cli/commands.h"
+#include "cli/session.h"
 #include "cli/view.h"
+
+static int print(const struct view *v, struct err *err)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	if (state_doc_write(&v->doc, &out) < 0)
+		return err_oom(err);
+	return cli_print(&out, err);
+}
 
 static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
 {
-	auto_done(state_dir) struct state_dir dir = STATE_DIR_NULL;
-	auto_done(view) struct view view = { .state = STATE_NULL };
-	auto_done(buf) struct buf out = { 0 };
 	char id[STATE_ID_MAX + 1];
+	struct session s = { 0 };
+	struct view v = { 0 };
 	int r;
 
-	r = cli_find(cli, args->items[0], false, &dir, id, err);
-	if (r < 0)
-		return r;
-	r = view_open(&dir, id, &view, err);
-	if (r < 0)
-		return r;
-	if (state_doc_write(&view.doc, &out) < 0)
-		return err_oom(err);
-	return cli_print(&out, err);
+	r = session_browse(&s, cli, err);
+	if (r == -ENOENT)
+		r = cli_no_container(args->items[0], err);
+	if (r == 0)
+		r = cli_resolve(cli, &s.state, args->items[0], false, id, err);
+	if (r == 0)
+		r = view_open(&s.host, id, &v, err);
+	if (r == 0)
+		r = print(&v, err);
+	view_done(&v);
+	session_done(&s);
+	return r;
 }
 
 const struct cli_command state_command = {

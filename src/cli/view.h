@@ -8,15 +8,13 @@
  * Blocks   Never waits: reads without a lock.
  * Context  Parent.
  */
-#include "container/state.h"
-#include "oci/spec.h"
+#include "container/container.h"
 #include "oci/state_doc.h"
 
 struct view {
-	struct state state;
-	struct spec *spec; /* NULL when the private copy of the config cannot be read */
+	struct container *container;
 	struct state_doc doc;
 };
 
-int view_open(struct state_dir *d, const char *id, struct view *ret, struct err *err);
+int view_open(const struct host *h, const char *id, struct view *ret, struct err *err);
 void view_done(struct view *v);

@@ -41,8 +41,6 @@ int container_filter(const struct container *c, struct seccomp_filter *ret, stru
 /* How a new process enters the cgroup; `dirs` has room for CGROUP_HIERARCHIES_MAX. */
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs);
 
-/* Read the private copy of the configuration when it is first needed. */
-int container_need_spec(struct container *c, struct err *err);
 bool container_is_abandoned(struct container *c);
 
 /* Kill what is left, wait, free all kernel objects and the state directory; what is gone already is fine. */

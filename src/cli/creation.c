@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Creation. Everything that can be known to fail is tried before the container is made: id, bundle, terminal, sockets,
+ * the directory of the pid file, the descriptors that are to be kept.
+ */
+#include "cli/creation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+#define FDS_MAX 1024
+
+/* Sockets that a service manager has given us; its word counts only if they are meant for this process. */
+static uint32_t listen_fds(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	uint32_t for_pid, n;
+
+	if (str_to_u32(pid, &for_pid) < 0 || for_pid != (uint32_t)getpid() ||
+		str_to_u32(count, &n) < 0)
+		return 0;
+	return n;
+}
+
+/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
+static int check_fds(uint32_t n, struct err *err)
+{
+	if (n > FDS_MAX)
+		return err_set(err, -EINVAL, "cannot keep %u descriptors", n);
+	for (uint32_t i = 0; i < n; i++) {
+		int flags = fcntl((int)i + 3, F_GETFD);
+
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return err_set(
+				err, -EBADF, "descriptor %u is to be kept but not open", i + 3);
+	}
+	return 0;
+}
+
+static int check_host(const struct session *s, struct err *err)
+{
+	if (s->host.systemd_cgroup)
+		return err_set(err, -ENOTSUP,
+			"the systemd cgroup driver is not supported by this version");
+	return 0;
+}
+
+static int load(const struct creation_options *o, char **ret_bundle, struct spec **ret_spec,
+	char **ret_json, size_t *ret_size, struct err *err)
+{
+	auto_free char *bundle = path_absolute(str_empty(o->bundle) ? "." : o->bundle);
+	auto_free char *config = str_empty(o->config) ? NULL : path_absolute(o->config);
+	int r;
+
+	if (!bundle || (!config && !str_empty(o->config)))
+		return err_sys(err, "find the current directory");
+	r = container_load_bundle(bundle, config, ret_spec, ret_json, ret_size, err);
+	if (r == 0)
+		*ret_bundle = take_ptr(bundle);
+	return r;
+}
+
+static int open_parts(struct creation *c, const struct spec *spec, bool detached, struct err *err)
+{
+	const struct creation_options *o = c->options;
+	bool terminal = spec->process && spec->process->terminal;
+	int r = console_check(terminal, detached, o->console_socket, err);
+
+	if (r == 0)
+		r = pid_file_open(o->pid_file, &c->pid_file, err);
+	if (r == 0)
+		r = console_open(&c->console, o->console_socket, err);
+	return r;
+}
+
+static int make(struct creation *c, struct container_create *req, struct err *err)
+{
+	struct container_handler h;
+	int r;
+
+	c->session.console = &c->console;
+	r = container_create(
+		&c->session.host, req, session_handler(&c->session, &h), &c->container, err);
+	req->spec = NULL;
+	if (r == 0) {
+		r = session_wait(&c->session, err);
+		/* A create that failed has cleaned up; only the object is left. */
+		if (r < 0) {
+			container_free(c->container);
+			c->container = NULL;
+		}
+	}
+	if (r < 0)
+		return r;
+	r = console_result(&c->console, err);
+	if (r < 0)
+		session_undo(&c->session, c->container);
+	return r;
+}
+
+int creation_begin(struct creation *c, struct cli *cli, const struct creation_options *o,
+	const char *id, bool detached, bool by_socket, struct err *err)
+{
+	auto_free char *bundle = NULL;
+	auto_free char *json = NULL;
+	struct container_create req = {
+		.id = id,
+		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
+		.listen_fds = listen_fds(),
+		.start_by_socket = by_socket,
+		.no_pivot = o->no_pivot,
+		.no_new_keyring = o->no_new_keyring,
+	};
+	int r;
+
+	*c = (struct creation){ .console = CONSOLE_NULL, .pid_file = PID_FILE_NULL, .options = o };
+	if (__builtin_add_overflow(o->preserve_fds, req.listen_fds, &req.preserve_fds))
+		return err_set(err, -EINVAL, "cannot keep so many descriptors");
+	r = state_id_check(id, err);
+	if (r == 0)
+		r = check_fds(req.preserve_fds, err);
+	if (r == 0)
+		r = load(o, &bundle, &req.spec, &json, &req.json_size, err);
+	if (r == 0)
+		r = open_parts(c, req.spec, detached, err);
+	if (r == 0)
+		r = session_open(&c->session, cli, true, err);
+	if (r == 0)
+		r = check_host(&c->session, err);
+	if (r == 0) {
+		req.bundle = bundle;
+		req.json = json;
+		r = make(c, &req, err);
+	}
+	spec_free(req.spec);
+	return r;
+}
+
+int creation_publish(struct creation *c, struct err *err)
+{
+	const struct pidref *init = container_init(c->container);
+	int r = 0;
+
+	if (!str_empty(c->options->pidfd_socket))
+		r = console_send_fd(c->options->pidfd_socket, "pidfd", init->fd, err);
+	return r < 0 ? r : pid_file_write(&c->pid_file, init->pid, err);
+}
+
+void creation_done(struct creation *c)
+{
+	console_done(&c->console);
+	pid_file_done(&c->pid_file);
+	container_free(c->container);
+	session_done(&c->session);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `reeve delete ID`: remove what is left of a container; by force also one that runs, and one whose record is damaged.
+ */
+#include <errno.h>
+
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "container/salvage.h"
+
+struct delete_options {
+	bool force;
+};
+
+#define AT(member) offsetof(struct delete_options, member)
+
+// clang-format off
+static const struct args_option options[] = {
+	{ "force", 'f', ARGS_BOOL, AT(force), NULL, "kill what runs; an unknown container is no failure" },
+};
+// clang-format on
+
+static int delete (struct session *s, struct container *c, bool force, struct err *err)
+{
+	struct container_handler h;
+	int r = container_delete(c, force, session_handler(s, &h), err);
+
+	if (r == 0)
+		r = session_wait(s, err);
+	container_free(c);
+	return r;
+}
+
+/* What there is to delete, when it cannot be opened as a container. */
+static int delete_unopened(struct session *s, const char *id, int r, struct err *err)
+{
+	if (r == -ENOENT)
+		return 0;
+	if (r == -EBADMSG && s->hosted)
+		return container_salvage(&s->host, id, err);
+	return r;
+}
+
+static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
+{
+	const struct delete_options *o = target;
+	struct container *c = NULL;
+	struct session s = { 0 };
+	int r;
+
+	r = session_find(&s, cli, args->items[0], true, &c, err);
+	if (r == 0)
+		r = delete (&s, c, o->force, err);
+	else if (o->force)
+		r = delete_unopened(&s, args->items[0], r, err);
+	/* What a create left that was killed before its container had a name. */
+	if (o->force && s.state.path)
+		state_sweep(&s.state);
+	session_done(&s);
+	return r;
+}
+
+const struct cli_command delete_command = {
+	.name = "delete",
+	.usage = "[OPTIONS] ID",
+	.summary = "delete a container",
+	.options = options,
+	.n_options = ARRAY_LEN(options),
+	.target_size = sizeof(struct delete_options),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
