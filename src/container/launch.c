@@ -370,6 +370,7 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 	int pair[2] = { -EBADF, -EBADF };
 	auto_close int plan_fd = -EBADF;
 	auto_close int theirs = -EBADF;
+	auto_close int null = -EBADF;
 	auto_free int *keep = mem_calloc(req->n_keep + 2, sizeof(int));
 	char number[16];
 	char *argv[] = { (char *)"reeve-exec", number, NULL };
@@ -390,7 +391,13 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 		memcpy(keep, req->keep, req->n_keep * sizeof(int));
 	keep[req->n_keep] = theirs;
 	keep[req->n_keep + 1] = plan_fd;
-	memcpy(s.stdio, req->stdio, sizeof(s.stdio));
+	for (int i = 0; i < 3; i++) {
+		if (req->stdio[i] < 0 && null < 0)
+			null = fd_open("/dev/null", O_RDWR, 0);
+		s.stdio[i] = req->stdio[i] < 0 ? null : req->stdio[i];
+	}
+	if (s.stdio[0] < 0 || s.stdio[1] < 0 || s.stdio[2] < 0)
+		return err_code(err, null, "open /dev/null");
 	snprintf(number, sizeof(number), "%d", plan_fd);
 	r = spawn_process(&s, &l->stage, &l->stage_pidfd, err);
 	return r < 0 ? err_in(err, "start the executor") : 0;

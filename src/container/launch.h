@@ -32,7 +32,7 @@ struct launch_handler {
 
 struct launch_request {
 	struct plan *plan; /* moved into the launch */
-	int stdio[3];
+	int stdio[3];      /* -EBADF: /dev/null */
 	const int *keep;   /* further fds that slots of the plan name */
 	size_t n_keep;
 	unsigned preserve_fds;
