@@ -174,6 +174,7 @@ enum plan_go_id {
 	PLAN_GO_HOOKS,        /* prestart and createRuntime hooks have run */
 	PLAN_GO_READY,        /* state is saved: LISTEN, or go on to the program */
 	PLAN_GO_START,        /* from `start` through LISTEN */
+	PLAN_GO_LIMITS,       /* resource limits are set, while the process is still its launcher's user */
 };
 
 struct plan_go {

@@ -52,6 +52,12 @@ int compile_identity(struct plan *p, const struct spec_process *process, const s
 
 	if (setgroups_denied && u->n_additional_gids)
 		return err_set(err, -EPERM, "process.user.additionalGids: setgroups is denied in this user namespace");
+	/*
+	 * Limits of another user's process can be set only with CAP_SYS_RESOURCE, which root does not have everywhere
+	 * (virtual machines, nested containers): then while it is still ours, else as late as READY.
+	 */
+	if (process->n_rlimits && (u->uid || u->gid))
+		plan_add(p, PLAN_BARRIER)->num[0] = PLAN_GO_LIMITS;
 	s = plan_add(p, PLAN_CWD);
 	s->flags = PLAN_F_RETRY;
 	s->str[0] = plan_str(p, process->cwd);

@@ -47,6 +47,8 @@ struct launch {
 	size_t next_hooks;
 	struct hook_run *hook_run;
 	struct loop_deferred release;
+	struct plan_msg early; /* came before STARTED; type 0: none */
+	bool limited; /* resource limits were set before READY */
 	bool freed;
 };
 
@@ -232,11 +234,22 @@ static int set_rlimits(struct launch *l, struct err *e)
 	return 0;
 }
 
+static void at_limits(struct launch *l)
+{
+	struct err e = { 0 };
+
+	l->limited = true;
+	if (set_rlimits(l, &e) < 0)
+		fail(l, &e);
+	else
+		send_go(l, PLAN_GO_LIMITS);
+}
+
 static void at_ready(struct launch *l)
 {
 	struct err e = { 0 };
 
-	if (set_rlimits(l, &e) < 0) {
+	if (!l->limited && set_rlimits(l, &e) < 0) {
 		fail(l, &e);
 		return;
 	}
@@ -264,21 +277,58 @@ static void on_started(struct launch *l, const struct plan_msg *m, int *pidfd)
 		l->handler.started(l->handler.arg, &l->process);
 }
 
+/*
+ * The process and the host half that reports it run at the same time: what the process asks for may come first, and
+ * waits until we know whom it is from. It never sends a second one without an answer.
+ */
+static bool is_early(const struct launch *l, const struct plan_msg *m)
+{
+	if (l->process.pid)
+		return false;
+	if (m->type == PLAN_MSG_BARRIER || m->type == PLAN_MSG_READY)
+		return true;
+	if (m->type != PLAN_MSG_ERROR)
+		return false;
+	for (uint32_t i = 0; i < l->plan.n_steps && i < m->step; i++)
+		if (l->plan.steps[i].op == PLAN_CLONE)
+			return true;
+	return false;
+}
+
+static void on_message(struct launch *l, struct plan_msg *m, int *fd);
+
+static void replay(struct launch *l)
+{
+	struct plan_msg m = l->early;
+	int none = -EBADF;
+
+	l->early.type = 0;
+	if (m.type && l->process.pid && l->sync >= 0 && !l->freed)
+		on_message(l, &m, &none);
+}
+
 static void on_message(struct launch *l, struct plan_msg *m, int *fd)
 {
 	struct err e = { 0 };
 	char what[320];
 
 	m->text[PLAN_MSG_TEXT - 1] = 0;
+	if (is_early(l, m)) {
+		l->early = *m;
+		return;
+	}
 	switch (m->type) {
 	case PLAN_MSG_STARTED:
 		on_started(l, m, fd);
+		replay(l);
 		break;
 	case PLAN_MSG_BARRIER:
 		if (m->value == PLAN_GO_MAPS)
 			at_maps(l);
 		else if (m->value == PLAN_GO_HOOKS)
 			at_hooks(l);
+		else if (m->value == PLAN_GO_LIMITS)
+			at_limits(l);
 		else
 			fail_code(l, -EBADMSG, "unknown barrier of the executor");
 		break;

@@ -198,6 +198,20 @@ TEST(a_new_user_namespace_waits_for_its_maps_and_binds_its_devices)
 	done(&m);
 }
 
+/* Setting the limits of another user's process takes a capability that root does not have everywhere. */
+TEST(limits_of_another_user_are_set_before_it_is_one)
+{
+	struct made m = make("", 1000, ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "", "", "");
+	int barrier = find(&m, PLAN_BARRIER, 0);
+
+	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_LIMITS);
+	assert_true(barrier < find(&m, PLAN_USER, 0) && barrier > find(&m, PLAN_PIVOT, 0));
+	done(&m);
+	m = make("", 0, ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "", "", "");
+	assert_true(find(&m, PLAN_BARRIER, 0) < 0);
+	done(&m);
+}
+
 TEST(of_duplicate_variables_the_last_one_is_passed)
 {
 	struct made m = make("", 0, ",\"env\":[\"A=1\",\"B=2\",\"A=3\"]", "", "", "");
