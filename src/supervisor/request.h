@@ -5,9 +5,11 @@
  * structs after spec/shim.md 3.1 and 3.4. No wire format is known here.
  *
  * Owner    All pointers are borrowed: of a request until supervisor_request() returned, of a
- * response or event until the sink's function returned. Strings may be NULL where empty is meant.
- * Errors   A response has a code: 0, or the number of a gRPC status (enum task_code), with a text
- * for people. Blocks   Never. Context  Parent.
+ *          response or event until the sink's function returned. Strings may be NULL where empty is
+ *          meant.
+ * Errors   A response has a code (enum task_code), with a text for people.
+ * Blocks   Never.
+ * Context  Parent.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -143,8 +145,7 @@ struct response {
 
 	/* Create, Start, Delete, State: 0 where there is no process. */
 	uint32_t pid;
-	/* Delete, State, Wait. exited_wall_ns == 0: has not exited, sent as the year 1
-	 * (spec/shim.md 3.1). */
+	/* Delete, State, Wait. exited_wall_ns == 0: has not exited, sent as the year 1. */
 	uint32_t exit_status;
 	uint64_t exited_wall_ns;
 
@@ -172,13 +173,11 @@ struct response {
 /* One event of a task, spec/shim.md 3.4. Fields that a topic does not have are zero. */
 struct event {
 	enum task_topic topic;
-	uint64_t sequence; /* of the task: 1, 2, 3, ... in the order in which its events must reach
-			      subscribers */
+	uint64_t sequence; /* of the task, 1, 2, 3, ...: the order that subscribers must see */
 	uint64_t wall_ns;  /* Envelope.timestamp: when queued */
 	const char *ns;
 	const char *id;       /* container_id */
-	const char *exec_id;  /* TaskExecAdded, TaskExecStarted; in TaskExit NULL means the init (id
-				 = container_id) */
+	const char *exec_id;  /* exec-added, exec-started; of an exit: NULL is the init */
 	uint32_t pid;         /* create (0 for a checkpoint), start, exec-started, exit, delete */
 	uint32_t exit_status; /* exit, delete */
 	uint64_t exited_wall_ns; /* exit, delete; 0 = never ran, sent as the year 1 */

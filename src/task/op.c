@@ -60,7 +60,10 @@ void step_event(struct step *s, enum task_topic topic, uint32_t exec)
 	e = step_emit(s, FX_EVENT, exec);
 	e->topic = topic;
 	e->sequence = ++s->t->events;
-	fill_process(s, e);
+	if (topic == TOPIC_EXIT || topic == TOPIC_DELETE)
+		fill_process(s, e);
+	else
+		e->pid = task_proc_of(s->t, exec)->pid;
 }
 
 static void reply(struct step *s, struct task_addr addr, enum input_type request, uint32_t exec,

@@ -18,8 +18,7 @@
  * section 4).
  */
 struct task_addr {
-	uint64_t
-		conn; /* connection, numbered by the door from 1; 0 = nobody waits for the answer */
+	uint64_t conn;   /* numbered by the door from 1; 0 = nobody waits for the answer */
 	uint64_t stream; /* ttrpc or HTTP/2 stream on that connection */
 };
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Config: what a supervisor is given: loop, back end, where exits come from, and the sink that takes
+ * answers and events.
+ *
+ * Owner    The caller; everything in it must outlive the supervisor.
+ * Errors   None.
+ * Blocks   The sink's functions may not.
+ * Context  Parent, on the loop's thread.
+ */
+#include <stdint.h>
+
+#include "base/log.h"
+#include "event/loop.h"
+#include "supervisor/request.h"
+#include "task/terms.h"
+
+struct backend;
+struct exit_source;
+struct fdtable;
+struct task_input;
+
+/* Where answers and events go. None may block or call back; arg is the one of the config. */
+struct supervisor_sink {
+	void (*reply)(void *arg, struct task_addr to, const struct response *r);
+	void (*event)(void *arg, const struct event *e);
+	/* May be NULL: an input that must be durable before its effects, which come next. */
+	void (*log)(void *arg, const char *ns, const char *id, const struct task_input *in);
+	/* Shutdown was asked for and no task is left (4.8); its answer has been handed over. */
+	void (*shutdown)(void *arg);
+};
+
+struct supervisor_config {
+	struct loop *loop;
+	struct log *log; /* NULL: nowhere */
+	const struct supervisor_sink *sink;
+	void *sink_arg;
+	const struct backend
+		*backend;  /* backend.h: how containers are made (native, or a fake one in tests) */
+	void *backend_arg; /* given to every operation of the back end */
+	struct exit_source *exits; /* where exits come from */
+	struct fdtable *fds;       /* streams that outlive a crash are named here */
+	uint64_t drain_idle_ns; /* Delete stops waiting for output after this long without a byte; 0
+				   = 2 s */
+	uint64_t drain_max_ns;  /* and after this long in all; 0 = 8 s, below CRI's 10 s (5.6) */
+};

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Holder: what the files of the supervisor share: the tasks it holds, their processes, operations
+ * under way, and the queue of inputs. Private to src/supervisor.
+ *
+ * Owner    The supervisor owns its tasks, a task its processes and jobs.
+ * Errors   As said.
+ * Blocks   Never.
+ * Context  Parent, on the loop's thread.
+ */
+#include "exit/exit.h"
+#include "supervisor/backend.h"
+#include "supervisor/config.h"
+#include "supervisor/fdtable.h"
+#include "supervisor/logger.h"
+#include "supervisor/payload.h"
+#include "supervisor/stdio.h"
+#include "task/task.h"
+
+#define HOLDER_BUCKETS 64
+
+struct held_task;
+struct supervisor;
+
+/* An input that waits until the effects of another one have been performed. Embedded where it
+ * comes from. */
+struct held_input {
+	struct held_input *next;
+	struct held_task *task; /* NULL while not queued */
+	struct task_input in;
+	void (*fed)(struct held_input *slot); /* may be NULL: the core has read it */
+};
+
+/* The init, or one exec by its slot. */
+struct held_proc {
+	struct held_task *task;
+	uint32_t slot;
+	struct payload payload; /* the Create, or the Exec */
+	struct stdio io;
+	struct pidref who; /* while it lives */
+	uint64_t token;
+	struct exit_watch watch;
+	struct held_input exit;
+	struct backend_process *process; /* of an exec */
+};
+
+/* One operation that the core has ordered and whose outcome is due. */
+struct held_job {
+	struct backend_call call;
+	struct held_job *next; /* of its task */
+	struct held_task *task;
+	struct held_proc *proc; /* whom it is about */
+	enum effect_type type;
+	uint32_t op;
+	uint64_t token;
+	bool with_backend; /* create, exec: streams are open and the back end is at work */
+	bool cancelled;
+	struct exit_expect expect;
+	struct task_addr addr; /* of its request */
+	struct loop_timer deadline;
+	struct held_input made;
+	struct held_input done;
+	struct held_input cancel;
+	char text[480]; /* of a failure */
+};
+
+struct held_task {
+	struct supervisor *sup;
+	struct held_task *next; /* in its bucket */
+	char *ns;
+	struct task core;
+	struct backend_container *container;
+	struct held_proc init;
+	struct held_proc **execs; /* by slot; as many as core.cap_execs */
+	struct held_job *jobs;
+	struct held_input failure; /* of an order for which there was no memory */
+	bool mounted;
+	bool exit_saved;
+	uint64_t oom_kills; /* that have been told */
+	struct loop_deferred release;
+};
+
+struct supervisor {
+	struct supervisor_config config;
+	struct task nobody; /* what requests for unknown tasks are fed to */
+	struct held_task *buckets[HOLDER_BUCKETS];
+	size_t n_tasks;
+	struct effects fx;
+	bool busy; /* effects are being performed */
+	struct held_input *queue, **queue_end;
+	struct logger_list loggers;
+	struct stdio_env stdio_env;
+	struct held_task *leaving; /* gone, to be freed at the end of the round */
+
+	/* The request that is being taken, for what it orders. */
+	const struct request *request;
+	struct payload payload;
+	struct task_addr from;
+};
+
+/* Feed an input now, or after the one whose effects are being performed. `slot` is where it can
+ * wait. */
+void held_feed(struct held_task *t, struct held_input *slot, const struct task_input *in);
+/* Take it out of the queue, if it is there. */
+void held_forget(struct held_input *slot);
+/* Take a task out of the table; it is freed at the end of the round. */
+void held_task_leave(struct held_task *t);
+
+/* The process of a slot. */
+struct held_proc *held_proc_of(struct held_task *t, uint32_t slot);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Supervisor: the table of tasks, the way of an input into the core, and of a request to its task.
+ *
+ * Inputs are fed one at a time: what an effect brings about while effects are being performed waits
+ * in a queue, so the core never sees an input in the middle of its own list. A request for a task
+ * that nobody knows is fed to a task in state `new`, which refuses it in the words of the
+ * reference: no rule about it stands here.
+ */
+#include "supervisor/supervisor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "supervisor/holder.h"
+#include "supervisor/perform.h"
+#include "supervisor/tell.h"
+
+/* --- the table
+ * ---------------------------------------------------------------------------------- */
+
+static uint32_t bucket_of(const char *ns, const char *id)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *ns; ns++)
+		h = (h ^ (unsigned char)*ns) * 16777619u;
+	for (h *= 16777619u; *id; id++)
+		h = (h ^ (unsigned char)*id) * 16777619u;
+	return h % HOLDER_BUCKETS;
+}
+
+static struct held_task *find(struct supervisor *sup, const char *ns, const char *id)
+{
+	struct held_task *t = sup->buckets[bucket_of(ns, id)];
+
+	while (t && (strcmp(t->core.id, id) != 0 || strcmp(t->ns, ns) != 0))
+		t = t->next;
+	return t;
+}
+
+struct held_proc *held_proc_of(struct held_task *t, uint32_t slot)
+{
+	return slot == TASK_INIT ? &t->init : t->execs[slot];
+}
+
+static void task_free(struct held_task *t)
+{
+	for (uint32_t i = 0; i < t->core.cap_execs; i++)
+		free(t->execs[i]);
+	free(t->execs);
+	free(t->core.execs);
+	free(t->core.ops);
+	free(t->ns);
+	free(t);
+}
+
+static void unlink_task(struct held_task **at, const struct held_task *t)
+{
+	while (*at && *at != t)
+		at = &(*at)->next;
+	if (*at)
+		*at = t->next;
+}
+
+static void on_release(struct loop_deferred *d)
+{
+	struct held_task *t = container_of(d, struct held_task, release);
+
+	unlink_task(&t->sup->leaving, t);
+	task_free(t);
+}
+
+void held_task_leave(struct held_task *t)
+{
+	struct supervisor *sup = t->sup;
+
+	unlink_task(&sup->buckets[bucket_of(t->ns, t->core.id)], t);
+	sup->n_tasks--;
+	perform_stop(t);
+	held_forget(&t->failure);
+	t->next = sup->leaving;
+	sup->leaving = t;
+	loop_defer(sup->config.loop, &t->release, on_release);
+}
+
+/* --- feeding
+ * ------------------------------------------------------------------------------------ */
+
+void held_forget(struct held_input *slot)
+{
+	struct supervisor *sup;
+	struct held_input **at;
+
+	if (!slot->task)
+		return;
+	sup = slot->task->sup;
+	slot->task = NULL;
+	for (at = &sup->queue; *at && *at != slot; at = &(*at)->next)
+		;
+	if (*at)
+		*at = slot->next;
+	for (sup->queue_end = &sup->queue; *sup->queue_end;)
+		sup->queue_end = &(*sup->queue_end)->next;
+}
+
+static void enqueue(struct held_task *t, struct held_input *slot, const struct task_input *in)
+{
+	struct supervisor *sup = t->sup;
+
+	assert(slot && !slot->task);
+	slot->task = t;
+	slot->in = *in;
+	slot->next = NULL;
+	*sup->queue_end = slot;
+	sup->queue_end = &slot->next;
+}
+
+static void feed_one(struct held_task *t, struct held_input *slot, const struct task_input *in)
+{
+	struct supervisor *sup = t->sup;
+
+	sup->busy = true;
+	task_step(&t->core, in, &sup->fx);
+	perform_effects(t, in, &sup->fx);
+	sup->busy = false;
+	if (slot && slot->fed)
+		slot->fed(slot);
+}
+
+static void feed_queued(struct supervisor *sup)
+{
+	struct held_input *slot;
+
+	while ((slot = sup->queue)) {
+		struct held_task *t = slot->task;
+
+		held_forget(slot);
+		feed_one(t, slot, &slot->in);
+	}
+}
+
+void held_feed(struct held_task *t, struct held_input *slot, const struct task_input *in)
+{
+	struct supervisor *sup = t->sup;
+
+	if (sup->busy) {
+		enqueue(t, slot, in);
+		return;
+	}
+	feed_one(t, slot, in);
+	feed_queued(sup);
+}
+
+/* --- room
+ * --------------------------------------------------------------------------------------- */
+
+static bool grow_effects(struct supervisor *sup, uint32_t execs, uint32_t ops)
+{
+	size_t want = task_effects_bound(execs, ops);
+	struct effect *v;
+
+	if (want <= sup->fx.cap)
+		return true;
+	v = realloc(sup->fx.v, want * sizeof(*v));
+	if (!v)
+		return false;
+	sup->fx.v = v;
+	sup->fx.cap = want;
+	return true;
+}
+
+static void grow_ops(struct held_task *t)
+{
+	uint32_t cap = t->core.cap_ops ? t->core.cap_ops * 2 : 4;
+	struct task_op *ops;
+
+	if (t->core.n_ops < t->core.cap_ops || t->core.cap_ops >= TASK_OPS_MAX ||
+		!grow_effects(t->sup, t->core.cap_execs, cap))
+		return;
+	ops = realloc(t->core.ops, cap * sizeof(*ops));
+	if (!ops)
+		return;
+	t->core.ops = ops;
+	t->core.cap_ops = cap;
+}
+
+static bool all_slots_taken(const struct task *core)
+{
+	for (uint32_t i = 0; i < core->n_execs; i++)
+		if (core->execs[i].state == EXEC_FREE)
+			return false;
+	return core->n_execs == core->cap_execs;
+}
+
+/* Both tables of execs, the core's and ours, have the same slots. */
+static void grow_execs(struct held_task *t)
+{
+	uint32_t old = t->core.cap_execs, cap = old ? old * 2 : 1;
+	struct task_exec *execs;
+	struct held_proc **procs;
+
+	if (!all_slots_taken(&t->core) || old >= TASK_EXECS_MAX ||
+		!grow_effects(t->sup, cap, t->core.cap_ops))
+		return;
+	execs = realloc(t->core.execs, cap * sizeof(*execs));
+	if (execs)
+		t->core.execs = execs;
+	procs = realloc(t->execs, cap * sizeof(struct held_proc *));
+	if (procs)
+		t->execs = procs;
+	if (!execs || !procs)
+		return;
+	for (uint32_t i = old; i < cap; i++) {
+		procs[i] = mem_calloc(1, sizeof(**procs));
+		if (!procs[i])
+			return;
+		*procs[i] = (struct held_proc){ .task = t, .slot = i, .who = PIDREF_NULL };
+		t->core.cap_execs = i + 1;
+	}
+}
+
+/* --- requests
+ * ----------------------------------------------------------------------------------- */
+
+static enum input_type input_of(enum request_type type)
+{
+	switch (type) {
+	case REQ_CREATE:
+		return IN_CREATE;
+	case REQ_START:
+		return IN_START;
+	case REQ_DELETE:
+		return IN_DELETE;
+	case REQ_EXEC:
+		return IN_EXEC;
+	case REQ_STATE:
+		return IN_STATE;
+	case REQ_PIDS:
+		return IN_PIDS;
+	case REQ_PAUSE:
+		return IN_PAUSE;
+	case REQ_RESUME:
+		return IN_RESUME;
+	case REQ_CHECKPOINT:
+		return IN_CHECKPOINT;
+	case REQ_KILL:
+		return IN_KILL;
+	case REQ_RESIZE_PTY:
+		return IN_RESIZE;
+	case REQ_CLOSE_IO:
+		return IN_CLOSE_IO;
+	case REQ_UPDATE:
+		return IN_UPDATE;
+	case REQ_WAIT:
+		return IN_WAIT;
+	case REQ_STATS:
+		return IN_STATS;
+	default:
+		return IN_CONNECT;
+	}
+}
+
+static bool has_payload(enum request_type type)
+{
+	return type == REQ_CREATE || type == REQ_EXEC || type == REQ_UPDATE ||
+	       type == REQ_CHECKPOINT;
+}
+
+static void refuse(struct supervisor *sup, struct task_addr to, const struct request *req,
+	enum task_code code, const char *text)
+{
+	struct response r = { .type = req->type, .code = code, .text = text };
+
+	sup->config.sink->reply(sup->config.sink_arg, to, &r);
+}
+
+/* Ids become names of files and of fds: one component, printable. containerd's own rule is
+ * stricter. */
+static bool id_is_good(const char *id)
+{
+	size_t len = id ? strlen(id) : 0;
+
+	if (len == 0 || len > TASK_ID_MAX || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)id[i] <= ' ' || id[i] == '/' || id[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static struct held_task *task_new(struct supervisor *sup, const struct request *req)
+{
+	uint32_t bucket = bucket_of(req->ns, req->id);
+	struct held_task *t = mem_calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->sup = sup;
+	t->ns = strdup(req->ns);
+	t->init = (struct held_proc){ .task = t, .slot = TASK_INIT, .who = PIDREF_NULL };
+	if (!t->ns || task_init(&t->core, req->id) < 0) {
+		task_free(t);
+		return NULL;
+	}
+	t->next = sup->buckets[bucket];
+	sup->buckets[bucket] = t;
+	sup->n_tasks++;
+	return t;
+}
+
+static struct task_input make_input(
+	const struct supervisor *sup, struct task_addr from, const struct request *req)
+{
+	struct task_input in = {
+		.type = input_of(req->type),
+		.addr = from,
+		.exec_id = req->exec_id,
+		.payload = sup->payload.data,
+		.payload_size = sup->payload.size,
+	};
+
+	if (req->type == REQ_KILL) {
+		in.signal = req->kill.signal;
+		in.all = req->kill.all;
+	} else if (req->type == REQ_RESIZE_PTY) {
+		in.width = req->resize.width;
+		in.height = req->resize.height;
+	} else if (req->type == REQ_CREATE) {
+		in.restore = !str_empty(req->create.checkpoint);
+	}
+	return in;
+}
+
+static void ask_nobody(struct supervisor *sup, struct task_addr from, const struct request *req)
+{
+	struct task_input in = make_input(sup, from, req);
+
+	task_init(&sup->nobody, "");
+	task_step(&sup->nobody, &in, &sup->fx);
+	for (size_t i = 0; i < sup->fx.n; i++)
+		tell_reply(sup, NULL, &sup->fx.v[i]);
+}
+
+static void ask(struct supervisor *sup, struct held_task *t, struct task_addr from,
+	const struct request *req)
+{
+	struct task_input in = make_input(sup, from, req);
+
+	if (req->type == REQ_CREATE && t->core.state == TASK_NEW) {
+		t->init.payload = sup->payload;
+		sup->payload = (struct payload){ 0 };
+	}
+	grow_ops(t);
+	if (req->type == REQ_EXEC)
+		grow_execs(t);
+	sup->request = req;
+	sup->from = from;
+	feed_one(t, NULL, &in);
+	sup->request = NULL;
+	payload_done(&sup->payload);
+	feed_queued(sup);
+}
+
+static void shutdown_(struct supervisor *sup, struct task_addr from, const struct request *req)
+{
+	refuse(sup, from, req, CODE_OK, NULL);
+	if (sup->n_tasks == 0)
+		sup->config.sink->shutdown(sup->config.sink_arg);
+}
+
+void supervisor_request(struct supervisor *sup, struct task_addr from, const struct request *req)
+{
+	struct held_task *t = NULL;
+	struct err err;
+
+	assert(!sup->busy);
+	if (req->type == REQ_SHUTDOWN) {
+		shutdown_(sup, from, req);
+		return;
+	}
+	if (req->type == REQ_CREATE && (!id_is_good(req->ns) || !id_is_good(req->id))) {
+		refuse(sup, from, req, CODE_INVALID, "container id is malformed: invalid argument");
+		return;
+	}
+	if (req->type == REQ_EXEC && !id_is_good(req->exec_id)) {
+		refuse(sup, from, req, CODE_INVALID, "exec id is malformed: invalid argument");
+		return;
+	}
+	if (has_payload(req->type) && payload_from_request(req, &sup->payload, &err) < 0) {
+		refuse(sup, from, req, CODE_EXHAUSTED, err.text);
+		return;
+	}
+	if (req->ns && req->id)
+		t = find(sup, req->ns, req->id);
+	if (!t && req->type == REQ_CREATE) {
+		t = task_new(sup, req);
+		if (!t)
+			refuse(sup, from, req, CODE_EXHAUSTED, "out of memory");
+	} else if (!t) {
+		ask_nobody(sup, from, req);
+	}
+	if (t)
+		ask(sup, t, from, req);
+	payload_done(&sup->payload);
+}
+
+void supervisor_hangup(struct supervisor *sup, uint64_t conn)
+{
+	struct task_input in = { .type = IN_HANGUP, .addr = { .conn = conn } };
+
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
+			feed_one(t, NULL, &in);
+	feed_queued(sup);
+}
+
+size_t supervisor_count(const struct supervisor *sup)
+{
+	return sup->n_tasks;
+}
+
+/* --- its own life
+ * ------------------------------------------------------------------------------- */
+
+int supervisor_new(const struct supervisor_config *config, struct supervisor **ret, struct err *err)
+{
+	struct supervisor *sup = mem_calloc(1, sizeof(*sup));
+
+	if (!sup)
+		return err_oom(err);
+	sup->config = *config;
+	sup->queue_end = &sup->queue;
+	sup->loggers = (struct logger_list){ .loop = config->loop, .exits = config->exits };
+	sup->stdio_env = (struct stdio_env){
+		.loop = config->loop,
+		.fds = config->fds,
+		.loggers = &sup->loggers,
+	};
+	if (!grow_effects(sup, 0, 0)) {
+		supervisor_free(sup);
+		return err_oom(err);
+	}
+	*ret = sup;
+	return 0;
+}
+
+static void free_list(struct held_task **list, bool stop)
+{
+	while (*list) {
+		struct held_task *t = *list;
+
+		*list = t->next;
+		if (stop)
+			perform_stop(t);
+		loop_defer_cancel(&t->release);
+		task_free(t);
+	}
+}
+
+void supervisor_free(struct supervisor *sup)
+{
+	if (!sup)
+		return;
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+		free_list(&sup->buckets[i], true);
+	free_list(&sup->leaving, false);
+	logger_end_all(&sup->loggers);
+	free(sup->fx.v);
+	free(sup);
+}
