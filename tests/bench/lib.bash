@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# What the benchmarks share: the peers at hand, bundles, containerd. Sourced by tests/bench/{oci,containerd,syscalls},
+# which run inside tests/integration/enter and print one JSON object a line.
+
+set -euo pipefail
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+OURS=$TOP/out/bin/reeve
+MODE=${BENCH_MODE:-full}
+export COLD_MS=35 # idle before each cold sample: the kernel's grace periods have ended
+
+# Peers of Debian's newest suite when tools/peers has unpacked them. Nothing is fetched for a measurement.
+sid_bin() {
+	local dir=${REEVE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/reeve}/peers/oci-sid
+	[ ! -e "$dir/VERSIONS" ] || echo "$dir/bin"
+}
+
+# "1.28" of "crun version 1.28"
+version_of() {
+	"$1" --version | sed -n '1s/.* version v\{0,1\}//p' | sed 's/[^0-9.].*//'
+}
+
+# Lines of "NAME PATH": ours first, then the peers. Quick takes the newest of each kind alone.
+runtimes() {
+	local name path sid
+	[ ! -x "$OURS" ] || echo "reeve $OURS"
+	sid=$(sid_bin)
+	for name in crun runc; do
+		path=$(command -v "$name" || true)
+		[ -z "$sid" ] || [ ! -x "$sid/$name" ] || echo "$name-$(version_of "$sid/$name") $sid/$name"
+		[ -n "$sid" ] && [ "$MODE" = quick ] && continue
+		[ -z "$path" ] || echo "$name-$(version_of "$path") $path"
+	done
+}
+
+failed() { # TEST PEER TEXT
+	jq -cn --arg test "$1" --arg peer "$2" --arg failed "$3" '{$test, regime: "", $peer, $failed}'
+}
+
+# make_bundles DIR: DIR/true ends at once, DIR/sleep keeps running; both with the default config of a runtime.
+make_bundles() {
+	local filter='.ociVersion = "1.0.2" | del(.process.capabilities.ambient)' # what the oldest peer takes
+	"$TOP/tools/mkbundle" "$1/true" "$filter"
+	"$TOP/tools/mkbundle" -r "$1/true/rootfs" "$1/sleep" "$filter | .process.args = [\"/bin/sleep\", \"1000000\"]"
+	jq --arg root "$1/true/rootfs" '.root.path = $root' "$1/true/config.json" >"$1/true/config.json.new"
+	mv "$1/true/config.json.new" "$1/true/config.json"
+}
+
+# Progress, for the person who waits.
+say() {
+	echo "bench: $*" >&2
+}

@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# bench: measure beside the peers, all of them in one run. Prints tables, leaves JSON in out/bench/, never judges.
+
+BENCH=$OUT/bench
+
+bench_help() {
+	cat <<'HELP'
+usage: ./dev bench [quick] [oci|syscalls|containerd]... | --doc
+
+  (nothing)    everything, with the sample sizes of docs/benchmarks.md: about ten minutes
+  quick        few samples beside the newest peers at hand: about a minute
+  oci          `reeve` beside runc and crun: time, CPU, system calls, memory
+  containerd   containerd-shim-reeve-v2 beside containerd-shim-runc-v2: time, memory
+  syscalls -v  the system calls of each process of one `reeve run`, by name
+  --doc        rewrite the tables of docs/benchmarks.md from out/bench/*.json
+
+Newer peers are measured too when they were unpacked: tools/peers oci-sid
+HELP
+}
+
+# The client of containerd: Go, from Debian's sources of containerd.
+bench_client() {
+	[ "$BENCH/client" -nt tests/bench/client/main.go ] ||
+		(cd tests/bench/client && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$BENCH/gocache GOFLAGS=-trimpath \
+			quiet bench-client go build -o "$BENCH/client" .)
+}
+
+bench_controllers() {
+	local v1
+	v1=$(awk '$1 == "cgroup" || $3 == "cgroup"' /proc/self/mounts | wc -l)
+	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+		echo "cgroup v2"
+	else
+		echo "cgroup v1, $v1 hierarchies$(! grep -q ' cgroup2 ' /proc/self/mounts || echo ' and v2 without controllers')"
+	fi
+}
+
+# What the figures were taken on, as JSON.
+bench_about() {
+	local debian="" sid_versions=${REEVE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/reeve}/peers/oci-sid/VERSIONS
+	[ ! -e /etc/debian_version ] || debian=$(cat /etc/debian_version)
+	jq -n --arg taken "$(date -u +%Y-%m-%d)" --arg mode "$BENCH_MODE" --arg kernel "$(uname -r)" \
+		--arg machine "$(uname -m)" --arg debian "$debian" --arg cgroups "$(bench_controllers)" \
+		--arg cpu "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" \
+		--argjson cpus "$(nproc)" --argjson memory_mib "$(awk '/^MemTotal/ { print int($2 / 1024) }' /proc/meminfo)" \
+		--arg virtual "$(grep -qw hypervisor /proc/cpuinfo && echo virtual)" \
+		--arg reeve "$(out/bin/reeve --version | head -n 1)" \
+		--arg commit "$(git describe --always --dirty 2>/dev/null)" \
+		--arg system "$(dpkg-query -W -f '${Package} ${Version}\n' containerd runc crun | paste -sd, | sed 's/,/, /g')" \
+		--arg sid "$(grep -E '^(crun|runc) ' "$sid_versions" 2>/dev/null | paste -sd, | sed 's/,/, /g')" \
+		--arg load "$(cut -d' ' -f1-3 /proc/loadavg)" \
+		'$ARGS.named'
+}
+
+# bench_part NAME COMMAND...: measure into out/bench/NAME.json and print the table. A failed measurement is shown, and
+# remembered in BENCH_FAILED.
+bench_part() {
+	local name=$1 rc=0
+	shift
+	nice -n -15 tests/integration/enter "$@" >>"$BENCH/$name.lines" </dev/null || rc=$?
+	[ "$rc" = 0 ] || { echo "bench: $name ended with status $rc" >&2; BENCH_FAILED=1; }
+	return 0
+}
+
+bench_result() { # NAME
+	local name=$1
+	jq -s --argjson about "$(bench_about)" -f tests/bench/summary.jq "$BENCH/$name.lines" >"$BENCH/$name.json.new"
+	mv "$BENCH/$name.json.new" "$BENCH/$name.json"
+	bench_table "$name"
+	jq -r '.failures[] | "failed \(.times) times: \(.peer), \(.test) \(.regime): \(.failed)"' "$BENCH/$name.json"
+	[ "$(jq '.failures | length' "$BENCH/$name.json")" = 0 ] || BENCH_FAILED=1
+}
+
+# Columns as wide as they must be.
+bench_table() { # NAME
+	jq -r --arg sep $'\t' -f tests/bench/table.jq "$BENCH/$1.json" | awk -F '\t' '
+		{ for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
+		END {
+			for (r = 1; r <= NR; r++) {
+				for (i = 1; i <= NF; i++) printf "%-*s%s", i < NF ? width[i] + 2 : 0, cell[r, i], i < NF ? "" : "\n"
+			}
+		}'
+}
+
+bench_oci() {
+	echo "== \`reeve\` beside runc and crun"
+	: >"$BENCH/oci.lines"
+	bench_part oci tests/bench/oci
+	bench_part oci tests/bench/syscalls
+	bench_result oci
+}
+
+bench_containerd() {
+	echo "== shims under containerd"
+	bench_client
+	: >"$BENCH/containerd.lines"
+	bench_part containerd tests/bench/containerd "$BENCH/client"
+	bench_result containerd
+}
+
+bench_markdown() { # NAME
+	jq -r '.about | "Taken \(.taken) (\(.mode)) on: \(.cpu), \(.cpus) CPUs\(if .virtual != "" then " of a virtual machine" else "" end), \(.memory_mib) MiB, Linux \(.kernel), \(.cgroups), Debian \(.debian); \(.reeve) (\(.commit)); \(.system)\(if .sid != "" then "; of sid: " + .sid else "" end). Load before: \(.load)."' "$BENCH/$1.json" | fold -sw 116 | sed 's/ *$//'
+	echo
+	jq -r --arg sep ' | ' -f tests/bench/table.jq "$BENCH/$1.json" | sed 's/^/| /; s/$/ |/; s/^|  | /| | /' |
+		awk 'NR == 1 { print; gsub(/[^|]+/, "---"); sub(/---$/, ""); print; next } { print }'
+	jq -r '.failures[] | "\nFailed \(.times) times: \(.peer), \(.test) \(.regime): \(.failed)"' "$BENCH/$1.json"
+}
+
+# Put the tables between their marks; the words around them stay.
+bench_doc() {
+	local doc=docs/benchmarks.md name
+	for name in oci containerd; do
+		[ -e "$BENCH/$name.json" ] || continue
+		bench_markdown "$name" >"$BENCH/$name.md"
+		awk -v name="$name" -v table="$BENCH/$name.md" '
+			$0 == "<!-- table " name " -->" { print; while ((getline line <table) > 0) print line; skip = 1 }
+			$0 == "<!-- end -->" { skip = 0 }
+			!skip { print }' "$doc" >"$BENCH/doc"
+		cp "$BENCH/doc" "$doc"
+	done
+}
+
+cmd_bench() {
+	local parts=() part
+	export BENCH_MODE=full
+	BENCH_FAILED=0
+	case ${1:-} in
+	-h | --help | help)
+		bench_help
+		return
+		;;
+	--doc)
+		bench_doc
+		return
+		;;
+	quick)
+		BENCH_MODE=quick
+		shift
+		;;
+	esac
+	[ "$(id -u)" = 0 ] || die "the measurements need root"
+	setup_groups build run bench
+	# shellcheck source=tools/dev/build.bash
+	. tools/dev/build.bash
+	build_tree
+	mkdir -p "$BENCH"
+	if [ "${1:-}" = syscalls ]; then
+		tests/integration/enter tests/bench/syscalls "${@:2}"
+		return
+	fi
+	parts=("$@")
+	[ ${#parts[@]} -gt 0 ] || parts=(oci containerd)
+	for part in "${parts[@]}"; do
+		case $part in
+		oci | containerd) "bench_$part" ;;
+		*) die "no benchmark '$part': oci containerd syscalls" ;;
+		esac
+	done
+	[ "$BENCH_FAILED" = 0 ]
+}
