@@ -38,6 +38,7 @@ int spawn_open_executor(int *ret_fd, struct err *err)
 
 struct child_args {
 	const struct spawn *s;
+	uint64_t ignored; /* signals that we ignore: bit 0 is signal 1 */
 	int error; /* of the step that failed, positive errno */
 };
 
@@ -61,6 +62,29 @@ static int place_stdio(const int stdio[3])
 	return 0;
 }
 
+/*
+ * What we or our caller ignore (a shell's background job: INT and QUIT; service managers: PIPE) would be ignored by the
+ * program as well, for execve resets handlers only.
+ */
+static uint64_t ignored_signals(void)
+{
+	char text[4096];
+	auto_close int fd = fd_open("/proc/self/status", O_RDONLY, 0);
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	const char *line;
+
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\nSigIgn:");
+	return line ? strtoull(line + strlen("\nSigIgn:"), NULL, 16) : 0;
+}
+
+static void heed_signals(uint64_t ignored)
+{
+	for (int sig = 1; ignored; sig++, ignored >>= 1)
+		if (ignored & 1)
+			signal(sig, SIG_DFL);
+}
+
 static int prepare(const struct spawn *s)
 {
 	sigset_t none;
@@ -78,10 +102,8 @@ static int prepare(const struct spawn *s)
 		return -1;
 	if (s->cwd && chdir(s->cwd) < 0) /* the child's: CLONE_FS is not shared */
 		return -1;
-	if (s->new_group) {
-		signal(SIGPIPE, SIG_DFL);
+	if (s->new_group)
 		sigprocmask(SIG_SETMASK, &none, NULL);
-	}
 	return 0;
 }
 
@@ -91,6 +113,7 @@ static int child_main(void *arg)
 	static char *const empty[] = { NULL };
 	char *const *envp = a->s->envp ? a->s->envp : empty;
 
+	heed_signals(a->ignored);
 	if (prepare(a->s) == 0) {
 		if (a->s->program >= 0)
 			syscall(SYS_execveat, a->s->program, "", a->s->argv, envp, AT_EMPTY_PATH);
@@ -104,7 +127,7 @@ static int child_main(void *arg)
 int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
-	struct child_args args = { .s = s };
+	struct child_args args = { .s = s, .ignored = ignored_signals() };
 	sigset_t all;
 	sigset_t old;
 	int pidfd = -EBADF;
