@@ -68,8 +68,8 @@ static int write_temporary(int fd, const void *data, size_t size, mode_t mode, b
 	r = fd_write_full(fd, data, size);
 	if (r < 0)
 		return r;
-	/* The umask took from it what the caller asked for. */
-	if (fchmod(fd, mode) < 0)
+	/* A umask takes from others what the caller wants to give them; nobody's takes anything from the owner. */
+	if (mode & 077 && fchmod(fd, mode) < 0)
 		return -errno;
 	if (sync && fsync(fd) < 0)
 		return -errno;

@@ -41,6 +41,7 @@ struct compile_init {
 	struct compile_cgroup cgroup;
 	const struct cgroup_mount *cgroup_mounts; /* what a mount of type cgroup comes to */
 	size_t n_cgroup_mounts;
+	bool cgroup_is_hosts; /* those are not the container's own: to be looked at, not written */
 	struct compile_filter filter;
 	/* State for the hooks in the container: JSON up to the pid, and after it. */
 	const char *state_creating_head;

@@ -279,8 +279,16 @@ static void add_cgroup_fs(const struct compile_init *in, struct plan *p, const s
 static int add_cgroup(const struct compile_init *in, struct plan *p, const struct spec_mount *m,
 	const struct mount_options *o, struct err *err)
 {
+	struct mount_options attributes = *o;
 	struct arena a = { 0 };
 
+	if (in->n_cgroup_mounts == 0) /* the host has none */
+		return 0;
+	if (in->cgroup_is_hosts) {
+		attributes.rec_attrs.set |= MOUNT_ATTR_RDONLY;
+		attributes.rec_attrs.clear &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+		o = &attributes;
+	}
 	for (size_t i = 0; i < in->n_cgroup_mounts; i++) {
 		const struct cgroup_mount *row = &in->cgroup_mounts[i];
 		const char *at = row->dest[0] ? arena_printf(&a, "%s/%s", m->destination, row->dest) : m->destination;

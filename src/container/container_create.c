@@ -18,7 +18,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
@@ -384,9 +383,9 @@ static int compile_and_start(struct container *c, const struct container_create 
 	if (r < 0)
 		return r;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
-	if (c->cgroup)
-		r = cgroup_mounts(c->host->cgroups, c->cgroup, spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
-			cgroup_mount_is_readonly(c->spec), &arena, mounts, &in.n_cgroup_mounts);
+	in.cgroup_is_hosts = !c->cgroup;
+	r = cgroup_mounts(c->host->cgroups, c->cgroup, spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
+		!c->cgroup || cgroup_mount_is_readonly(c->spec), &arena, mounts, &in.n_cgroup_mounts);
 	if (r < 0)
 		err_code(err, r, "lay out the cgroup mount");
 	if (r == 0 && req->start_by_socket) {
@@ -414,7 +413,7 @@ static int create_parts(struct container *c, const struct container_create *req,
 	if (r == 0)
 		r = state_save(&c->state, err);
 	if (r == 0) {
-		r = file_save_at(c->state.dirfd, "config.json", req->json, req->json_size, 0600);
+		r = state_put_file(&c->state, "config.json", req->json, req->json_size);
 		if (r < 0)
 			err_code(err, r, "save the container's configuration");
 	}

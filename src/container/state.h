@@ -32,7 +32,8 @@
 
 struct state_dir {
 	int fd;
-	char *path; /* absolute */
+	char *path;     /* absolute */
+	bool volatile_; /* nothing in it outlives the machine: nothing is synced */
 };
 
 #define STATE_DIR_NULL ((struct state_dir){ .fd = -9 })
@@ -95,6 +96,9 @@ int state_open(struct state_dir *d, const char *id, enum state_access access, st
 
 /* Replace the record on disk. The lock must be held. On failure (-ENOSPC...) the old one stands. */
 int state_save(struct state *s, struct err *err);
+
+/* Replace another file in ROOT/ID (config.json), mode 0600. The lock must be held. */
+int state_put_file(struct state *s, const char *name, const void *data, size_t size);
 
 /* Let others in while hooks run or processes are waited for; the record in memory stays. */
 void state_unlock(struct state *s);
