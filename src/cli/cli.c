@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "oci/spec.h"
 
+#define FDS_MAX 1024
 #define AT(member) offsetof(struct cli_global, member)
 
 // clang-format off
@@ -67,6 +68,21 @@ int cli_no_container(const char *id, struct err *err)
 	int r = state_id_check(id, err);
 
 	return r < 0 ? r : err_set(err, -ENOENT, "container does not exist: '%s'", id);
+}
+
+int cli_check_fds(uint32_t n, struct err *err)
+{
+	if (n > FDS_MAX)
+		return err_set(err, -EINVAL, "cannot keep %u descriptors", n);
+	for (uint32_t i = 0; i < n; i++) {
+		int flags = fcntl((int)i + 3, F_GETFD);
+
+		/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
+		if (flags < 0 || flags & FD_CLOEXEC)
+			return err_set(
+				err, -EBADF, "descriptor %u is to be kept but not open", i + 3);
+	}
+	return 0;
 }
 
 /* One line for people; what cannot be written is lost. */

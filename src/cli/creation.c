@@ -6,15 +6,12 @@
 #include "cli/creation.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
-
-#define FDS_MAX 1024
 
 /* Sockets that a service manager has given us; its word counts only if they are meant for this process. */
 static uint32_t listen_fds(void)
@@ -26,21 +23,6 @@ static uint32_t listen_fds(void)
 		str_to_u32(count, &n) < 0)
 		return 0;
 	return n;
-}
-
-/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
-static int check_fds(uint32_t n, struct err *err)
-{
-	if (n > FDS_MAX)
-		return err_set(err, -EINVAL, "cannot keep %u descriptors", n);
-	for (uint32_t i = 0; i < n; i++) {
-		int flags = fcntl((int)i + 3, F_GETFD);
-
-		if (flags < 0 || flags & FD_CLOEXEC)
-			return err_set(
-				err, -EBADF, "descriptor %u is to be kept but not open", i + 3);
-	}
-	return 0;
 }
 
 static int check_host(const struct session *s, struct err *err)
@@ -124,7 +106,7 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		return err_set(err, -EINVAL, "cannot keep so many descriptors");
 	r = state_id_check(id, err);
 	if (r == 0)
-		r = check_fds(req.preserve_fds, err);
+		r = cli_check_fds(req.preserve_fds, err);
 	if (r == 0)
 		r = load(o, &bundle, &req.spec, &json, &req.json_size, err);
 	if (r == 0)

@@ -78,8 +78,10 @@ static int make_process(struct exec *e, const struct args_list *args, struct err
 static int prepare(struct exec *e, const struct args_list *args, struct err *err)
 {
 	const struct exec_options *o = e->options;
-	int r = make_process(e, args, err);
+	int r = cli_check_fds(o->preserve_fds, err);
 
+	if (r == 0)
+		r = make_process(e, args, err);
 	if (r == 0)
 		r = console_check(e->doc->process.terminal, o->detach, o->console_socket, err);
 	if (r == 0 && o->cgroups.n > 1)

@@ -91,7 +91,8 @@ static int set_user(struct spec_process *p, const char *text, struct err *err)
 	if (r < 0)
 		return r;
 	p->user.uid = u.uid;
-	p->user.gid = u.has_gid ? u.gid : 0;
+	if (u.has_gid)
+		p->user.gid = u.gid;
 	return 0;
 }
 
