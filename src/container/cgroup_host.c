@@ -147,7 +147,7 @@ static int read_mount(struct cgroup_host *host, char *line)
 }
 
 /* Streamed: a node may have a hundred thousand mounts. Over-long lines are none of ours. */
-static int read_mountinfo(struct cgroup_host *host, int fd)
+int cgroup_host_read_mounts(struct cgroup_host *host, int fd)
 {
 	char data[16384];
 	size_t len = 0;
@@ -234,7 +234,7 @@ int cgroup_host_read(const char *prefix, struct cgroup_host *ret, struct err *er
 	else
 		r = fd = fd_open(path, O_RDONLY, 0);
 	if (r >= 0)
-		r = read_mountinfo(&host, fd);
+		r = cgroup_host_read_mounts(&host, fd);
 	if (r < 0) {
 		cgroup_host_done(&host);
 		return err_code(err, r, "read the mounts of cgroups");

@@ -48,6 +48,9 @@ struct cgroup_host {
 int cgroup_host_read(const char *prefix, struct cgroup_host *ret, struct err *err);
 void cgroup_host_done(struct cgroup_host *host);
 
+/* The hierarchies of an open mount table (/proc/PID/mountinfo) added to `host`; negative errno. */
+int cgroup_host_read_mounts(struct cgroup_host *host, int fd);
+
 /* Relative form of a path: no empty and "." components, checked as below; "" is possible. */
 int cgroup_path_clean(const char *path, struct arena *arena, const char **ret);
 

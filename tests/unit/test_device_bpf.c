@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include "bpf_interp.h"
 #include "cgroup_fixture.h"
 #include "test.h"
 
@@ -18,73 +19,6 @@ static uint32_t rng(uint32_t below)
 {
 	rng_state = rng_state * 1664525u + 1013904223u;
 	return (rng_state >> 8) % below;
-}
-
-/* Only what the compiler uses; anything else, a jump out of the program or no end is an error. */
-static int run(const struct bpf_insn *insns, size_t n, const uint32_t ctx[3])
-{
-	uint64_t reg[16] = { 0 };
-	size_t pc = 0;
-
-	for (size_t steps = 0; steps <= n; steps++) {
-		struct bpf_insn i;
-		uint32_t d;
-		bool jump = false;
-
-		if (pc >= n)
-			return -1;
-		i = insns[pc++];
-		d = (uint32_t)reg[i.dst_reg];
-		switch (i.code) {
-		case BPF_LDX | BPF_MEM | BPF_W:
-			if (i.src_reg != 1 || i.off < 0 || i.off > 8 || i.off % 4)
-				return -2;
-			reg[i.dst_reg] = ctx[i.off / 4];
-			break;
-		case BPF_ALU | BPF_MOV | BPF_X:
-			reg[i.dst_reg] = (uint32_t)reg[i.src_reg];
-			break;
-		case BPF_ALU | BPF_RSH | BPF_K:
-			reg[i.dst_reg] = d >> i.imm;
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			reg[i.dst_reg] = d & (uint32_t)i.imm;
-			break;
-		case BPF_ALU64 | BPF_MOV | BPF_K:
-			reg[i.dst_reg] = (uint64_t)(int64_t)i.imm;
-			break;
-		case BPF_JMP | BPF_JA:
-			jump = true;
-			break;
-		case BPF_JMP32 | BPF_JEQ | BPF_K:
-			jump = d == (uint32_t)i.imm;
-			break;
-		case BPF_JMP32 | BPF_JNE | BPF_K:
-			jump = d != (uint32_t)i.imm;
-			break;
-		case BPF_JMP32 | BPF_JSET | BPF_K:
-			jump = (d & (uint32_t)i.imm) != 0;
-			break;
-		case BPF_JMP | BPF_EXIT:
-			return (int)reg[0];
-		default:
-			return -3;
-		}
-		if (jump && i.off < 0)
-			return -4;
-		if (jump)
-			pc += (size_t)i.off;
-	}
-	return -5;
-}
-
-static int ask(const struct bpf_insn *insns, size_t n, char type, uint32_t major, uint32_t minor,
-	unsigned int access)
-{
-	uint32_t kind = type == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK;
-	const uint32_t ctx[3] = { access << 16 | kind, major, minor };
-
-	return run(insns, n, ctx);
 }
 
 static uint32_t random_number(uint32_t range)
@@ -113,7 +47,7 @@ static void compare_random(uint32_t range, size_t max_rules, int rounds)
 			unsigned int access = 1 + rng(7);
 			unsigned int granted = device_rules_granted(rules, n, type, major, minor);
 
-			assert_int_equal(ask(insns, n_insns, type, major, minor, access),
+			assert_int_equal(bpf_interp_ask(insns, n_insns, type, major, minor, access),
 				(access & ~granted) == 0);
 		}
 		device_policy_done(&p);
@@ -142,7 +76,7 @@ TEST(other_types_of_node_are_denied)
 
 	assert_ok(device_policy_build(&all, 1, &p, NULL));
 	assert_ok(device_bpf_compile(&p, &insns, &n));
-	assert_int_equal(run(insns, n, ctx), 0);
+	assert_int_equal(bpf_interp_run(insns, n, ctx), 0);
 	device_policy_done(&p);
 	free(insns);
 }
@@ -156,8 +90,8 @@ TEST(numbers_above_two_billion_are_compared_unsigned)
 
 	assert_ok(device_policy_build(&rule, 1, &p, NULL));
 	assert_ok(device_bpf_compile(&p, &insns, &n));
-	assert_int_equal(ask(insns, n, 'c', 0xfffffff0u, 0x80000000u, DEVICE_READ), 1);
-	assert_int_equal(ask(insns, n, 'c', 0xfffffff0u, 0, DEVICE_READ), 0);
+	assert_int_equal(bpf_interp_ask(insns, n, 'c', 0xfffffff0u, 0x80000000u, DEVICE_READ), 1);
+	assert_int_equal(bpf_interp_ask(insns, n, 'c', 0xfffffff0u, 0, DEVICE_READ), 0);
 	device_policy_done(&p);
 	free(insns);
 }
