@@ -166,11 +166,11 @@ int address_of_fd(int fd, struct address_own *ret)
 	return 0;
 }
 
-int address_unlink(const struct address_own *own, struct err *err)
+/* The directory of a name, locked until *ret_dirfd is closed. -ENOENT: gone. */
+static int lock_dir_of(const char *path, int *ret_dirfd, struct err *err)
 {
-	auto_free char *dir = strndup(own->path, (size_t)(path_basename(own->path) - own->path));
+	auto_free char *dir = strndup(path, (size_t)(path_basename(path) - path));
 	auto_close int dirfd = -EBADF;
-	struct stat st;
 	int r;
 
 	if (!dir)
@@ -178,10 +178,37 @@ int address_unlink(const struct address_own *own, struct err *err)
 	dirfd = fd_open(dir, O_RDONLY | O_DIRECTORY, 0);
 	r = dirfd < 0 ? dirfd : file_lock(dirfd, true, true);
 	if (r < 0)
-		return r == -ENOENT ? 0 : err_code(err, r, "lock socket directory '%s'", dir);
+		return err_code(err, r, "lock socket directory '%s'", dir);
+	*ret_dirfd = take_fd(&dirfd);
+	return 0;
+}
+
+int address_unlink(const struct address_own *own, struct err *err)
+{
+	auto_close int dirfd = -EBADF;
+	struct stat st;
+	int r = lock_dir_of(own->path, &dirfd, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	if (lstat(own->path, &st) < 0 || st.st_dev != own->dev || st.st_ino != own->ino)
 		return 0;
 	if (unlink(own->path) < 0 && errno != ENOENT)
 		return err_sys(err, "remove socket '%s'", own->path);
+	return 0;
+}
+
+int address_remove_stale(const char *path, struct err *err)
+{
+	auto_close int dirfd = -EBADF;
+	struct stat st;
+	int r = lock_dir_of(path, &dirfd, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) || is_alive(path))
+		return 0;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(err, "remove socket '%s'", path);
 	return 0;
 }

@@ -49,3 +49,6 @@ int address_of_fd(int fd, struct address_own *ret);
 
 /* Take the name away. Gone, or another's by now: nothing is done. */
 int address_unlink(const struct address_own *own, struct err *err);
+
+/* Take a name away that nobody listens behind; in use or gone: nothing is done. */
+int address_remove_stale(const char *path, struct err *err);

@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 int shim_log_open(int bundle)
 {
@@ -25,4 +26,21 @@ int shim_log_open(int bundle)
 	if (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode))
 		return -EINVAL;
 	return take_fd(&fd);
+}
+
+void shim_log_follow(struct log *log, const char *bundle)
+{
+	auto_close int dirfd = -EBADF;
+	struct stat st;
+	int fd;
+
+	if (!log || str_empty(bundle) ||
+		(log->fd >= 0 && fstat(log->fd, &st) == 0 && st.st_nlink > 0))
+		return;
+	dirfd = fd_open(bundle, O_PATH | O_DIRECTORY, 0);
+	fd = dirfd < 0 ? dirfd : shim_log_open(dirfd);
+	if (fd < 0)
+		return;
+	fd_close(log->fd);
+	log->fd = fd;
 }

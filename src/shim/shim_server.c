@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The danger at the end is a start that joins a server which is about to leave. The name goes first,
+ * under the lock that starts take, so a later start makes a server of its own. A start that came
+ * before has asked for its container (Connect, which finds none): for its sake the server stays a
+ * while, until containerd has connected and created.
+ *
+ * What surprises: leaving can be taken back. While events drain, a Create may come over a connection
+ * that is still open; then the server stays, without its name, until the next Shutdown.
+ */
+#include "shim/shim_server.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "shim/address.h"
+#include "shim/publisher.h"
+#include "shim/shim_log.h"
+#include "shim/task_service.h"
+#include "supervisor/supervisor.h"
+
+#define FIRST_IDLE_NS (120 * NS_PER_SEC)
+#define IDLE_NS (10 * NS_PER_SEC)
+#define LEASE_NS (5 * NS_PER_SEC)
+#define DRAIN_NS (5 * NS_PER_SEC)
+
+enum phase {
+	SERVING,
+	LEAVING, /* nameless, sending what is queued */
+	LEFT,    /* done() was called */
+};
+
+struct shim_server {
+	struct shim_server_config config;
+	struct ttrpc_server *server;
+	struct publisher *publisher;
+	struct supervisor *supervisor;
+	struct task_service service;
+	struct address_own name;
+	bool named;
+	bool forced; /* leave even if there are tasks */
+	enum phase phase;
+	uint64_t lease_until_ns;
+	struct loop_timer idle;      /* nobody is here */
+	struct loop_timer lease;     /* somebody may come */
+	struct loop_timer drain;     /* events must be sent */
+	struct loop_deferred ask;    /* may we leave? */
+	struct loop_deferred finish; /* have we left? */
+};
+
+static bool has_tasks(const struct shim_server *s)
+{
+	return supervisor_count(s->supervisor) > 0;
+}
+
+static void set_timer(
+	struct shim_server *s, struct loop_timer *t, uint64_t after_ns, loop_timer_fn *fn)
+{
+	if (loop_timer_set(s->config.loop, t, clock_boot_ns() + after_ns, fn) < 0)
+		log_write(s->config.log, LOG_ERROR_, "out of memory for a timer");
+}
+
+/* ---- the end ---- */
+
+static void server_finish(struct loop_deferred *d)
+{
+	struct shim_server *s = container_of(d, struct shim_server, finish);
+
+	if (s->phase != LEAVING)
+		return;
+	loop_timer_cancel(&s->drain);
+	if (has_tasks(s) && !s->forced) {
+		log_write(s->config.log, LOG_INFO_, "a task came while leaving: staying");
+		s->phase = SERVING;
+		return;
+	}
+	s->phase = LEFT;
+	if (!publisher_is_empty(s->publisher))
+		log_write(s->config.log, LOG_ERROR_, "leaving with events that could not be sent");
+	s->config.done(s->config.arg);
+}
+
+static void drain_ended(struct loop_timer *t)
+{
+	struct shim_server *s = container_of(t, struct shim_server, drain);
+
+	loop_defer(s->config.loop, &s->finish, server_finish);
+}
+
+static void server_leave(struct shim_server *s)
+{
+	struct err err;
+
+	if (s->phase != SERVING)
+		return;
+	s->phase = LEAVING;
+	loop_timer_cancel(&s->idle);
+	loop_timer_cancel(&s->lease);
+	if (s->named && address_unlink(&s->name, &err) < 0)
+		log_write(s->config.log, LOG_WARN_, "%s", err.text);
+	s->named = false;
+	ttrpc_server_unlisten(s->server);
+	if (publisher_is_empty(s->publisher))
+		loop_defer(s->config.loop, &s->finish, server_finish);
+	else
+		set_timer(s, &s->drain, s->config.drain_ns ? s->config.drain_ns : DRAIN_NS,
+			drain_ended);
+}
+
+static void lease_ended(struct loop_timer *t);
+
+static void server_ask(struct loop_deferred *d)
+{
+	struct shim_server *s = container_of(d, struct shim_server, ask);
+	uint64_t now = clock_boot_ns();
+
+	if (has_tasks(s))
+		return;
+	if (now < s->lease_until_ns)
+		set_timer(s, &s->lease, s->lease_until_ns - now, lease_ended);
+	else
+		server_leave(s);
+}
+
+static void lease_ended(struct loop_timer *t)
+{
+	struct shim_server *s = container_of(t, struct shim_server, lease);
+
+	loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+static void idle_ended(struct loop_timer *t)
+{
+	struct shim_server *s = container_of(t, struct shim_server, idle);
+
+	if (ttrpc_server_connections(s->server) == 0)
+		loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+/* ---- what the parts say to each other ---- */
+
+static void on_submit(void *arg, struct task_addr from, const struct request *req)
+{
+	struct shim_server *s = arg;
+
+	supervisor_request(s->supervisor, from, req);
+}
+
+static void on_sought(void *arg)
+{
+	struct shim_server *s = arg;
+
+	s->lease_until_ns = clock_boot_ns() + (s->config.lease_ns ? s->config.lease_ns : LEASE_NS);
+}
+
+static void on_closed(void *arg, uint64_t conn)
+{
+	struct task_service *service = arg;
+	struct shim_server *s = container_of(service, struct shim_server, service);
+
+	supervisor_hangup(s->supervisor, conn);
+	if (ttrpc_server_connections(s->server) == 0 && s->phase == SERVING)
+		set_timer(s, &s->idle, s->config.idle_ns ? s->config.idle_ns : IDLE_NS, idle_ended);
+}
+
+static void on_reply(void *arg, struct task_addr to, const struct response *r)
+{
+	struct shim_server *s = arg;
+
+	task_service_reply(&s->service, to, r);
+}
+
+static void on_event(void *arg, const struct event *e)
+{
+	struct shim_server *s = arg;
+
+	if (e->topic == TOPIC_CREATE)
+		shim_log_follow(s->config.log, e->bundle);
+	publisher_send(s->publisher, e);
+}
+
+static void on_shutdown(void *arg)
+{
+	struct shim_server *s = arg;
+
+	loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+static void on_drained(void *arg)
+{
+	struct shim_server *s = arg;
+
+	if (s->phase == LEAVING)
+		loop_defer(s->config.loop, &s->finish, server_finish);
+}
+
+static const struct supervisor_sink sink = {
+	.reply = on_reply,
+	.event = on_event,
+	.shutdown = on_shutdown,
+};
+
+/* ---- beginning ---- */
+
+static int make_parts(struct shim_server *s, struct err *err)
+{
+	const struct shim_server_config *c = &s->config;
+	const struct ttrpc_server_config server = {
+		.loop = c->loop,
+		.log = c->log,
+		.services = task_service_table,
+		.n_services = ARRAY_LEN(task_service_table),
+		.arg = &s->service,
+		.closed = on_closed,
+	};
+	const struct publisher_config publisher = {
+		.loop = c->loop,
+		.log = c->log,
+		.address = c->events_address,
+		.arg = s,
+		.drained = on_drained,
+	};
+	const struct supervisor_config supervisor = {
+		.loop = c->loop,
+		.log = c->log,
+		.sink = &sink,
+		.sink_arg = s,
+		.backend = c->backend,
+		.backend_arg = c->backend_arg,
+		.exits = c->exits,
+		.fds = c->fds,
+	};
+	int r;
+
+	r = publisher_new(&publisher, &s->publisher, err);
+	if (r == 0)
+		r = supervisor_new(&supervisor, &s->supervisor, err);
+	if (r == 0)
+		r = ttrpc_server_new(&server, &s->server, err);
+	s->service = (struct task_service){ s->server, c->ns, s, on_submit, on_sought };
+	return r;
+}
+
+int shim_server_new(
+	const struct shim_server_config *config, struct shim_server **ret, struct err *err)
+{
+	auto_close int listener = config->listener;
+	auto_freep(shim_server) struct shim_server *s = mem_calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_oom(err);
+	s->config = *config;
+	s->named = address_of_fd(listener, &s->name) == 0;
+	r = make_parts(s, err);
+	if (r == 0)
+		r = ttrpc_server_listen_take_fd(s->server, take_fd(&listener), 0, err);
+	if (r < 0)
+		return r;
+	set_timer(s, &s->idle, config->first_idle_ns ? config->first_idle_ns : FIRST_IDLE_NS,
+		idle_ended);
+	*ret = take_ptr(s);
+	return 0;
+}
+
+void shim_server_free(struct shim_server *s)
+{
+	if (!s)
+		return;
+	loop_timer_cancel(&s->idle);
+	loop_timer_cancel(&s->lease);
+	loop_timer_cancel(&s->drain);
+	loop_defer_cancel(&s->ask);
+	loop_defer_cancel(&s->finish);
+	supervisor_free(s->supervisor);
+	publisher_free(s->publisher);
+	ttrpc_server_free(s->server);
+	free(s);
+}
+
+void shim_server_stop(struct shim_server *s)
+{
+	s->forced = true;
+	server_leave(s);
+}
+
+void shim_server_dump(const struct shim_server *s)
+{
+	static const char *const phases[] = {
+		[SERVING] = "serving", [LEAVING] = "leaving", [LEFT] = "left"
+	};
+
+	log_write(s->config.log, LOG_INFO_,
+		"%s: %zu tasks, %zu connections, %llu events sent, %s, %llu log records dropped",
+		phases[s->phase], supervisor_count(s->supervisor),
+		ttrpc_server_connections(s->server),
+		(unsigned long long)publisher_sequence(s->publisher),
+		publisher_is_empty(s->publisher) ? "none waiting" : "others waiting",
+		(unsigned long long)s->config.log->dropped);
+}
