@@ -19,8 +19,6 @@
 
 #define OUTPUT_MAX (64u << 20)
 
-extern char **environ;
-
 struct ps_options {
 	const char *format;
 };
@@ -91,9 +89,9 @@ static int run_ps(const char *const *words, size_t n, char **ret_text, struct er
 	r = start_ps(words, n, out, &pid);
 	if (r < 0)
 		return err_code(err, r, "start ps");
-	out = fd_close(out);
+	fd_closep(&out);
 	r = fd_read_file(in, OUTPUT_MAX, ret_text, NULL);
-	in = fd_close(in);
+	fd_closep(&in);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (r < 0)

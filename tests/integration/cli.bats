@@ -62,7 +62,8 @@ nothing_made() {
 }
 
 @test "what a killed create left before it had a name is swept" {
-	mkdir -p -m 700 "$RT_ROOT" "$RT_ROOT/.tmp.0123456789abcdef" "$RT_ROOT/.del.0123456789abcdef/x"
+	mkdir -m 700 "$RT_ROOT"
+	mkdir -p "$RT_ROOT/.tmp.0123456789abcdef" "$RT_ROOT/.del.0123456789abcdef/x"
 	rt delete --force nosuch
 	equal "$(ls -A "$RT_ROOT")" ""
 }
@@ -168,7 +169,7 @@ nothing_made() {
 	equal "$output" $'1 1\nhello'
 	bundle_sh 'echo "-$LISTEN_FDS-"; ls /proc/self/fd'
 	run -0 env LISTEN_FDS=1 LISTEN_PID=1 "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" 3<"$B/3" </dev/null
-	equal "$(echo $output)" "-- 0 1 2 3"
+	equal "${output//$'\n'/ }" "-- 0 1 2 3"
 }
 
 # in_terminal COMMAND: as at a keyboard that says nothing.

@@ -142,7 +142,8 @@ TEST(two_dashes_end_options)
 
 TEST(bad_usage_is_told)
 {
-	static const char *const unknown[] = { "--nope", "-x", "-dx", "-xd", "--nope=1", "--bundl", "---bundle" };
+	static const char *const unknown[] = { "--nope", "-x", "-dx", "-xd", "--nope=1", "--bundl",
+		"---bundle" };
 
 	for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
 		assert_int_equal(PARSE(anywhere, unknown[i]), -EINVAL);
