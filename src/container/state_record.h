@@ -67,7 +67,7 @@ struct state_record {
 	uint64_t cgroup_layout;   /* enum state_cgroup_layout */
 	const char *cgroup_path;  /* below the mount of each hierarchy */
 	const char *cgroup_unit;  /* systemd unit; NULL: files */
-	const char **cgroup_dirs; /* absolute directories that create made, in that order */
+	const char **cgroup_dirs; /* lines of cgroup_to_record(); before anything of it is made */
 	size_t n_cgroup_dirs;
 	const char *resctrl_dir; /* resctrl group of the container, NULL: none */
 	const char *resctrl_monitor_dir;
