@@ -111,7 +111,7 @@ int state_default_root(char **ret, struct err *err)
 	return 0;
 }
 
-static int check_root(int fd, const char *path, bool *ret_volatile, struct err *err)
+static int check_root(int fd, const char *path, struct err *err)
 {
 	struct stat st, slash;
 	struct statfs fs;
@@ -126,7 +126,6 @@ static int check_root(int fd, const char *path, bool *ret_volatile, struct err *
 		return err_set(err, -EPERM, "root '%s' is writable for everybody", path);
 	if (fs.f_type == NFS_SUPER_MAGIC)
 		return err_set(err, -ENOTSUP, "root '%s' is on NFS, where locks do not hold", path);
-	*ret_volatile = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 	return 0;
 }
 
@@ -151,7 +150,6 @@ int state_dir_open(const char *root, bool create, struct state_dir *ret, struct 
 {
 	auto_free char *path = NULL;
 	auto_close int fd = -EBADF;
-	bool on_memory;
 	int r;
 
 	if (!root)
@@ -167,15 +165,13 @@ int state_dir_open(const char *root, bool create, struct state_dir *ret, struct 
 	fd = open_root(path, create, err);
 	if (fd < 0)
 		return fd;
-	r = check_root(fd, path, &on_memory, err);
+	r = check_root(fd, path, err);
 	if (r < 0)
 		return r;
 	/* Whatever cleans a user's runtime directory of old files spares what is sticky; only a wish. */
 	if (!root && create && strcmp(path, STATE_DEFAULT_ROOT) != 0)
 		(void)!fchmod(fd, S_ISVTX | 0700);
-	*ret = (struct state_dir){
-		.fd = take_fd(&fd), .path = take_ptr(path), .volatile_ = on_memory
-	};
+	*ret = (struct state_dir){ .fd = take_fd(&fd), .path = take_ptr(path) };
 	return 0;
 }
 
@@ -403,21 +399,14 @@ int state_resolve_id(struct state_dir *d, const char *id, size_t min_prefix,
 
 /* ---- records on disk ---- */
 
-/* Saving is most of what a create writes: no call is made that says nothing. */
-static int put_file(
-	const struct state_dir *d, int dirfd, const char *name, const void *data, size_t size)
-{
-	return d->volatile_ ? file_replace_at(dirfd, name, data, size, 0600)
-			    : file_save_at(dirfd, name, data, size, 0600);
-}
-
+/* Nothing here is synced to a disk: no container outlives the machine, and a rename survives the death of a process. */
 int state_put_file(struct state *s, const char *name, const void *data, size_t size)
 {
 	assert(s->lock >= 0);
-	return put_file(s->dir, s->dirfd, name, data, size);
+	return file_replace_at(s->dirfd, name, data, size, 0600);
 }
 
-static int save_record(const struct state_dir *d, int dirfd, struct state_record *r)
+static int save_record(int dirfd, struct state_record *r)
 {
 	auto_done(buf) struct buf out = { 0 };
 	int code;
@@ -427,7 +416,7 @@ static int save_record(const struct state_dir *d, int dirfd, struct state_record
 	if (code == 0 && out.len > STATE_RECORD_MAX)
 		code = -EFBIG;
 	if (code == 0)
-		code = put_file(d, dirfd, "state", out.data, out.len);
+		code = file_replace_at(dirfd, "state", out.data, out.len, 0600);
 	if (code < 0)
 		r->generation--;
 	return code;
@@ -438,7 +427,7 @@ int state_save(struct state *s, struct err *err)
 	int r;
 
 	assert(s->lock >= 0);
-	r = save_record(s->dir, s->dirfd, &s->record);
+	r = save_record(s->dirfd, &s->record);
 	return r < 0 ? err_code(err, r, "save state of container '%s'", s->record.id) : 0;
 }
 
@@ -526,7 +515,7 @@ static int first_record(const struct state_dir *d, struct state *s, const char *
 	r->status = STATE_CREATING;
 	if (!r->id)
 		return -ENOMEM;
-	return save_record(d, s->dirfd, r);
+	return save_record(s->dirfd, r);
 }
 
 /* The moment of decision between two creators. */

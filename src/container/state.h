@@ -32,8 +32,7 @@
 
 struct state_dir {
 	int fd;
-	char *path;     /* absolute */
-	bool volatile_; /* nothing in it outlives the machine: nothing is synced */
+	char *path; /* absolute */
 };
 
 #define STATE_DIR_NULL ((struct state_dir){ .fd = -9 })

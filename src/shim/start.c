@@ -146,7 +146,7 @@ static int print(const struct start *s, const struct bootstrap *b, int version, 
 	int r;
 
 	snprintf(address, sizeof(address), "unix://%s", path);
-	r = file_save_at(s->bundle, "address", address, strlen(address), 0644);
+	r = file_replace_at(s->bundle, "address", address, strlen(address), 0644);
 	if (r < 0)
 		return err_code(err, r, "write the address to the bundle");
 	r = bootstrap_encode(b->params, version, address, &out);

@@ -131,7 +131,7 @@ int bundle_record_save(int bundle, const struct bundle_record *r, struct err *er
 	int code = bundle_record_write(r, &text);
 
 	if (code == 0)
-		code = file_save_at(bundle, BUNDLE_RECORD_NAME, text.data, text.len, 0600);
+		code = file_replace_at(bundle, BUNDLE_RECORD_NAME, text.data, text.len, 0600);
 	return code < 0 ? err_code(err, code, "save %s in the bundle", BUNDLE_RECORD_NAME) : 0;
 }
 
