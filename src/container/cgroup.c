@@ -141,19 +141,10 @@ static bool cut(char *path)
 	return true;
 }
 
-static int make_level(const char *path, bool *ret_new)
+static int make_level(const char *path, bool *ret_fresh)
 {
-	*ret_new = mkdir(path, 0755) == 0;
-	return *ret_new || errno == EEXIST ? 0 : -errno;
-}
-
-/* Children of a cpuset that we made start with its values: saves each of them four files. */
-static void pass_cpuset_down(const char *level)
-{
-	auto_close int fd = fd_open(level, O_PATH | O_DIRECTORY, 0);
-
-	if (fd >= 0)
-		cgroup_put_at(fd, "cgroup.clone_children", "1");
+	*ret_fresh = mkdir(path, 0755) == 0;
+	return *ret_fresh || errno == EEXIST ? 0 : -errno;
 }
 
 /* mkdir of the leaf, at need of its parents first. -ENOENT when a parent went away meanwhile. */
@@ -163,24 +154,25 @@ static int make_levels(struct cgroup_dir *d)
 	size_t size = strlen(d->path) + 1;
 	unsigned int up = 0;
 	char path[PATH_MAX];
-	bool new;
+	bool fresh;
 	int r;
 
 	if (size > sizeof(path))
 		return -ENAMETOOLONG;
 	memcpy(path, d->path, size);
 	d->made = 0;
-	while ((r = make_level(path, &new)) == -ENOENT && up + 1 < d->depth && cut(path))
+	while ((r = make_level(path, &fresh)) == -ENOENT && up + 1 < d->depth && cut(path))
 		up++;
 	while (r == 0) {
-		d->made = new ? d->made + 1 : 0;
+		d->made = fresh ? d->made + 1 : 0;
 		if (up == 0)
 			return 0;
-		if (new &&cpuset)
-			pass_cpuset_down(path);
+		/* Children of a cpuset that we made start with its values: saves each four files. */
+		if (fresh && cpuset)
+			cgroup_put_up(d, up, "cgroup.clone_children", "1");
 		up--;
 		path[strlen(path)] = '/';
-		r = make_level(path, &new);
+		r = make_level(path, &fresh);
 	}
 	return r;
 }

@@ -2,7 +2,8 @@
 /*
  * Files and subdirectories of a cgroup.
  *
- * A value is one openat, one write and one close relative to the directory's O_PATH fd. The walk
+ * A value is one open, one write and one close, by the whole path: few files of a directory are
+ * touched, and opening the directory first would be two calls more. The walk
  * goes up by "..": cgroupfs has no links and no moves between directories, and a hostile container
  * may nest deeper than there are fds or stack. kernfs counts subdirectories in st_nlink, which
  * saves reading a directory that has none.
@@ -67,22 +68,51 @@ int cgroup_dir_fd(struct cgroup_dir *d)
 	return d->fd;
 }
 
+/* PATH of the directory `up` levels above, then "/FILE" unless file is NULL. */
+static int make_path(
+	const struct cgroup_dir *d, unsigned int up, const char *file, char path[PATH_MAX])
+{
+	size_t len = strlen(d->path);
+
+	if (up > d->depth)
+		return -EINVAL;
+	for (; up > 0; up--)
+		while (len > 0 && d->path[--len] != '/')
+			continue;
+	if (len + (file ? strlen(file) + 1 : 0) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(path, d->path, len);
+	path[len] = '\0';
+	if (file)
+		snprintf(path + len, PATH_MAX - len, "/%s", file);
+	return 0;
+}
+
 int cgroup_dir_open_up(const struct cgroup_dir *d, unsigned int up)
 {
 	char path[PATH_MAX];
-	size_t len = strlen(d->path);
+	int r = make_path(d, up, NULL, path);
 
-	if (len >= sizeof(path) || up > d->depth)
-		return -ENAMETOOLONG;
-	memcpy(path, d->path, len + 1);
-	for (; up > 0; up--)
-		*strrchr(path, '/') = '\0';
-	return fd_open(path, O_PATH | O_DIRECTORY, 0);
+	return r < 0 ? r : fd_open(path, O_PATH | O_DIRECTORY, 0);
 }
 
-static int put(int dirfd, const char *file, const char *value, int flags)
+int cgroup_file_open(const struct cgroup_dir *d, unsigned int up, const char *file, int flags)
 {
-	auto_close int fd = fd_open_at(dirfd, file, O_WRONLY | flags, 0644);
+	char path[PATH_MAX];
+	int r;
+
+	if (d->fake && (flags & O_ACCMODE) == O_WRONLY)
+		flags |= O_CREAT | O_APPEND;
+	if (d->fd >= 0 && up == 0)
+		return fd_open_at(d->fd, file, flags, 0644);
+	r = make_path(d, up, file, path);
+	return r < 0 ? r : fd_open(path, flags, 0644);
+}
+
+/* Takes over the fd. */
+static int put(int file_fd, const char *value, bool fake)
+{
+	auto_close int fd = file_fd;
 	size_t size = strlen(value);
 	ssize_t n;
 
@@ -95,24 +125,28 @@ static int put(int dirfd, const char *file, const char *value, int flags)
 		return -errno;
 	if ((size_t)n != size)
 		return -EIO;
-	return flags ? fd_write_full(fd, "\n", 1) : 0; /* fake: every write stays readable */
+	return fake ? fd_write_full(fd, "\n", 1) : 0; /* every write stays readable */
 }
 
 int cgroup_put_at(int dirfd, const char *file, const char *value)
 {
-	return put(dirfd, file, value, 0);
+	return put(fd_open_at(dirfd, file, O_WRONLY, 0), value, false);
 }
 
-int cgroup_put(struct cgroup_dir *d, const char *file, const char *value)
+int cgroup_put_up(const struct cgroup_dir *d, unsigned int up, const char *file, const char *value)
 {
-	int fd = cgroup_dir_fd(d);
-
-	return fd < 0 ? fd : put(fd, file, value, d->fake ? O_CREAT | O_APPEND : 0);
+	return put(cgroup_file_open(d, up, file, O_WRONLY), value, d->fake);
 }
 
-int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE])
+int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value)
 {
-	auto_close int fd = fd_open_at(dirfd, file, O_RDONLY, 0);
+	return cgroup_put_up(d, 0, file, value);
+}
+
+/* Takes over the fd. */
+static int get(int file_fd, char value[CGROUP_VALUE_SIZE])
+{
+	auto_close int fd = file_fd;
 	ssize_t n;
 
 	if (fd < 0)
@@ -130,11 +164,20 @@ int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE])
 	return 0;
 }
 
-int cgroup_get(struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE])
+int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE])
 {
-	int fd = cgroup_dir_fd(d);
+	return get(fd_open_at(dirfd, file, O_RDONLY, 0), value);
+}
 
-	return fd < 0 ? fd : cgroup_get_at(fd, file, value);
+int cgroup_get_up(const struct cgroup_dir *d, unsigned int up, const char *file,
+	char value[CGROUP_VALUE_SIZE])
+{
+	return get(cgroup_file_open(d, up, file, O_RDONLY), value);
+}
+
+int cgroup_get(const struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE])
+{
+	return cgroup_get_up(d, 0, file, value);
 }
 
 int cgroup_keyed(const char *text, const char *key, uint64_t *ret)

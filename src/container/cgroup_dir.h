@@ -70,16 +70,21 @@ struct cgroup_dir {
 	int fd;    /* O_PATH; -EBADF until needed */
 };
 
-/* The fd of the directory, opened at first use. */
+/* The fd of the directory, opened at first use: for who reads many of its files. */
 int cgroup_dir_fd(struct cgroup_dir *d);
 /* Directory `up` levels above it: a fresh O_PATH fd. */
 int cgroup_dir_open_up(const struct cgroup_dir *d, unsigned int up);
+/* One of its files, or of the directory `up` levels above. */
+int cgroup_file_open(const struct cgroup_dir *d, unsigned int up, const char *file, int flags);
 
-/* One write to one file. */
-int cgroup_put(struct cgroup_dir *d, const char *file, const char *value);
+/* One write to one file: of the directory, of the one `up` levels above, of an open one. */
+int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value);
+int cgroup_put_up(const struct cgroup_dir *d, unsigned int up, const char *file, const char *value);
 int cgroup_put_at(int dirfd, const char *file, const char *value);
 /* The file's text without the last newline; -EFBIG when it is longer. */
-int cgroup_get(struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE]);
+int cgroup_get(const struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE]);
+int cgroup_get_up(const struct cgroup_dir *d, unsigned int up, const char *file,
+	char value[CGROUP_VALUE_SIZE]);
 int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE]);
 /* The number behind `key` in a text of "key number" lines: cgroup.events, memory.events. */
 int cgroup_keyed(const char *text, const char *key, uint64_t *ret);

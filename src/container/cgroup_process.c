@@ -59,17 +59,14 @@ static int guard(const struct cgroup *cg, struct cgroup_dir *d, const char *what
 {
 	auto_free char *self = NULL;
 	struct stat st;
-	int fd, r;
+	int r;
 
 	if (d->owned != CGROUP_OWNED)
 		return err_set(err, -EPERM,
 			"refusing to %s cgroup '%s': it was not made for this container", what,
 			d->path);
-	fd = cgroup_dir_fd(d);
-	if (fd == -ENOENT)
-		return fd;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_code(err, fd < 0 ? fd : -errno, "open cgroup '%s'", d->path);
+	if (stat(d->path, &st) < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(err, "look at cgroup '%s'", d->path);
 	if (d->depth < 1 || str_eq(d->name, "/") || st.st_ino == 1)
 		return err_set(err, -EPERM,
 			"refusing to %s cgroup '%s': it is the root of the hierarchy", what,
@@ -313,11 +310,9 @@ int cgroup_frozen(struct cgroup *cg, bool *ret, struct err *err)
 static int start_v2(struct cgroup_dir *d, bool freeze, struct cgroup_freezing *ret)
 {
 	auto_close int events = -EBADF;
-	int dir = cgroup_dir_fd(d), r;
+	int r;
 
-	if (dir < 0)
-		return dir;
-	events = fd_open_at(dir, "cgroup.events", O_RDONLY, 0);
+	events = cgroup_file_open(d, 0, "cgroup.events", O_RDONLY);
 	if (events < 0)
 		return events;
 	r = cgroup_put(d, "cgroup.freeze", freeze ? "1" : "0");

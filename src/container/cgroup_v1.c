@@ -25,15 +25,13 @@ static int set_limit_and_swap(struct cgroup_dir *d, const struct spec_memory *m,
 	int64_t swap = m->limit == -1 && m->swap == 0 ? -1 : m->swap;
 	struct cgroup_settings s = { 0 };
 	char usage[CGROUP_VALUE_SIZE], peak[CGROUP_VALUE_SIZE];
-	int fd = cgroup_dir_fd(d), r;
+	int r;
 
-	if (fd < 0)
-		return err_code(err, fd, "open cgroup '%s'", d->path);
 	if (m->limit != 0)
 		cgroup_settings_add(
 			&s, "memory.limit", "memory.limit_in_bytes", "%" PRId64, m->limit);
 	/* Without swap accounting nothing limits swap: that is what -1 asks for. */
-	if (swap != 0 && (swap != -1 || faccessat(fd, "memory.memsw.limit_in_bytes", F_OK, 0) == 0))
+	if (swap != 0 && (swap != -1 || cgroup_get(d, "memory.memsw.limit_in_bytes", usage) == 0))
 		cgroup_settings_add(
 			&s, "memory.swap", "memory.memsw.limit_in_bytes", "%" PRId64, swap);
 	r = cgroup_settings_write(d, &s, err);
@@ -214,34 +212,27 @@ int cgroup_v1_net_prio(
 
 /* ---- cpuset ---- */
 
-static int cpuset_copy(int from, int to, const char *file)
+/* From the parent of the directory `up` levels above `d` to that directory. */
+static int cpuset_copy(const struct cgroup_dir *d, unsigned int up, const char *file)
 {
 	char value[CGROUP_VALUE_SIZE];
-	int r = cgroup_get_at(from, file, value);
+	int r = cgroup_get_up(d, up + 1, file, value);
 
 	if (r < 0)
 		return r;
-	return *value ? cgroup_put_at(to, file, value) : -ENODATA;
+	return *value ? cgroup_put_up(d, up, file, value) : -ENODATA;
 }
 
-/* Give the directory `up` levels above `d` (0: itself) what its parent has. */
-static int cpuset_fill(struct cgroup_dir *d, unsigned int up)
+static int cpuset_fill(const struct cgroup_dir *d, unsigned int up)
 {
-	auto_close int dir = cgroup_dir_open_up(d, up);
-	auto_close int parent = cgroup_dir_open_up(d, up + 1);
-	int r;
+	int r = cpuset_copy(d, up, "cpuset.cpus");
 
-	if (dir < 0 || parent < 0)
-		return dir < 0 ? dir : parent;
-	r = cpuset_copy(parent, dir, "cpuset.cpus");
-	if (r == -ENODATA) {
-		if (up + 1 >= d->depth)
-			return r;
+	if (r == -ENODATA && up + 1 < d->depth) {
 		r = cpuset_fill(d, up + 1);
 		if (r == 0)
-			r = cpuset_copy(parent, dir, "cpuset.cpus");
+			r = cpuset_copy(d, up, "cpuset.cpus");
 	}
-	return r < 0 ? r : cpuset_copy(parent, dir, "cpuset.mems");
+	return r < 0 ? r : cpuset_copy(d, up, "cpuset.mems");
 }
 
 int cgroup_v1_cpuset_inherit(struct cgroup_dir *d, struct err *err)
@@ -275,13 +266,10 @@ struct device_file {
 static int device_write(
 	struct cgroup_dir *d, struct device_file *f, const char *text, struct err *err)
 {
-	int dirfd = cgroup_dir_fd(d);
 	size_t size = strlen(text);
 
 	if (f->fd < 0)
-		f->fd = dirfd < 0 ? dirfd
-				  : fd_open_at(dirfd, f->name,
-					    O_WRONLY | (d->fake ? O_CREAT | O_APPEND : 0), 0644);
+		f->fd = cgroup_file_open(d, 0, f->name, O_WRONLY);
 	if (f->fd < 0)
 		return err_code(err, f->fd, "linux.resources.devices: open %s", f->name);
 	if (write(f->fd, text, size) != (ssize_t)size)
@@ -331,8 +319,8 @@ static int device_change(struct cgroup_dir *d, const struct device_v1_plan *now,
 static int device_now(struct cgroup_dir *d, struct device_v1_plan *ret, struct err *err)
 {
 	auto_free char *list = NULL;
-	int fd = cgroup_dir_fd(d);
-	int r = fd < 0 ? fd : fd_read_file_at(fd, "devices.list", 1u << 20, &list, NULL);
+	auto_close int fd = cgroup_file_open(d, 0, "devices.list", O_RDONLY);
+	int r = fd < 0 ? fd : fd_read_file(fd, 1u << 20, &list, NULL);
 
 	if (r == 0)
 		r = device_v1_read(list, ret);

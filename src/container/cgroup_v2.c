@@ -20,10 +20,10 @@
 
 /* ---- controllers ---- */
 
-static int read_controllers(int dirfd, uint32_t *ret)
+static int read_controllers(const struct cgroup_dir *d, unsigned int up, uint32_t *ret)
 {
 	char list[CGROUP_VALUE_SIZE];
-	int r = cgroup_get_at(dirfd, "cgroup.controllers", list);
+	int r = cgroup_get_up(d, up, "cgroup.controllers", list);
 
 	if (r < 0)
 		return r;
@@ -32,8 +32,9 @@ static int read_controllers(int dirfd, uint32_t *ret)
 }
 
 /* Enable for the children of one directory: all in one write, else what can be had. */
-static void enable_below(int dirfd, uint32_t controllers)
+static void enable_below(const struct cgroup_dir *d, unsigned int up, uint32_t controllers)
 {
+	static const char file[] = "cgroup.subtree_control";
 	char all[256] = "";
 	size_t len = 0;
 
@@ -41,34 +42,29 @@ static void enable_below(int dirfd, uint32_t controllers)
 		if (controllers & CGROUP_BIT(i))
 			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s+%s",
 				len ? " " : "", cgroup_controller_name(i, true));
-	if (len == 0 || cgroup_put_at(dirfd, "cgroup.subtree_control", all) == 0)
+	if (len == 0 || cgroup_put_up(d, up, file, all) == 0)
 		return;
 	for (unsigned int i = 0; i < CGROUP_N_CONTROLLERS; i++) {
 		if (!(controllers & CGROUP_BIT(i)))
 			continue;
 		snprintf(all, sizeof(all), "+%s", cgroup_controller_name(i, true));
-		cgroup_put_at(dirfd, "cgroup.subtree_control", all);
+		cgroup_put_up(d, up, file, all);
 	}
 }
 
 int cgroup_v2_enable(struct cgroup_dir *d, uint32_t wanted, struct err *err)
 {
-	int fd = cgroup_dir_fd(d), r;
+	int r = read_controllers(d, 0, &d->controllers);
 
-	r = fd < 0 ? fd : read_controllers(fd, &d->controllers);
-	if (r < 0)
-		return err_code(err, r, "read cgroup.controllers of cgroup '%s'", d->path);
-	if (!(wanted & ~d->controllers))
-		return 0;
-	for (unsigned int up = d->depth; up > 0; up--) {
-		auto_close int ancestor = cgroup_dir_open_up(d, up);
+	for (unsigned int up = d->depth; r == 0 && (wanted & ~d->controllers) && up > 0; up--) {
 		uint32_t have = 0;
 
 		/* A level that we may not read or write may have what is needed already. */
-		if (ancestor >= 0 && read_controllers(ancestor, &have) == 0)
-			enable_below(ancestor, have);
+		if (read_controllers(d, up, &have) == 0)
+			enable_below(d, up, have);
+		if (up == 1)
+			r = read_controllers(d, 0, &d->controllers);
 	}
-	r = read_controllers(fd, &d->controllers);
 	return r < 0 ? err_code(err, r, "read cgroup.controllers of cgroup '%s'", d->path) : 0;
 }
 

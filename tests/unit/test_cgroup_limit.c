@@ -564,7 +564,7 @@ TEST(controllers_are_enabled_from_the_mount_down)
 	fd = openat(f.dir.fd, "cg/unified/cgroup.subtree_control", O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	close(fd);
-	assert_string_equal(text, "+cpu +memory +misc");
+	assert_string_equal(text, "+cpu +memory +misc\n");
 	fake_close(&f);
 }
 
