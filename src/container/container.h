@@ -24,6 +24,7 @@
 #include "container/state.h"
 #include "oci/spec.h"
 
+struct cgroup;
 struct container;
 
 enum container_status {
@@ -100,6 +101,8 @@ const struct state_record *container_record(const struct container *c);
 const struct pidref *container_init(const struct container *c);
 /* Computed: alive, frozen, started. */
 enum container_status container_status(struct container *c);
+/* Its cgroup, the container's; NULL: it has none. */
+struct cgroup *container_cgroup(struct container *c);
 /* True when the pid namespace is the container's own: the kernel ends everything with init. */
 bool container_owns_pidns(const struct container *c);
 

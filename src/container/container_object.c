@@ -189,6 +189,11 @@ const struct state_record *container_record(const struct container *c)
 	return &c->state.record;
 }
 
+struct cgroup *container_cgroup(struct container *c)
+{
+	return c->cgroup;
+}
+
 const struct pidref *container_init(const struct container *c)
 {
 	return &c->init;
