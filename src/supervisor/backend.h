@@ -45,7 +45,13 @@ struct backend_call {
 	void (*done)(struct backend_call *call, const struct backend_outcome *outcome);
 };
 
+/* News of a container that nobody asked for; from the loop, until free(). */
+struct backend_notice {
+	void (*oom)(struct backend_notice *n); /* oom_kills() has grown */
+};
+
 struct backend_create {
+	struct backend_notice *notice; /* the caller's */
 	const char *ns;
 	const char *id;
 	const struct request_create *request;

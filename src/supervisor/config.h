@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Config: what a supervisor is given: loop, back end, where exits come from, and the sink that takes
- * answers and events.
+ * Config: what a supervisor is given: loop, back end, where exits come from, and the sink that
+ * takes answers and events.
  *
  * Owner    The caller; everything in it must outlive the supervisor.
  * Errors   None.

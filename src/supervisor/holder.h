@@ -74,6 +74,8 @@ struct held_task {
 	struct held_proc init;
 	struct held_proc **execs; /* by slot; as many as core.cap_execs */
 	struct held_job *jobs;
+	struct backend_notice notice;
+	struct held_input oom;
 	struct held_input failure; /* of an order for which there was no memory */
 	bool mounted;
 	bool exit_saved;

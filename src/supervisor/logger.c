@@ -40,8 +40,7 @@ struct logger {
 	void *arg;
 };
 
-/* --- the URI
- * ------------------------------------------------------------------------------------ */
+/* ---- the URI ---- */
 
 static int hex_digit(char c)
 {
@@ -116,8 +115,7 @@ static int parse_uri(char *uri, char *argv[ARGS_MAX + 1])
 	return 0;
 }
 
-/* --- the process
- * -------------------------------------------------------------------------------- */
+/* ---- the process ---- */
 
 /* A pipe whose ends are above the logger's own numbers. */
 static int high_pipe(int *ret_read, int *ret_write)
@@ -183,8 +181,7 @@ static int spawn_with_env(const struct logger_request *req, char *const argv[], 
 	return r;
 }
 
-/* --- its life
- * ----------------------------------------------------------------------------------- */
+/* ---- its life ---- */
 
 static void forget(struct logger *g)
 {

@@ -56,8 +56,7 @@ enum {
 	CHECKPOINT_LOCKS = 16,
 };
 
-/* --- writing
- * ------------------------------------------------------------------------------------ */
+/* ---- writing ---- */
 
 /* An empty entry of a list is an entry: with its NUL, where wire_put_str() writes nothing. */
 static void put_entry(struct wire_out *w, uint32_t field, const char *s)
@@ -155,8 +154,7 @@ size_t payload_encode(const struct request *req, void *out, size_t cap)
 	return w.len;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 /* Arrays are counted first and filled then. */
 struct counts {

@@ -41,8 +41,7 @@ static const struct request_create *create_of(const struct held_task *t)
 	return &t->init.payload.request.create;
 }
 
-/* --- jobs
- * --------------------------------------------------------------------------------------- */
+/* ---- jobs ---- */
 
 static void on_made(struct backend_call *call, const struct pidref *process);
 static void on_console(struct backend_call *call, int master);
@@ -162,8 +161,7 @@ static void job_fail(struct held_job *j, const char *prefix, const struct err *e
 	job_return(j, &in);
 }
 
-/* --- streams and mounts
- * ------------------------------------------------------------------------- */
+/* ---- streams and mounts ---- */
 
 static void close_streams(struct held_proc *p)
 {
@@ -247,8 +245,7 @@ static int unmount_rootfs(struct held_task *t, struct err *err)
 	return r;
 }
 
-/* --- identity and exits
- * ------------------------------------------------------------------------- */
+/* ---- identity and exits ---- */
 
 static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 {
@@ -296,8 +293,7 @@ static void forget_process(struct held_proc *p)
 	p->process = NULL;
 }
 
-/* --- what the back end says
- * --------------------------------------------------------------------- */
+/* ---- what the back end says ---- */
 
 static void on_console(struct backend_call *call, int master)
 {
@@ -415,13 +411,26 @@ static void fail_at_once(struct held_job *j, const struct err *err)
 	on_done(&j->call, &(struct backend_outcome){ .err = err });
 }
 
-/* --- create and exec
- * ---------------------------------------------------------------------------- */
+static void on_oom(struct backend_notice *n)
+{
+	struct held_task *t = container_of(n, struct held_task, notice);
+	struct task_input in = { .type = IN_OOM };
+	uint64_t kills = backend_of(t)->oom_kills(t->container);
+
+	if (kills <= t->oom_kills)
+		return;
+	t->oom_kills = kills;
+	if (!t->oom.task) /* one that waits to be fed says it all */
+		held_feed(t, &t->oom, &in);
+}
+
+/* ---- create and exec ---- */
 
 static void create_container(struct held_job *j)
 {
 	struct held_task *t = j->task;
 	struct backend_create req = {
+		.notice = &t->notice,
 		.ns = t->ns,
 		.id = t->core.id,
 		.request = create_of(t),
@@ -430,6 +439,7 @@ static void create_container(struct held_job *j)
 	struct err err;
 
 	j->with_backend = true;
+	t->notice.oom = on_oom;
 	if (backend_of(t)->create(t->sup->config.backend_arg, &req, &j->call, &t->container, &err) <
 		0)
 		fail_at_once(j, &err);
@@ -543,8 +553,7 @@ static void cancel(struct held_task *t, uint32_t op)
 	fail_before_backend(j, &err);
 }
 
-/* --- the other orders
- * --------------------------------------------------------------------------- */
+/* ---- the other orders ---- */
 
 static void start(struct held_job *j)
 {
@@ -684,8 +693,7 @@ static void release(struct held_task *t, const struct effect *e)
 		fail_at_once(j, &err);
 }
 
-/* --- records
- * ------------------------------------------------------------------------------------ */
+/* ---- records ---- */
 
 static void save_bundle_record(struct held_task *t, bool exited)
 {
@@ -730,8 +738,7 @@ static void make_durable(struct held_task *t, const struct task_input *in)
 	}
 }
 
-/* --- slots and tasks
- * ---------------------------------------------------------------------------- */
+/* ---- slots and tasks ---- */
 
 static void exec_new(struct held_task *t, uint32_t slot)
 {
@@ -774,8 +781,7 @@ void perform_stop(struct held_task *t)
 	}
 }
 
-/* --- one effect
- * --------------------------------------------------------------------------------- */
+/* ---- one effect ---- */
 
 static void perform(struct held_task *t, const struct task_input *in, const struct effect *e)
 {

@@ -31,8 +31,7 @@
 
 static const char *const stream_name[STDIO_STREAMS] = { "in", "out", "err" };
 
-/* --- the fd table
- * ------------------------------------------------------------------------------- */
+/* ---- the fd table ---- */
 
 static char *name_of(const struct stdio *s, const char *what, char name[512])
 {
@@ -70,8 +69,7 @@ static int open_again(int fd, int flags)
 	return fd_open(path, flags | O_NONBLOCK, 0);
 }
 
-/* --- ends of relays
- * ----------------------------------------------------------------------------- */
+/* ---- ends of relays ---- */
 
 static void check_drained(struct stdio *s);
 
@@ -146,8 +144,7 @@ static void on_err_ended(struct relay *r)
 
 static relay_fn *const on_ended[STDIO_STREAMS] = { on_in_ended, on_out_ended, on_err_ended };
 
-/* --- opening
- * ------------------------------------------------------------------------------------ */
+/* ---- opening ---- */
 
 /* A fifo with both ends, or a file to append to. */
 static int open_path(const char *path, bool *ret_fifo, struct err *err)
@@ -415,8 +412,7 @@ void stdio_made(struct stdio *s)
 		s->child[i] = fd_close(s->child[i]);
 }
 
-/* --- terminal
- * ----------------------------------------------------------------------------------- */
+/* ---- terminal ---- */
 
 static int kept_out(const struct stdio *s)
 {
@@ -472,8 +468,7 @@ void stdio_resize(struct stdio *s, uint32_t width, uint32_t height)
 		(void)!ioctl(fd, TIOCSWINSZ, &size); /* gone, or no terminal: harmless (4.11) */
 }
 
-/* --- the rest of its life
- * ----------------------------------------------------------------------- */
+/* ---- the rest of its life ---- */
 
 void stdio_close_stdin(struct stdio *s)
 {

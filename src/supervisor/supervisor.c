@@ -18,8 +18,7 @@
 #include "supervisor/perform.h"
 #include "supervisor/tell.h"
 
-/* --- the table
- * ---------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 static uint32_t bucket_of(const char *ns, const char *id)
 {
@@ -81,13 +80,13 @@ void held_task_leave(struct held_task *t)
 	sup->n_tasks--;
 	perform_stop(t);
 	held_forget(&t->failure);
+	held_forget(&t->oom);
 	t->next = sup->leaving;
 	sup->leaving = t;
 	loop_defer(sup->config.loop, &t->release, on_release);
 }
 
-/* --- feeding
- * ------------------------------------------------------------------------------------ */
+/* ---- feeding ---- */
 
 void held_forget(struct held_input *slot)
 {
@@ -154,8 +153,7 @@ void held_feed(struct held_task *t, struct held_input *slot, const struct task_i
 	feed_queued(sup);
 }
 
-/* --- room
- * --------------------------------------------------------------------------------------- */
+/* ---- room ---- */
 
 static bool grow_effects(struct supervisor *sup, uint32_t execs, uint32_t ops)
 {
@@ -222,8 +220,7 @@ static void grow_execs(struct held_task *t)
 	}
 }
 
-/* --- requests
- * ----------------------------------------------------------------------------------- */
+/* ---- requests ---- */
 
 static enum input_type input_of(enum request_type type)
 {
@@ -422,8 +419,7 @@ size_t supervisor_count(const struct supervisor *sup)
 	return sup->n_tasks;
 }
 
-/* --- its own life
- * ------------------------------------------------------------------------------- */
+/* ---- its own life ---- */
 
 int supervisor_new(const struct supervisor_config *config, struct supervisor **ret, struct err *err)
 {

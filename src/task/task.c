@@ -191,8 +191,7 @@ void proc_record_exit(struct task_proc *p, const struct task_input *in)
 	p->exit_wall_ns = in->wall_ns;
 }
 
-/* --- the init's end
- * ---------------------------------------------------------------------------- */
+/* ---- the init's end ---- */
 
 void task_tell_oom(struct step *s)
 {
@@ -310,8 +309,7 @@ static void take_oom(struct step *s)
 	task_tell_oom(s);
 }
 
-/* --- requests about the task or its init
- * -------------------------------------------------------- */
+/* ---- requests about the task or its init ---- */
 
 static bool refused(struct step *s, enum call call)
 {
@@ -704,8 +702,7 @@ static void query(struct step *s, enum effect_type type)
 	e->pid = s->t->init.pid;
 }
 
-/* --- dispatch
- * ----------------------------------------------------------------------------------- */
+/* ---- dispatch ---- */
 
 static bool repeated(const struct step *s)
 {

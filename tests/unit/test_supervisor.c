@@ -598,7 +598,7 @@ TEST(the_whole_worker_may_go_at_any_time)
 	bench_done(&b);
 }
 
-/* --- requests as bytes -------------------------------------------------------------------------- */
+/* ---- requests as bytes ---- */
 
 static void check_copy(const struct request *req)
 {
@@ -668,7 +668,7 @@ TEST(a_request_is_kept_as_bytes)
 			.n_empty_namespaces = 3 } });
 }
 
-/* --- random schedules --------------------------------------------------------------------------- */
+/* ---- random schedules ---- */
 
 static uint64_t next_random(uint64_t *seed)
 {

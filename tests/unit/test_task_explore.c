@@ -81,8 +81,7 @@ static void wrong(struct explorer *x, const char *what)
 	fail_msg("%s", what);
 }
 
-/* --- visited states
- * ----------------------------------------------------------------------------- */
+/* ---- visited states ---- */
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {
@@ -168,8 +167,7 @@ static bool visit(struct explorer *x, uint64_t h)
 	return true;
 }
 
-/* --- one step of the world
- * ---------------------------------------------------------------------- */
+/* ---- one step of the world ---- */
 
 static size_t place(uint32_t exec)
 {

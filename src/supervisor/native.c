@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The native back end: operations of the table become operations of src/container. One state
+ * directory per namespace (or per root that a client asks for), shared host facts: cgroup layout
+ * and the sealed executor are found out once.
+ */
+#include "supervisor/native.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "container/container.h"
+#include "container/host.h"
+#include "container/oom_watch.h"
+#include "container/state.h"
+#include "container/stats.h"
+
+/* One state directory with the host facts beside it. Few: they stay until the end. */
+struct root {
+	struct root *next;
+	struct state_dir dir;
+	struct host host;
+};
+
+struct native {
+	struct native_config config;
+	struct host host;
+	bool hosted;
+	char *state_root;
+	struct root *roots;
+	struct stats stats; /* the last that were asked for */
+};
+
+struct backend_container {
+	struct native *native;
+	struct root *root;
+	struct container *container;
+	struct backend_call *call; /* of the create, start or delete that runs */
+	struct backend_notice *notice;
+	struct oom_watch oom;
+};
+
+struct backend_process {
+	struct backend_container *owner;
+	struct container_process *process;
+	struct backend_call *call;
+};
+
+/* ---- state directories ---- */
+
+static int open_root(struct native *n, const char *path, struct root **ret, struct err *err)
+{
+	struct root *r = mem_calloc(1, sizeof(*r));
+	int code;
+
+	if (!r)
+		return err_oom(err);
+	r->dir = STATE_DIR_NULL;
+	code = file_mkdirs_at(AT_FDCWD, path, 0711);
+	if (code < 0)
+		err_code(err, code, "make state directory '%s'", path);
+	else
+		code = state_dir_open(path, true, &r->dir, err);
+	if (code < 0) {
+		free(r);
+		return code;
+	}
+	r->host = n->host;
+	r->host.state = &r->dir;
+	r->next = n->roots;
+	n->roots = r;
+	*ret = r;
+	return 0;
+}
+
+static int find_root(
+	struct native *n, const struct backend_create *req, struct root **ret, struct err *err)
+{
+	const char *base = req->request->options.root;
+	auto_free char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", str_empty(base) ? n->state_root : base, req->ns) < 0) {
+		path = NULL;
+		return err_oom(err);
+	}
+	for (struct root *r = n->roots; r; r = r->next)
+		if (str_eq(r->dir.path, path)) {
+			*ret = r;
+			return 0;
+		}
+	return open_root(n, path, ret, err);
+}
+
+/* ---- handlers ---- */
+
+static void warn(const struct native *n, const struct err *e, const char *what)
+{
+	if (n->config.log)
+		log_write(n->config.log, LOG_WARN_, "%s: %s", what, e->text);
+}
+
+static void end_call(struct backend_container *c, const struct err *e, bool with_process)
+{
+	struct backend_call *call = take_ptr(c->call);
+	struct backend_outcome o = { .err = e };
+
+	if (!call)
+		return;
+	if (!e && with_process) {
+		o.process = container_init(c->container);
+		o.shared_pidns = !container_owns_pidns(c->container);
+	}
+	call->done(call, &o);
+}
+
+static void on_console(void *arg, int master)
+{
+	struct backend_container *c = arg;
+
+	if (c->call && c->call->console)
+		c->call->console(c->call, master);
+	else
+		fd_close(master);
+}
+
+static void on_oom(struct oom_watch *w)
+{
+	struct backend_container *c = container_of(w, struct backend_container, oom);
+
+	c->notice->oom(c->notice);
+}
+
+/* From Create on (4.14). A container without a memory controller has nothing to watch. */
+static void watch_oom(struct backend_container *c)
+{
+	struct cgroup *cg = container_cgroup(c->container);
+	struct err e = { 0 };
+
+	if (cg && oom_watch_start(&c->oom, c->native->config.loop, cg, on_oom, &e) < 0 &&
+		e.code != -ENOENT)
+		warn(c->native, &e, "watch for OOM kills");
+}
+
+static void on_created(void *arg, const struct err *e)
+{
+	struct backend_container *c = arg;
+
+	if (!e)
+		watch_oom(c);
+	end_call(c, e, true);
+}
+
+static void on_done(void *arg, const struct err *e)
+{
+	end_call(arg, e, false);
+}
+
+/* ---- create, start, delete ---- */
+
+static int start_create(
+	struct backend_container *c, const struct backend_create *req, struct err *err)
+{
+	const struct request_create *rc = req->request;
+	struct container_handler h = { .arg = c, .console = on_console, .done = on_created };
+	struct container_create cc = {
+		.id = req->id,
+		.bundle = rc->bundle,
+		.stdio = { -EBADF, -EBADF, -EBADF },
+		.no_pivot = rc->options.no_pivot_root,
+		.no_new_keyring = rc->options.no_new_keyring,
+	};
+	auto_free char *json = NULL;
+	int r = container_load_bundle(rc->bundle, NULL, &cc.spec, &json, &cc.json_size, err);
+
+	if (r < 0)
+		return r;
+	cc.json = json;
+	if (cc.spec->process)
+		cc.spec->process->terminal = rc->stdio.terminal;
+	if (!rc->stdio.terminal)
+		memcpy(cc.stdio, req->stdio, sizeof(cc.stdio));
+	return container_create(&c->root->host, &cc, &h, &c->container, err);
+}
+
+static int native_create(void *arg, const struct backend_create *req, struct backend_call *call,
+	struct backend_container **ret, struct err *err)
+{
+	struct native *n = arg;
+	struct backend_container *c;
+	struct root *root = NULL;
+	int r;
+
+	if (!str_empty(req->request->checkpoint))
+		return err_set(err, -EOPNOTSUPP,
+			"restore from a checkpoint is not supported by the runtime in process");
+	r = find_root(n, req, &root, err);
+	if (r < 0)
+		return r;
+	c = mem_calloc(1, sizeof(*c));
+	if (!c)
+		return err_oom(err);
+	c->native = n;
+	c->root = root;
+	c->call = call;
+	c->notice = req->notice;
+	r = start_create(c, req, err);
+	if (r < 0)
+		free(c);
+	else
+		*ret = c;
+	return r;
+}
+
+static int native_start(struct backend_container *c, struct backend_call *call, struct err *err)
+{
+	struct container_handler h = { .arg = c, .done = on_done };
+	int r;
+
+	c->call = call;
+	r = container_start(c->container, &h, err);
+	if (r < 0)
+		c->call = NULL;
+	return r;
+}
+
+/* What is gone already is deleted: an init that dies while it waits for its start takes it all away. */
+static void on_deleted(void *arg, const struct err *e)
+{
+	end_call(arg, e && e->code != -ENOENT ? e : NULL, false);
+}
+
+static int native_delete(struct backend_container *c, struct backend_call *call, struct err *err)
+{
+	struct container_handler h = { .arg = c, .done = on_deleted };
+	int r;
+
+	c->call = call;
+	r = container_delete(c->container, true, &h, err);
+	if (r == -ENOENT) {
+		end_call(c, NULL, false);
+		return 0;
+	}
+	if (r < 0)
+		c->call = NULL;
+	return r;
+}
+
+/* ---- exec ---- */
+
+static void exec_ended(struct backend_process *p, const struct err *e)
+{
+	struct backend_call *call = take_ptr(p->call);
+	struct backend_outcome o = { .err = e };
+
+	if (!call)
+		return;
+	o.process = e ? NULL : container_exec_process(p->process);
+	call->done(call, &o);
+}
+
+static void on_exec_console(void *arg, int master)
+{
+	struct backend_process *p = arg;
+
+	if (p->call && p->call->console)
+		p->call->console(p->call, master);
+	else
+		fd_close(master);
+}
+
+static void on_exec_made(void *arg, const struct err *e)
+{
+	struct backend_process *p = arg;
+
+	if (e)
+		exec_ended(p, e);
+	else if (p->call)
+		p->call->made(p->call, container_exec_process(p->process));
+}
+
+static void on_exec_running(void *arg, const struct err *e)
+{
+	exec_ended(arg, e);
+}
+
+static int parse_process(struct backend_container *c, const struct request_exec *req,
+	struct spec_process_doc **ret, struct err *err)
+{
+	auto_freep(spec_process_doc) struct spec_process_doc *doc = NULL;
+	int r = spec_parse_process(req->spec, req->spec_size, &doc, err);
+
+	if (r == 0)
+		r = spec_validate_process(&doc->process, err);
+	if (r == 0)
+		r = container_need_spec(c->container, err);
+	if (r == 0)
+		r = container_exec_defaults(c->container, &doc->process, &doc->arena);
+	if (r < 0)
+		return r;
+	doc->process.terminal = req->stdio.terminal;
+	*ret = take_ptr(doc);
+	return 0;
+}
+
+static int native_exec(struct backend_container *c, const struct backend_exec *req,
+	struct backend_call *call, struct backend_process **ret, struct err *err)
+{
+	auto_freep(spec_process_doc) struct spec_process_doc *doc = NULL;
+	struct container_exec ce = { .stdio = { -EBADF, -EBADF, -EBADF } };
+	struct backend_process *p;
+	struct container_handler h = { .console = on_exec_console, .done = on_exec_made };
+	int r = parse_process(c, req->request, &doc, err);
+
+	if (r < 0)
+		return r;
+	p = mem_calloc(1, sizeof(*p));
+	if (!p)
+		return err_oom(err);
+	p->owner = c;
+	p->call = call;
+	h.arg = p;
+	ce.process = &doc->process;
+	if (!req->request->stdio.terminal)
+		memcpy(ce.stdio, req->stdio, sizeof(ce.stdio));
+	r = container_exec(c->container, &ce, &h, &p->process, err);
+	if (r < 0)
+		free(p);
+	else
+		*ret = p;
+	return r;
+}
+
+static int native_exec_release(struct backend_process *p, struct err *err)
+{
+	struct container_handler h = {
+		.arg = p, .console = on_exec_console, .done = on_exec_running
+	};
+
+	return container_exec_release(p->process, &h, err);
+}
+
+/* Its process is killed; the launch then fails by itself. One that does not exist yet is at the
+ * executor, and short. */
+static void native_cancel(struct backend_container *c, struct backend_process *p)
+{
+	const struct pidref *who =
+		p ? container_exec_process(p->process) : container_init(c->container);
+
+	if (who && who->pid)
+		pidref_kill(who, SIGKILL);
+}
+
+/* ---- what takes no time ---- */
+
+static int finished(struct backend_call *call, int r)
+{
+	struct backend_outcome o = { 0 };
+
+	if (r == 0)
+		call->done(call, &o);
+	return r;
+}
+
+static int native_kill(
+	struct backend_container *c, int sig, bool all, struct backend_call *call, struct err *err)
+{
+	return finished(call, container_kill(c->container, sig, all, err));
+}
+
+static int native_pause(struct backend_container *c, struct backend_call *call, struct err *err)
+{
+	return finished(call, container_pause(c->container, err));
+}
+
+static int native_resume(struct backend_container *c, struct backend_call *call, struct err *err)
+{
+	return finished(call, container_resume(c->container, err));
+}
+
+static int native_update(struct backend_container *c, const char *resources, size_t size,
+	struct backend_call *call, struct err *err)
+{
+	auto_freep(spec_resources_doc) struct spec_resources_doc *doc = NULL;
+	int r = spec_parse_resources(resources, size, &doc, err);
+
+	if (r == 0)
+		r = spec_validate_resources(&doc->resources, err);
+	if (r == 0)
+		r = container_update(c->container, &doc->resources, err);
+	return finished(call, r);
+}
+
+static int native_checkpoint(struct backend_container *c, const struct request_checkpoint *req,
+	struct backend_call *call, struct err *err)
+{
+	return err_set(err, -EOPNOTSUPP, "checkpoint is not supported by the runtime in process");
+}
+
+static void native_kill_all(struct backend_container *c)
+{
+	struct err e = { 0 };
+
+	if (container_kill(c->container, SIGKILL, true, &e) < 0)
+		warn(c->native, &e, "kill what the init left");
+}
+
+static void native_thaw(struct backend_container *c)
+{
+	struct err ignored = { 0 };
+
+	container_resume(c->container, &ignored);
+}
+
+static int native_pids(struct backend_container *c, pid_t **ret, size_t *ret_n, struct err *err)
+{
+	return container_pids(c->container, ret, ret_n, err);
+}
+
+static int native_stats(struct backend_container *c, const struct stats **ret, struct err *err)
+{
+	struct cgroup *cg = container_cgroup(c->container);
+	struct native *n = c->native;
+	int r;
+
+	if (!cg)
+		return err_set(err, -ENOENT, "cgroup does not exist");
+	stats_done(&n->stats);
+	r = stats_read(cg, &n->stats, err);
+	*ret = &n->stats;
+	return r;
+}
+
+static uint64_t native_oom_kills(struct backend_container *c)
+{
+	return oom_watch_kills(&c->oom);
+}
+
+static const char *native_state_root(struct backend_container *c)
+{
+	return c->root->dir.path;
+}
+
+static void native_exec_free(struct backend_process *p)
+{
+	if (!p)
+		return;
+	container_exec_free(p->process);
+	free(p);
+}
+
+static void native_container_free(struct backend_container *c)
+{
+	if (!c)
+		return;
+	oom_watch_stop(&c->oom);
+	container_free(c->container);
+	free(c);
+}
+
+const struct backend native_backend = {
+	.name = "native",
+	.create = native_create,
+	.start = native_start,
+	.exec = native_exec,
+	.exec_release = native_exec_release,
+	.cancel = native_cancel,
+	.kill = native_kill,
+	.pause = native_pause,
+	.resume = native_resume,
+	.update = native_update,
+	.checkpoint = native_checkpoint,
+	.delete_ = native_delete,
+	.kill_all = native_kill_all,
+	.thaw = native_thaw,
+	.pids = native_pids,
+	.stats = native_stats,
+	.oom_kills = native_oom_kills,
+	.state_root = native_state_root,
+	.exec_free = native_exec_free,
+	.free = native_container_free,
+};
+
+/* ---- the back end itself ---- */
+
+int native_new(const struct native_config *config, struct native **ret, struct err *err)
+{
+	struct native *n = mem_calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return err_oom(err);
+	n->config = *config;
+	n->state_root = strdup(config->state_root ? config->state_root : NATIVE_STATE_ROOT);
+	n->host.loop = config->loop;
+	n->host.log = config->log;
+	n->host.reaper = config->reaper;
+	r = n->state_root ? host_open(&n->host, err) : err_oom(err);
+	if (r < 0) {
+		native_free(n);
+		return r;
+	}
+	n->hosted = true;
+	*ret = n;
+	return 0;
+}
+
+void native_free(struct native *n)
+{
+	if (!n)
+		return;
+	while (n->roots) {
+		struct root *r = n->roots;
+
+		n->roots = r->next;
+		state_dir_done(&r->dir);
+		free(r);
+	}
+	if (n->hosted)
+		host_close(&n->host);
+	stats_done(&n->stats);
+	free(n->state_root);
+	free(n);
+}
