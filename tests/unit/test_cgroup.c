@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The container's place in the hierarchies. Records, names and mounts as any user; the rest on real
- * cgroups below /sys/fs/cgroup/.../reeve-test-PID, with all hierarchies of the machine together, with
+ * cgroups below /sys/fs/cgroup/.../reeve-test-cgroup-PID, with all hierarchies of the machine together, with
  * those of v1 alone and with v2 alone. The tests never act on a cgroup that they did not make.
  */
 #include "container/cgroup.h"
@@ -22,7 +22,7 @@ struct real {
 	struct cgroup_host host;
 	struct cgroup *cg;
 	struct err err;
-	char parent[64]; /* "/reeve-test-PID" */
+	char parent[64]; /* "/reeve-test-cgroup-PID" */
 	char path[96];
 	size_t fds;
 };
@@ -52,7 +52,7 @@ static bool real_open(struct real *r, enum variant variant)
 		return false;
 	if (variant != ALL)
 		keep_only(&r->host, variant == V2_ALONE);
-	snprintf(r->parent, sizeof(r->parent), "/reeve-test-%d", (int)getpid());
+	snprintf(r->parent, sizeof(r->parent), "/reeve-test-cgroup-%d", (int)getpid());
 	snprintf(r->path, sizeof(r->path), "%s/c", r->parent);
 	return r->host.n > 0;
 }
