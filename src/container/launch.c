@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "container/launch.h"
@@ -42,6 +43,8 @@ struct launch {
 	struct pidref process;
 	pid_t stage;    /* host half of the executor */
 	int stage_pidfd;
+	struct loop_timer stage_timer;
+	bool stage_gone;
 	struct hook_request hooks[2];
 	size_t n_hooks;
 	size_t next_hooks;
@@ -61,6 +64,7 @@ static int send_go(struct launch *l, enum plan_go_id id)
 
 static void close_sync(struct launch *l)
 {
+	loop_timer_cancel(&l->stage_timer);
 	loop_fd_remove(&l->source);
 	l->sync = fd_close(l->sync);
 }
@@ -272,6 +276,7 @@ static void on_started(struct launch *l, const struct plan_msg *m, int *pidfd)
 		fail_code(l, r, "identify the container's process");
 		return;
 	}
+	loop_timer_cancel(&l->stage_timer);
 	reap(l, false);
 	if (l->handler.started)
 		l->handler.started(l->handler.arg, &l->process);
@@ -297,6 +302,29 @@ static bool is_early(const struct launch *l, const struct plan_msg *m)
 
 static void on_message(struct launch *l, struct plan_msg *m, int *fd);
 
+#define STAGE_CHECK_NS (10 * NS_PER_MS)
+
+/* The host half was killed between its clone and its report: the process waits for us, and we for the report. */
+static void on_stage_check(struct loop_timer *t)
+{
+	struct launch *l = container_of(t, struct launch, stage_timer);
+	struct pollfd p = { .fd = l->stage_pidfd, .events = POLLIN };
+
+	if (l->process.pid || l->phase == PHASE_DONE)
+		return;
+	if (l->stage_gone)
+		fail_code(l, -ECANCELED, "the executor ended before it reported the container's process");
+	else if (poll(&p, 1, 0) > 0) /* its report may be in the socket still: one more round */
+		l->stage_gone = true;
+	if (l->phase != PHASE_DONE)
+		loop_timer_set(l->host->loop, t, clock_boot_ns() + STAGE_CHECK_NS, on_stage_check);
+}
+
+static void watch_stage(struct launch *l)
+{
+	loop_timer_set(l->host->loop, &l->stage_timer, clock_boot_ns() + STAGE_CHECK_NS, on_stage_check);
+}
+
 static void replay(struct launch *l)
 {
 	struct plan_msg m = l->early;
@@ -315,6 +343,7 @@ static void on_message(struct launch *l, struct plan_msg *m, int *fd)
 	m->text[PLAN_MSG_TEXT - 1] = 0;
 	if (is_early(l, m)) {
 		l->early = *m;
+		watch_stage(l);
 		return;
 	}
 	switch (m->type) {
