@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * containerd-shim-reeve-v2: the shim. containerd calls it with an action (start, delete), for -info, or
+ * a person does for -v; `start` runs it again without an action, as the server of a group.
+ *
+ * All that belongs to a process as a whole is here: signals, working directory, standard streams,
+ * subreaper. What containerd reads of `start` is both standard output and standard error, so on success
+ * nothing else may be printed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "exit/own_children.h"
+#include "shim/args.h"
+#include "shim/info.h"
+#include "shim/server_launch.h"
+#include "shim/shim_delete.h"
+#include "shim/shim_log.h"
+#include "shim/shim_server.h"
+#include "shim/start.h"
+#include "supervisor/exit_reaper.h"
+#include "supervisor/fdtable.h"
+#include "supervisor/native.h"
+
+#define PROGRAM "containerd-shim-reeve-v2"
+
+extern char **environ;
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "%s: %s\n", PROGRAM, err->text);
+	return EXIT_FAILURE;
+}
+
+/* ---- actions ---- */
+
+/* They live as long as containerd's request; what ends that ends them by SIGKILL. */
+static void ignore_signals(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int run_start(const struct shim_args *args)
+{
+	struct log log = {
+		.fd = shim_log_open(AT_FDCWD), .level = LOG_INFO_, .format = LOG_LOGRUS
+	};
+	struct start s = {
+		.args = args,
+		.program = PROGRAM,
+		.env = environ,
+		.input = STDIN_FILENO,
+		.output = STDOUT_FILENO,
+		.bundle = AT_FDCWD,
+		.log = &log,
+	};
+	struct err err;
+	int r;
+
+	ignore_signals();
+	r = start_read_score(getppid(), &s.containerd_score, &err);
+	if (r == 0)
+		r = start_run(&s, &err);
+	return r < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
+static int run_delete(const struct shim_args *args)
+{
+	struct log log = { .fd = STDERR_FILENO, .level = LOG_WARN_, .format = LOG_LOGRUS };
+	const struct shim_delete d = { .args = args, .output = STDOUT_FILENO, .log = &log };
+	struct err err;
+
+	ignore_signals();
+	return shim_delete_run(&d, &err) < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
+static int run_info(void)
+{
+	struct err err;
+
+	return info_run(STDIN_FILENO, STDOUT_FILENO, &err) < 0 ? fail(&err) : EXIT_SUCCESS;
+}
+
+static int print_version(void)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	info_version(PROGRAM, &out);
+	return buf_ok(&out) == 0 && fputs(out.data, stdout) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_help(void)
+{
+	puts("usage: " PROGRAM " -namespace NS -id ID -address ADDRESS start | delete\n"
+	     "       " PROGRAM " -info | -v\n\n"
+	     "A shim of containerd: runs containers, as containerd's runtime " SHIM_RUNTIME_NAME
+	     ".\n"
+	     "It is not meant to be called by hand.");
+	return EXIT_SUCCESS;
+}
+
+/* ---- server ---- */
+
+struct program {
+	struct loop *loop;
+	struct log log;
+	struct exit_source *exits;
+	struct own_children *children;
+	struct exit_reaper reaper;
+	struct native *native;
+	struct fdtable fds;
+	struct shim_server *server;
+	struct loop_fd signals;
+	int signal_fd;
+};
+
+static void on_signal(struct loop_fd *source, uint32_t events)
+{
+	struct program *p = container_of(source, struct program, signals);
+	struct signalfd_siginfo info;
+
+	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1) {
+		shim_server_dump(p->server);
+		return;
+	}
+	log_write(&p->log, LOG_INFO_, "signal %u: leaving", info.ssi_signo);
+	shim_server_stop(p->server);
+}
+
+static void on_done(void *arg)
+{
+	struct program *p = arg;
+
+	loop_stop(p->loop, EXIT_SUCCESS);
+}
+
+/* SIGCHLD is blocked for the reaper, which has an fd of its own for it. */
+static int watch_signals(struct program *p, struct err *err)
+{
+	sigset_t blocked, ours;
+	int r;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGUSR1);
+	blocked = ours;
+	sigaddset(&blocked, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0)
+		return err_sys(err, "block signals");
+	p->signal_fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (p->signal_fd < 0)
+		return err_sys(err, "make a signalfd");
+	r = loop_fd_add(p->loop, &p->signals, p->signal_fd, EPOLLIN, on_signal);
+	return r < 0 ? err_code(err, r, "watch signals") : 0;
+}
+
+static int become_server(struct program *p, struct err *err)
+{
+	p->log.fd = shim_log_open(AT_FDCWD);
+	/* What others print is at least not lost. */
+	if (p->log.fd >= 0 && dup2(p->log.fd, STDERR_FILENO) < 0)
+		return err_sys(err, "log to standard error");
+	prctl(PR_SET_NAME, "containerd-shim");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_sys(err, "become a subreaper");
+	/* The bundle that we were started in may be deleted while others of its group live on. */
+	if (chdir("/") < 0)
+		return err_sys(err, "change to '/'");
+	return watch_signals(p, err);
+}
+
+static int make_runtime(struct program *p, struct err *err)
+{
+	struct native_config config = { .loop = p->loop, .log = &p->log };
+	int r;
+
+	r = exit_source_new(p->loop, &p->exits);
+	if (r == 0)
+		r = own_children_new(p->loop, p->exits, &p->children);
+	if (r < 0)
+		return err_code(err, r, "watch for exits");
+	p->reaper.exits = p->exits;
+	config.reaper = exit_reaper_table(&p->reaper);
+	return native_new(&config, &p->native, err);
+}
+
+static int make_server(struct program *p, const struct shim_args *args, struct err *err)
+{
+	struct shim_server_config config = {
+		.loop = p->loop,
+		.log = &p->log,
+		.ns = args->ns,
+		.events_address = getenv("TTRPC_ADDRESS"),
+		.listener = SERVER_LISTENER_FD,
+		.backend = &native_backend,
+		.backend_arg = p->native,
+		.exits = p->exits,
+		.fds = &p->fds,
+		.arg = p,
+		.done = on_done,
+	};
+
+	return shim_server_new(&config, &p->server, err);
+}
+
+static void program_done(struct program *p)
+{
+	shim_server_free(p->server);
+	fdtable_done(&p->fds);
+	native_free(p->native);
+	/* Releases what was put off to the end of a round. */
+	if (p->loop)
+		(void)loop_round(p->loop, 0);
+	exit_reaper_done(&p->reaper);
+	own_children_free(p->children);
+	exit_source_free(p->exits);
+	loop_free(p->loop);
+}
+
+static bool is_listener(int fd)
+{
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
+
+static int check_server(const struct shim_args *args, struct err *err)
+{
+	int r = shim_check_identifier(args->ns, "namespace", err);
+
+	if (r == 0)
+		r = shim_check_identifier(args->id, "id", err);
+	if (r == 0 && !is_listener(SERVER_LISTENER_FD))
+		r = err_set(err, -EINVAL, "no action is given, and no socket is to be served");
+	return r;
+}
+
+static int run_server(const struct shim_args *args)
+{
+	struct program p = { .log = { .fd = -EBADF, .format = LOG_LOGRUS }, .signal_fd = -EBADF };
+	struct err err;
+	int r;
+
+	r = check_server(args, &err);
+	if (r < 0)
+		return fail(&err);
+	p.log.level = args->debug ? LOG_DEBUG_ : LOG_INFO_;
+	fd_set_cloexec(SERVER_LISTENER_FD, true);
+	r = loop_new(&p.loop);
+	if (r < 0)
+		err_code(&err, r, "make the loop");
+	if (r == 0)
+		r = become_server(&p, &err);
+	if (r == 0)
+		r = make_runtime(&p, &err);
+	if (r == 0)
+		r = make_server(&p, args, &err);
+	if (r == 0) {
+		r = loop_run(p.loop);
+		if (r < 0)
+			err_code(&err, r, "run the loop");
+	}
+	if (r < 0)
+		log_write(&p.log, LOG_FATAL_, "%s", err.text);
+	program_done(&p);
+	return r < 0 ? EXIT_FAILURE : r;
+}
+
+int main(int argc, char **argv)
+{
+	struct shim_args args;
+	struct err err;
+
+	/* First of all: else the first file that is opened becomes somebody's stdout. */
+	if (fd_ensure_stdio() < 0)
+		return EXIT_FAILURE;
+	if (getauxval(AT_SECURE)) {
+		err_set(&err, -EPERM, "refusing to run setuid or with file capabilities");
+		return fail(&err);
+	}
+	if (shim_args_parse(argc, argv, &args, &err) < 0)
+		return fail(&err);
+	if (args.help)
+		return print_help();
+	if (args.version)
+		return print_version();
+	if (args.info)
+		return run_info();
+	if (!args.action)
+		return run_server(&args);
+	if (str_eq(args.action, "start"))
+		return run_start(&args);
+	if (str_eq(args.action, "delete"))
+		return run_delete(&args);
+	err_set(&err, -EINVAL, "unknown action '%s'", args.action);
+	return fail(&err);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record that the shim left in the bundle says where the container's state is and how its init
+ * ended; with it the answer is what was published before, or would have been. Only a container that
+ * we have to kill here gets 137.
+ *
+ * What surprises: the members of a group have one server. When one of them is deleted the server may
+ * live on, so nothing is touched but this container; the group's socket is taken away only when
+ * nobody listens behind it.
+ */
+#include "shim/shim_delete.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "container/container.h"
+#include "container/rootfs_mount.h"
+#include "container/salvage.h"
+#include "rpc/message.h"
+#include "shim/address.h"
+#include "shim/event_message.h"
+#include "supervisor/bundle_record.h"
+#include "supervisor/native.h"
+
+#include "proto/task.pb-c.h"
+
+#define KILLED_STATUS (128 + SIGKILL)
+#define ADDRESS_MAX_BYTES 4096
+
+/* ---- the container ---- */
+
+struct removal {
+	struct loop *loop;
+	struct host host;
+	struct state_dir state;
+	struct err result;
+	bool ended;
+};
+
+static void on_done(void *arg, const struct err *e)
+{
+	struct removal *r = arg;
+
+	r->ended = true;
+	r->result = e ? *e : (struct err){ 0 };
+}
+
+static void on_console(void *arg, int master)
+{
+	fd_close(master);
+}
+
+static int remove_container(struct removal *m, struct container *c, struct err *err)
+{
+	const struct container_handler h = { m, on_console, on_done };
+	int r = container_delete(c, true, &h, err);
+
+	while (r == 0 && !m->ended) {
+		r = loop_round(m->loop, -1);
+		if (r < 0)
+			return err_code(err, r, "wait for the container's end");
+	}
+	if (r == 0 && m->result.code) {
+		*err = m->result;
+		return err->code;
+	}
+	return r;
+}
+
+/* How it ended by itself, or the pid that we kill now. */
+static void learn(const struct container *c, struct bundle_record *record)
+{
+	const struct state_record *s = container_record(c);
+
+	if (record->exited)
+		return;
+	if (s->init_pid)
+		record->pid = (uint32_t)s->init_pid;
+	record->exited = s->has_exit;
+	record->exit_status = (uint32_t)s->exit_status;
+	record->exited_wall_ns = s->exited_ns;
+}
+
+static int remove_known(
+	struct removal *m, const char *id, struct bundle_record *record, struct err *err)
+{
+	struct container *c = NULL;
+	int r;
+
+	m->host.reaper = reaper_own(m->loop);
+	m->host.state = &m->state;
+	m->host.systemd_cgroup = record->systemd_cgroup;
+	r = host_open(&m->host, err);
+	if (r < 0)
+		return r;
+	r = container_open(&m->host, id, &c, err);
+	if (r == 0) {
+		learn(c, record);
+		r = remove_container(m, c, err);
+	} else if (r == -EBADMSG) {
+		r = container_salvage(&m->host, id, err);
+	}
+	container_free(c);
+	(void)loop_round(m->loop, 0); /* releases what was freed meanwhile */
+	host_close(&m->host);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int remove_from_root(
+	const struct shim_delete *d, struct bundle_record *record, struct err *err)
+{
+	struct removal m = { .state = STATE_DIR_NULL,
+		.host = { .log = d->log, .executor = -EBADF } };
+	int r = state_dir_open(record->root, false, &m.state, err);
+
+	/* The usual case: an ordinary delete came before us. Then nothing has to be opened. */
+	if (r == -ENOENT ||
+		(r == 0 && faccessat(m.state.fd, d->args->id, F_OK, 0) < 0 && errno == ENOENT)) {
+		state_dir_done(&m.state);
+		return 0;
+	}
+	if (r == 0)
+		r = loop_new(&m.loop) < 0 ? err_oom(err) : 0;
+	m.host.loop = m.loop;
+	if (r == 0)
+		r = remove_known(&m, d->args->id, record, err);
+	loop_free(m.loop);
+	state_dir_done(&m.state);
+	return r;
+}
+
+/* ---- the bundle ---- */
+
+static char *bundle_path(const struct shim_args *a)
+{
+	auto_free char *here = NULL;
+
+	if (!str_empty(a->bundle))
+		return path_absolute(a->bundle);
+	here = path_absolute("..");
+	return here ? path_join(here, a->id) : NULL;
+}
+
+static void load_record(
+	const struct shim_delete *d, int bundle, struct arena *arena, struct bundle_record *record)
+{
+	struct err err;
+	int r = bundle < 0 ? -ENOENT : bundle_record_load(bundle, arena, record, &err);
+
+	if (r < 0 && r != -ENOENT)
+		log_write(d->log, LOG_WARN_, "%s", err.text);
+	if (str_empty(record->root))
+		record->root = arena_printf(arena, "%s/%s", NATIVE_STATE_ROOT, d->args->ns);
+}
+
+static void remove_socket(const struct shim_delete *d, int bundle)
+{
+	auto_free char *text = NULL;
+	struct err err;
+
+	if (bundle < 0 || fd_read_file_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
+		return;
+	if (!str_starts(text, "unix:///"))
+		return;
+	if (address_remove_stale(text + strlen("unix://"), &err) < 0)
+		log_write(d->log, LOG_WARN_, "%s", err.text);
+}
+
+static int clean_up(const struct shim_delete *d, const char *path, struct bundle_record *record,
+	struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	auto_close int bundle = fd_open(path, O_RDONLY | O_DIRECTORY, 0);
+	auto_free char *rootfs = path_join(path, "rootfs");
+	int r;
+
+	if (!rootfs)
+		return err_oom(err);
+	load_record(d, bundle, &arena, record);
+	if (!record->root)
+		return err_oom(err);
+	r = remove_from_root(d, record, err);
+	record->root = NULL; /* goes with the arena */
+	if (r == 0)
+		r = rootfs_unmount(rootfs, err);
+	remove_socket(d, bundle);
+	return r;
+}
+
+static int answer(const struct shim_delete *d, const struct bundle_record *record, struct err *err)
+{
+	Pb__Task__DeleteResponse m = PB__TASK__DELETE_RESPONSE__INIT;
+	auto_done(buf) struct buf out = { 0 };
+	Pb__Timestamp at;
+	int r;
+
+	message_set_time(&at, record->exited ? record->exited_wall_ns : clock_wall_ns());
+	m.pid = record->pid;
+	m.exit_status = record->exited ? record->exit_status : KILLED_STATUS;
+	m.exited_at = &at;
+	message_encode(&m.base, &out);
+	r = buf_ok(&out);
+	if (r == 0)
+		r = fd_write_full(d->output, out.data, out.len);
+	return r < 0 ? err_code(err, r, "write the answer") : 0;
+}
+
+int shim_delete_run(const struct shim_delete *d, struct err *err)
+{
+	struct bundle_record record = { 0 };
+	auto_free char *path = NULL;
+	int r;
+
+	r = shim_check_identifier(d->args->ns, "namespace", err);
+	if (r == 0)
+		r = shim_check_identifier(d->args->id, "id", err);
+	if (r < 0)
+		return r;
+	path = bundle_path(d->args);
+	if (!path)
+		return err_oom(err);
+	r = clean_up(d, path, &record, err);
+	return r < 0 ? r : answer(d, &record, err);
+}
