@@ -141,9 +141,13 @@ static bool cut(char *path)
 	return true;
 }
 
-static int make_level(const char *path, bool *ret_fresh)
+/*
+ * A parent that we make carries the sticky bit, which says nothing for a cgroup: containers that come and go side by
+ * side share it, and the last one to leave may be another than its maker.
+ */
+static int make_level(const char *path, unsigned int up, bool *ret_fresh)
 {
-	*ret_fresh = mkdir(path, 0755) == 0;
+	*ret_fresh = mkdir(path, up ? 0755 | S_ISVTX : 0755) == 0;
 	return *ret_fresh || errno == EEXIST ? 0 : -errno;
 }
 
@@ -161,7 +165,7 @@ static int make_levels(struct cgroup_dir *d)
 		return -ENAMETOOLONG;
 	memcpy(path, d->path, size);
 	d->made = 0;
-	while ((r = make_level(path, &fresh)) == -ENOENT && up + 1 < d->depth && cut(path))
+	while ((r = make_level(path, up, &fresh)) == -ENOENT && up + 1 < d->depth && cut(path))
 		up++;
 	while (r == 0) {
 		d->made = fresh ? d->made + 1 : 0;
@@ -172,7 +176,7 @@ static int make_levels(struct cgroup_dir *d)
 			cgroup_put_up(d, up, "cgroup.clone_children", "1");
 		up--;
 		path[strlen(path)] = '/';
-		r = make_level(path, &fresh);
+		r = make_level(path, up, &fresh);
 	}
 	return r;
 }
@@ -363,7 +367,14 @@ static int remove_leaf(const struct cgroup_dir *d)
 	return errno == ENOTEMPTY ? -EBUSY : -errno;
 }
 
-/* The parents that we made, as long as nothing else is in them. */
+static bool is_marked(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX);
+}
+
+/* The parents that we or another container of ours made, as long as nothing is in them. */
 static void remove_parents(const struct cgroup_dir *d)
 {
 	char path[PATH_MAX];
@@ -372,8 +383,8 @@ static void remove_parents(const struct cgroup_dir *d)
 	if (size > sizeof(path))
 		return;
 	memcpy(path, d->path, size);
-	for (unsigned int up = 1; up < d->made && up < d->depth; up++)
-		if (!cut(path) || rmdir(path) < 0)
+	for (unsigned int up = 1; up < d->depth; up++)
+		if (!cut(path) || (up >= d->made && !is_marked(path)) || rmdir(path) < 0)
 			return;
 }
 

@@ -292,6 +292,27 @@ TEST(a_new_cgroup_below_a_frozen_one_is_refused_and_removed)
 	}
 }
 
+/* Containers side by side share the parent that the first of them made; the last one to go takes it away. */
+TEST(a_shared_parent_goes_with_the_last_that_uses_it)
+{
+	struct cgroup *first = NULL;
+	struct real r;
+
+	need_root();
+	for (enum variant v = ALL; v < N_VARIANTS; v++) {
+		if (!real_open(&r, v)) {
+			cgroup_host_done(&r.host);
+			continue;
+		}
+		assert_ok(try_create(&r, &first));
+		snprintf(r.path, sizeof(r.path), "%s/d", r.parent);
+		create(&r);
+		assert_ok(cgroup_remove(first, in_ms(3000), &r.err));
+		cgroup_free(first);
+		real_close(&r); /* removes the second, and looks for the parent */
+	}
+}
+
 TEST(removal_names_who_is_left_and_succeeds_afterwards)
 {
 	struct real r;
