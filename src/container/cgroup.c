@@ -564,7 +564,7 @@ static int read_dir(const char *line, struct cgroup *cg)
 	*d = (struct cgroup_dir){
 		.path = f[5],
 		.name = f[6],
-		.label = str_eq(f[1], "-") ? "" : f[1],
+		.label = strcmp(f[1], "-") == 0 ? "" : f[1],
 		.depth = depth,
 		.made = made,
 		.owned = (enum cgroup_owned)owned,

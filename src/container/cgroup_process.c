@@ -307,18 +307,14 @@ int cgroup_frozen(struct cgroup *cg, bool *ret, struct err *err)
 	return 0;
 }
 
-static int start_v2(struct cgroup_dir *d, bool freeze, struct cgroup_freezing *ret)
+static int start_v2(struct cgroup_dir *d, bool freeze, int *ret_events)
 {
-	auto_close int events = -EBADF;
-	int r;
+	auto_close int events = cgroup_file_open(d, 0, "cgroup.events", O_RDONLY);
+	int r = events < 0 ? events : cgroup_put(d, "cgroup.freeze", freeze ? "1" : "0");
 
-	events = cgroup_file_open(d, 0, "cgroup.events", O_RDONLY);
-	if (events < 0)
-		return events;
-	r = cgroup_put(d, "cgroup.freeze", freeze ? "1" : "0");
 	if (r < 0)
 		return r;
-	*ret = (struct cgroup_freezing){ .dir = d, .freeze = freeze, .fd = take_fd(&events) };
+	*ret_events = take_fd(&events);
 	return 0;
 }
 
@@ -328,7 +324,7 @@ int cgroup_freeze_start(
 	struct cgroup_dir *v2 = cgroup_v2_dir(cg), *v1 = v1_dir(cg, CGROUP_FREEZER);
 	struct cgroup_dir *d = v2 ? v2 : v1;
 	const char *what = freeze ? "freeze" : "thaw";
-	int r;
+	int events = -EBADF, r;
 
 	if (!d)
 		return err_set(err, -EOPNOTSUPP, "%s: the container has no freezer", what);
@@ -339,13 +335,15 @@ int cgroup_freeze_start(
 		r = cgroup_put(v1, "freezer.state", freeze ? "FROZEN" : "THAWED");
 		if (v2 && r == -ENOENT)
 			r = 0;
-		*ret = (struct cgroup_freezing){
-			.dir = v1, .freeze = freeze, .fd = -EBADF, .retry_ns = RETRY_FIRST_NS
-		};
 	}
 	if (r == 0 && v2)
-		r = start_v2(v2, freeze, ret);
-	return r < 0 ? err_code(err, r, "%s cgroup '%s'", what, d->path) : 0;
+		r = start_v2(v2, freeze, &events);
+	if (r < 0)
+		return err_code(err, r, "%s cgroup '%s'", what, d->path);
+	*ret = (struct cgroup_freezing){
+		.dir = d, .freeze = freeze, .fd = events, .retry_ns = RETRY_FIRST_NS
+	};
+	return 0;
 }
 
 static int check_v2(struct cgroup_freezing *f)

@@ -267,21 +267,22 @@ static int type_build(const struct device_rule *rules, size_t n, char type, stru
 int device_policy_build(
 	const struct device_rule *rules, size_t n, struct device_policy *ret, struct err *err)
 {
-	auto_done(device_policy) struct device_policy p = { 0 };
+	struct device_policy p = { 0 };
 	int r;
 
 	r = type_build(rules, n, 'b', &p.block);
 	if (r == 0)
 		r = type_build(rules, n, 'c', &p.chr);
+	if (r == 0) {
+		*ret = p;
+		return 0;
+	}
+	device_policy_done(&p);
 	if (r == -E2BIG)
 		return err_set(err, r,
 			"linux.resources.devices: the rules name more than %d combinations",
 			POLICY_LEAVES_MAX);
-	if (r < 0)
-		return err_oom(err);
-	*ret = p;
-	p = (struct device_policy){ 0 };
-	return 0;
+	return err_oom(err);
 }
 
 static unsigned int type_granted(const struct device_type *t, uint32_t major, uint32_t minor)
