@@ -434,6 +434,49 @@ TEST(an_interrupted_create_is_cleaned_up_by_its_first_record)
 	arena_done(&arena);
 }
 
+/* As a user who may not write anywhere: 0 when all is as it should be. */
+static int create_as_nobody(struct real *r)
+{
+	struct spec_memory m = { .limit = 1 << 20 };
+	const struct spec_resources res = { .memory = &m };
+	struct cgroup_request req = { .path = r->path, .id = "c" };
+	struct cgroup *cg;
+
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		return 1;
+	if (cgroup_create(&r->host, &req, &cg, &r->err) != -EACCES)
+		return 2;
+	req.unprivileged = true;
+	if (cgroup_create(&r->host, &req, &cg, &r->err) < 0 || cg->n_dirs != 0)
+		return 3;
+	if (cgroup_apply(cg, NULL, false, &r->err) < 0 ||
+		cgroup_apply_devices(cg, NULL, false, NULL, &r->err) < 0)
+		return 4;
+	if (cgroup_apply(cg, &res, false, &r->err) != -EOPNOTSUPP ||
+		!strstr(r->err.text, "without privileges"))
+		return 5;
+	if (cgroup_remove(cg, 0, &r->err) < 0 || cgroup_kill(cg, &r->err) != -EOPNOTSUPP)
+		return 6;
+	return 0;
+}
+
+TEST(without_privileges_there_is_no_cgroup_and_limits_are_refused)
+{
+	struct real r;
+
+	need_root();
+	EACH_VARIANT(&r)
+	{
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0)
+			_exit(create_as_nobody(&r));
+		assert_int_equal(reap(pid), 0);
+		real_close(&r);
+	}
+}
+
 /* ---- limits on the real files ---- */
 
 static int64_t read_number(struct cgroup *cg, enum cgroup_controller c, const char *file)
