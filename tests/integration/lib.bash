@@ -99,7 +99,11 @@ runtime_setup() {
 	B=$BATS_TEST_TMPDIR/b
 	ID=t$BATS_TEST_NUMBER
 	RT_ROOT=$BATS_TEST_TMPDIR/state
-	MOUNTS_BEFORE=$(wc -l </proc/self/mountinfo)
+	mount_points >"$BATS_TEST_TMPDIR/mounts"
+}
+
+mount_points() {
+	cut -d' ' -f5,9 /proc/self/mountinfo | sort
 }
 
 # bundle [JQ-FILTER]: make B with this config. Arguments for jq may follow.
@@ -187,7 +191,7 @@ runtime_teardown() {
 leftovers() {
 	find /sys/fs/cgroup -type d -path '*/test/*' 2>/dev/null | sed 's/^/cgroup /'
 	find "$RT_ROOT" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null | sed 's/^/state /'
-	[ "$(wc -l </proc/self/mountinfo)" = "$MOUNTS_BEFORE" ] || echo "mounts: $(wc -l </proc/self/mountinfo) lines in mountinfo, were $MOUNTS_BEFORE"
+	mount_points | diff "$BATS_TEST_TMPDIR/mounts" - | sed -n 's/^>/mount/p; s/^</missing mount/p'
 	# Whatever lost its parent is now a child of the namespace's first process.
 	ps -o pid=,stat=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE" '!index(mine, " " $1 " ") { print "process " $0 }'
 }

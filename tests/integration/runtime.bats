@@ -696,7 +696,7 @@ in_terminal() {
 
 @test "run with a terminal is a terminal for its user" {
 	not_for crun -- "loses the size"
-	bundle_sh 'tty; stty size; exit 6' '.process.terminal = true'
+	bundle_sh 'tty; until [ "$(stty size 2>/dev/null)" = "21 77" ]; do sleep 0.02; done; stty size; exit 6' '.process.terminal = true'
 	run -6 in_terminal "stty rows 21 cols 77; '$RT' --root '$RT_ROOT' run --bundle '$B' '$ID'"
 	equal "$output" $'/dev/pts/0\n21 77'
 }

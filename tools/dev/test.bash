@@ -90,19 +90,47 @@ section_lint() {
 	one "man pages" lint_man
 }
 
+# Each line: name of the run, file, settings. A file may run more than once.
+integration_runs() {
+	local file version
+	for file in tests/integration/*.bats; do
+		file=$(basename "$file" .bats)
+		case $file in
+		shim) for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done ;;
+		*) echo "$file $file" ;;
+		esac
+	done
+}
+
+# integration_run NAME FILE [SETTING]...: one bats file in namespaces of its own.
+integration_run() {
+	local name=$1 file=$2 rc=0
+	shift 2
+	env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-180}" "$@" timeout -k 10 1500 tests/integration/enter \
+		bats --formatter tap --timing --print-output-on-failure "tests/integration/$file.bats" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
+	tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/$name.cases"
+	[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/$name.cases" || echo "not ok $name: exit status $rc" >>"$SECTION_DIR/$name.cases"
+}
+
 section_integration() {
-	local file name rc
+	local name file settings
 	[ "$(id -u)" = 0 ] || die "the integration tests need root"
 	build_tree
-	for file in tests/integration/*.bats; do
-		name=$(basename "$file" .bats)
-		[ -z "${TEST_FILES:-}" ] || [[ " $TEST_FILES " = *" $name "* ]] || continue
-		rc=0
-		BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-90} timeout -k 10 1200 tests/integration/enter bats --formatter tap --timing "$file" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
-		tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/tap"
-		cat "$SECTION_DIR/tap" >>"$SECTION_DIR/cases"
-		[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/tap" || case_add "not ok" "$name: exit status $rc"
-		[ "$rc" = 0 ] || { grep -A 25 '^not ok' "$SECTION_DIR/$name.tap"; cat "$SECTION_DIR/$name.err"; } | head -n 120 | sed 's/^/    /'
+	export SECTION_DIR
+	export -f integration_run tap_cases
+	# Two at a time: they mostly wait.
+	integration_runs | while read -r name file settings; do
+		[ -z "$TEST_FILES" ] || [[ "$TEST_FILES " = *" $name "* ]] || [[ "$TEST_FILES " = *" $file "* ]] || continue
+		echo "$name $file $settings"
+	done | xargs -r -P 2 -L 1 bash -c 'integration_run "$@"' _
+	for name in "$SECTION_DIR"/*.cases; do
+		[ -e "$name" ] || continue
+		cat "$name" >>"$SECTION_DIR/cases"
+		! grep -q '^not ok' "$name" || {
+			name=${name%.cases}
+			grep -A 25 '^not ok' "$name.tap" | head -n 100
+			cat "$name.err"
+		} | sed 's/^/    /'
 	done
 }
 
