@@ -96,6 +96,7 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.listen_fds = listen_fds(),
 		.start_by_socket = by_socket,
+		.starts_at_once = !by_socket,
 		.no_pivot = o->no_pivot,
 		.no_new_keyring = o->no_new_keyring,
 	};

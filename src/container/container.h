@@ -66,6 +66,7 @@ struct container_create {
 	unsigned preserve_fds;  /* 3.. stay open in the container at the same numbers */
 	unsigned listen_fds;    /* LISTEN_FDS: the first of them are these */
 	bool start_by_socket;   /* init waits on ROOT/ID/start.sock for another process (command line) */
+	bool starts_at_once;    /* container_start() follows by itself: it is on record as running already */
 	bool no_pivot;
 	bool no_new_keyring;
 	const char *sandbox_id; /* NULL: from the annotations */

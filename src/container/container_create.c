@@ -93,10 +93,11 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	struct state_record *rec = &c->state.record;
 	const struct spec_hooks *h = c->spec->hooks;
 
+	rec->id = state_record_string(rec, req->id);
 	rec->bundle = state_record_string(rec, req->bundle);
 	rec->rootfs = state_record_string(rec, rootfs);
 	rec->oci_version = state_record_string(rec, c->spec->oci_version);
-	if (!rec->bundle || !rec->rootfs || !rec->oci_version)
+	if (!rec->id || !rec->bundle || !rec->rootfs || !rec->oci_version)
 		return err_oom(err);
 	rec->own_pidns = spec_namespace_is_new(c->spec, SPEC_NS_PID);
 	rec->terminal = c->spec->process->terminal;
@@ -107,7 +108,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 
 static int save_init(struct container *c, enum state_status status, struct err *err)
 {
-	int r = c->state.lock < 0 ? state_relock(&c->state, err) : 0;
+	int r = c->state.locked ? 0 : state_relock(&c->state, err);
 
 	if (r == 0)
 		r = record_cgroup(c, err);
@@ -128,7 +129,7 @@ static int resolve_cgroup(struct container *c, const struct container_create *re
 	struct cgroup_request cr = {
 		.path = l ? l->cgroups_path : NULL,
 		.id = req->id,
-		.unprivileged = geteuid() != 0,
+		.unprivileged = c->state.record.owner != 0,
 	};
 
 	if (c->host->cgroups_disabled || c->host->cgroups->mode == CGROUP_MODE_NONE)
@@ -187,9 +188,9 @@ static void undo(struct container *c)
 		cgroup_kill(c->cgroup, &ignored);
 		cgroup_remove(c->cgroup, clock_boot_ns() + NS_PER_SEC, &ignored);
 	}
-	if (c->state.lock < 0)
-		state_relock(&c->state, &ignored);
-	state_remove(&c->state, &ignored);
+	/* Unless somebody has deleted it meanwhile, and perhaps made another one of that id. */
+	if (c->state.locked || state_relock(&c->state, &ignored) == 0)
+		state_remove(&c->state, &ignored);
 }
 
 static void run_poststop(struct container *c);
@@ -259,7 +260,8 @@ static void on_ready(void *arg)
 	struct container *c = arg;
 	struct err e = { 0 };
 
-	if (save_init(c, STATE_CREATED, &e) < 0) {
+	/* One that starts at once is released next: with an end of file at its barrier it would end, not wait. */
+	if (save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
 		failed(c, &e);
 		return;
 	}
@@ -403,25 +405,17 @@ static int compile_and_start(struct container *c, const struct container_create 
 	return r;
 }
 
-/* What is left to do once the id is ours; on failure the caller undoes. */
-static int create_parts(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
+/* The id becomes ours, with everything on record that will be made. */
+static int claim(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
 {
-	int r = resolve_cgroup(c, req, err);
+	const struct state_file config = { "config.json", req->json, req->json_size };
+	int r;
 
+	c->state.record.owner = geteuid();
+	r = resolve_cgroup(c, req, err);
 	if (r == 0)
 		r = fill_record(c, req, rootfs, err);
-	if (r == 0)
-		r = state_save(&c->state, err);
-	if (r == 0) {
-		r = state_put_file(&c->state, "config.json", req->json, req->json_size);
-		if (r < 0)
-			err_code(err, r, "save the container's configuration");
-	}
-	if (r == 0)
-		r = make_cgroup(c, err);
-	if (r == 0)
-		r = compile_and_start(c, req, rootfs, err);
-	return r;
+	return r < 0 ? r : state_create(c->host->state, &c->state, &config, 1, err);
 }
 
 int container_create(const struct host *h, const struct container_create *req, const struct container_handler *handler,
@@ -441,13 +435,16 @@ int container_create(const struct host *h, const struct container_create *req, c
 	c->state = STATE_NULL;
 	c->handler = *handler;
 	c->start_by_socket = req->start_by_socket;
+	c->starts_at_once = req->starts_at_once;
 	r = check_request(req, err);
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)
-		r = state_create(h->state, req->id, &c->state, err);
+		r = claim(c, req, rootfs, err);
 	if (r == 0) {
-		r = create_parts(c, req, rootfs, err);
+		r = make_cgroup(c, err);
+		if (r == 0)
+			r = compile_and_start(c, req, rootfs, err);
 		if (r < 0)
 			undo(c);
 	}

@@ -162,10 +162,23 @@ static int free_resources(struct container *c, uint64_t deadline, struct err *er
 	return c->cgroup ? cgroup_remove(c->cgroup, deadline, err) : 0;
 }
 
+/* The kernel ended all processes with init: seldom anything is left to kill, and asking costs more than removing. */
+static bool is_free_already(struct container *c)
+{
+	struct err ignored = { 0 };
+
+	return c->cgroup && container_owns_pidns(c) && (!c->init.pid || pidref_exited(&c->init)) &&
+	       wait_for_init(c, 0, &ignored) == 0 && cgroup_remove_try(c->cgroup, &ignored) == 0;
+}
+
 int container_destroy(struct container *c, struct err *err)
 {
 	uint64_t deadline = clock_boot_ns() + KILL_NS;
-	int r = kill_everything(c, deadline, err);
+	int r;
+
+	if (is_free_already(c))
+		return 0;
+	r = kill_everything(c, deadline, err);
 
 	return r < 0 ? r : free_resources(c, deadline, err);
 }
@@ -192,9 +205,12 @@ static int run_poststop(struct container *c, struct err *err)
 
 static int may_delete(struct container *c, bool force, struct err *err)
 {
-	enum container_status s = container_status(c);
+	enum container_status s;
 
-	if (force || s == CONTAINER_STOPPED || s == CONTAINER_CREATED)
+	if (force)
+		return 0;
+	s = container_status(c);
+	if (s == CONTAINER_STOPPED || s == CONTAINER_CREATED)
 		return 0;
 	return err_set(err, -EBUSY, "cannot delete container '%s' that is not stopped: %s", container_id(c),
 		container_status_name(s));

@@ -26,6 +26,7 @@ struct container {
 	struct err failure;               /* kept while what it broke is undone */
 	struct loop_deferred release;
 	bool start_by_socket;
+	bool starts_at_once;
 	bool freed;
 };
 

@@ -232,9 +232,5 @@ enum container_status container_status(struct container *c)
 /* Its create is gone: nobody holds the lock of a container that is "creating". */
 bool container_is_abandoned(struct container *c)
 {
-	int fd = fd_open_at(c->state.dirfd, "lock", O_RDWR, 0);
-	bool free_lock = fd >= 0 && file_lock(fd, true, false) == 0;
-
-	fd_close(fd);
-	return free_lock;
+	return !state_is_locked(&c->state);
 }

@@ -91,7 +91,7 @@ static void on_running(void *arg)
 	struct err e = { 0 };
 
 	/* A full disk does not stop a program that runs: the record only says it less well. */
-	if (save_running(c, &e) < 0)
+	if (!c->starts_at_once && save_running(c, &e) < 0)
 		log_write(c->host->log, LOG_WARN_, "%s", e.text);
 	run_poststart(c);
 }
@@ -115,13 +115,14 @@ static int connect_to_init(struct container *c, struct err *err)
 	return launch_attach(c->host, sock, &h, &c->launch, err);
 }
 
-int container_start(struct container *c, const struct container_handler *handler, struct err *err)
+static int may_start(struct container *c, struct err *err)
 {
-	int r;
-
+	/* Just created, by us: the launch knows better than the record. */
+	if (c->starts_at_once && c->launch)
+		return 0;
 	switch (container_status(c)) {
 	case CONTAINER_CREATED:
-		break;
+		return 0;
 	case CONTAINER_STOPPED:
 		return err_set(err, -EBUSY, "cannot start a container that has stopped");
 	case CONTAINER_CREATING:
@@ -131,6 +132,14 @@ int container_start(struct container *c, const struct container_handler *handler
 	default:
 		return err_set(err, -EBUSY, "cannot start an already running container");
 	}
+}
+
+int container_start(struct container *c, const struct container_handler *handler, struct err *err)
+{
+	int r = may_start(c, err);
+
+	if (r < 0)
+		return r;
 	c->handler = *handler;
 	if (c->state.record.poststart_hooks) {
 		r = container_need_spec(c, err);

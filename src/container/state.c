@@ -2,13 +2,15 @@
 /*
  * The state directory: who may be called what, and who may change it.
  *
- * A container's directory is made under a temporary name with its lock held and a record inside, then renamed to its id
- * without replacing: the rename decides between two creators, and nobody ever sees a container without a record or
- * without its creator's lock. Removal goes the same way back: renamed away under the lock, then taken apart. So a lock
- * says something only if the directory still has its name, which everybody who waited for one checks.
+ * A container's directory is made under a temporary name, locked and filled, then renamed to its id without replacing:
+ * the rename decides between two creators, and nobody ever sees a container without a record or without its creator's
+ * lock. Removal goes the same way back: renamed away under the lock, then taken apart. So a lock says something only if
+ * the directory still has its name, which everybody who waited for one checks.
  *
- * What surprises: creators hold the root directory itself locked (shared) until their temporary one is locked, so that a
- * sweep (exclusive) cannot take it for one that a crash left.
+ * What surprises: a sweep may take a temporary directory between its mkdir and its lock for one that a crash left. Its
+ * creator notices, by the sweep's lock or by the missing directory, and begins anew.
+ *
+ * Nothing here is synced to disk: a state says something of processes, which end with the machine.
  */
 #include "container/state.h"
 
@@ -19,7 +21,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -32,6 +34,7 @@
 #define LOCK_PATIENCE_NS (10 * NS_PER_SEC)
 #define PAUSE_MAX_NS (50 * NS_PER_MS)
 #define OPEN_TRIES 16 /* deleted and made again under us */
+#define MAKE_TRIES 16 /* swept away under us */
 #define AMBIGUOUS_NAMED 4
 #define NAME_SIZE 32
 
@@ -120,7 +123,7 @@ static int check_root(int fd, const char *path, struct err *err)
 		return err_sys(err, "look at root '%s'", path);
 	if (st.st_dev == slash.st_dev && st.st_ino == slash.st_ino)
 		return err_set(err, -EINVAL, "root '%s' is the root directory", path);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
+	if (st.st_uid != 0 && st.st_uid != geteuid())
 		return err_set(err, -EPERM, "root '%s' belongs to user %u", path, st.st_uid);
 	if (st.st_mode & S_IWOTH)
 		return err_set(err, -EPERM, "root '%s' is writable for everybody", path);
@@ -207,7 +210,17 @@ static int lock_patiently(int fd, bool exclusive)
 
 void state_unlock(struct state *s)
 {
-	s->lock = fd_close(s->lock);
+	if (s->locked)
+		flock(s->dirfd, LOCK_UN);
+	s->locked = false;
+}
+
+bool state_is_locked(const struct state *s)
+{
+	/* An open file of its own: a lock of s itself would be no obstacle to the same one. */
+	auto_close int dirfd = fd_open_at(s->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	return dirfd >= 0 && file_lock(dirfd, false, false) == -EWOULDBLOCK;
 }
 
 /* ---- sweeping ---- */
@@ -222,17 +235,14 @@ static bool is_deleted(const char *name)
 	return str_starts(name, ".del.");
 }
 
-/* With the root locked exclusively no creator is between mkdir and lock: a free or missing lock means that it died. */
+/* The lock is held while it is taken apart: a creator that is only just behind its mkdir must notice. */
 static void sweep_one(struct state_dir *d, const char *name)
 {
-	auto_close int dirfd = -EBADF, lock = -EBADF;
+	auto_close int dirfd = -EBADF;
 
 	if (is_temporary(name)) {
 		dirfd = fd_open_at(d->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-		if (dirfd < 0)
-			return;
-		lock = fd_open_at(dirfd, "lock", O_RDWR | O_NOFOLLOW, 0);
-		if (lock >= 0 && file_lock(lock, true, false) < 0)
+		if (dirfd < 0 || file_lock(dirfd, true, false) < 0)
 			return;
 	}
 	(void)file_remove_tree_at(d->fd, name);
@@ -278,11 +288,6 @@ static int sweep_entry(struct state_dir *d, const struct dirent *entry, void *ar
 
 void state_sweep(struct state_dir *d)
 {
-	/* A lock of its own, given back by closing: others of this process may hold d->fd's. */
-	auto_close int root = fd_open_at(d->fd, ".", O_RDONLY | O_DIRECTORY, 0);
-
-	if (root < 0 || file_lock(root, true, false) < 0)
-		return;
 	(void)each_entry(d, sweep_entry, NULL);
 }
 
@@ -399,36 +404,47 @@ int state_resolve_id(struct state_dir *d, const char *id, size_t min_prefix,
 
 /* ---- records on disk ---- */
 
-/* Nothing here is synced to a disk: no container outlives the machine, and a rename survives the death of a process. */
-int state_put_file(struct state *s, const char *name, const void *data, size_t size)
+static int record_bytes(const struct state_record *r, struct buf *out)
 {
-	assert(s->lock >= 0);
-	return file_replace_at(s->dirfd, name, data, size, 0600);
+	int code = state_record_write(r, out);
+
+	return code == 0 && out->len > STATE_RECORD_MAX ? -EFBIG : code;
 }
 
-static int save_record(int dirfd, struct state_record *r)
+/*
+ * What tells one save from another: the number of a file is used again, but not at the same time of the clock. (Where
+ * the clock of the file system is coarse, kernels before 6.13, two saves by others would have to fit in one tick.)
+ */
+static void note_file(struct state *s, const struct stat *st)
 {
-	auto_done(buf) struct buf out = { 0 };
-	int code;
-
-	r->generation++;
-	code = state_record_write(r, &out);
-	if (code == 0 && out.len > STATE_RECORD_MAX)
-		code = -EFBIG;
-	if (code == 0)
-		code = file_replace_at(dirfd, "state", out.data, out.len, 0600);
-	if (code < 0)
-		r->generation--;
-	return code;
+	s->seen = (struct state_seen){
+		.dev = st->st_dev,
+		.ino = st->st_ino,
+		.written = st->st_mtim,
+		.changed = st->st_ctim,
+		.size = st->st_size,
+	};
 }
 
 int state_save(struct state *s, struct err *err)
 {
+	auto_done(buf) struct buf out = { 0 };
+	struct stat st;
 	int r;
 
-	assert(s->lock >= 0);
-	r = save_record(s->dirfd, &s->record);
-	return r < 0 ? err_code(err, r, "save state of container '%s'", s->record.id) : 0;
+	assert(s->locked);
+	s->record.generation++;
+	r = record_bytes(&s->record, &out);
+	if (r == 0)
+		r = file_replace_at(s->dirfd, "state", out.data, out.len, 0600);
+	if (r < 0) {
+		s->record.generation--;
+		return err_code(err, r, "save state of container '%s'", s->record.id);
+	}
+	s->seen = (struct state_seen){ 0 };
+	if (fstatat(s->dirfd, "state", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		note_file(s, &st);
+	return 0;
 }
 
 static int load_record(int dirfd, const char *id, struct state_record *ret, struct err *err)
@@ -463,59 +479,54 @@ static int load_record(int dirfd, const char *id, struct state_record *ret, stru
 
 /* ---- making one ---- */
 
-static void random_name(const char *prefix, char out[NAME_SIZE])
+/* Names are tried, so it is enough that two processes seldom read the clock in the same nanosecond. */
+static void new_name(const char *prefix, char out[NAME_SIZE])
 {
-	uint64_t n = 0;
-
-	/* Never blocks after the machine's first seconds; then the clock is good enough, names are tried. */
-	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
-		n = clock_boot_ns() ^ (uint64_t)getpid() << 40;
-	snprintf(out, NAME_SIZE, "%s%016llx", prefix, (unsigned long long)n);
+	snprintf(out, NAME_SIZE, "%s%016llx", prefix, (unsigned long long)clock_boot_ns());
 }
 
-/* Make ROOT/.tmp.RANDOM with its lock held; the root is locked (shared) meanwhile, see the top. */
-static int make_temporary(struct state_dir *d, char name[NAME_SIZE], struct state *s)
+/* Make ROOT/.tmp.NAME and lock it. -EAGAIN: a sweep was faster. */
+static int make_temporary(struct state_dir *d, char name[NAME_SIZE], int *ret_dirfd)
 {
+	auto_close int dirfd = -EBADF;
 	int r;
 
 	do {
-		random_name(".tmp.", name);
+		new_name(".tmp.", name);
 		r = mkdirat(d->fd, name, 0700) < 0 ? -errno : 0;
 	} while (r == -EEXIST);
-	if (r < 0)
+	if (r < 0) {
+		*name = '\0';
 		return r;
-	s->dirfd = fd_open_at(d->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	if (s->dirfd < 0)
-		return s->dirfd;
-	s->lock = fd_open_at(s->dirfd, "lock", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-	if (s->lock < 0)
-		return s->lock;
-	return file_lock(s->lock, true, false);
+	}
+	dirfd = fd_open_at(d->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? -EAGAIN : dirfd;
+	r = file_lock(dirfd, true, false);
+	if (r < 0)
+		return r == -EWOULDBLOCK ? -EAGAIN : r;
+	*ret_dirfd = take_fd(&dirfd);
+	return 0;
 }
 
-static int make_locked_temporary(struct state_dir *d, char name[NAME_SIZE], struct state *s)
+static int write_new(int dirfd, const char *name, const void *data, size_t size)
 {
-	auto_close int root = fd_open_at(d->fd, ".", O_RDONLY | O_DIRECTORY, 0);
-	int r;
+	auto_close int fd = fd_open_at(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 
-	*name = '\0';
-	if (root < 0)
-		return root;
-	r = lock_patiently(root, false);
-	return r < 0 ? r : make_temporary(d, name, s);
+	return fd < 0 ? fd : fd_write_full(fd, data, size);
 }
 
-static int first_record(const struct state_dir *d, struct state *s, const char *id)
+static int fill_temporary(
+	int dirfd, const struct state_record *r, const struct state_file *files, size_t n_files)
 {
-	struct state_record *r = &s->record;
+	auto_done(buf) struct buf out = { 0 };
+	int code = record_bytes(r, &out);
 
-	r->id = state_record_string(r, id);
-	r->created_ns = clock_wall_ns();
-	r->owner = getuid();
-	r->status = STATE_CREATING;
-	if (!r->id)
-		return -ENOMEM;
-	return save_record(s->dirfd, r);
+	if (code == 0)
+		code = write_new(dirfd, "state", out.data, out.len);
+	for (size_t i = 0; i < n_files && code == 0; i++)
+		code = write_new(dirfd, files[i].name, files[i].data, files[i].size);
+	return code;
 }
 
 /* The moment of decision between two creators. */
@@ -537,64 +548,66 @@ static int claim(struct state_dir *d, const char *name, const char *id)
 	return 0;
 }
 
-int state_create(struct state_dir *d, const char *id, struct state *ret, struct err *err)
+/* -EAGAIN: swept away; try again. Leaves nothing on failure. */
+static int create_once(struct state_dir *d, const struct state_record *r,
+	const struct state_file *files, size_t n_files, int *ret_dirfd)
 {
-	auto_done(state) struct state s = STATE_NULL;
+	auto_close int dirfd = -EBADF;
 	char name[NAME_SIZE];
-	int r;
+	int code = make_temporary(d, name, &dirfd);
 
-	r = state_id_check(id, err);
-	if (r < 0)
-		return r;
-	r = make_locked_temporary(d, name, &s);
-	if (r == 0)
-		r = first_record(d, &s, id);
-	if (r == 0)
-		r = claim(d, name, id);
-	if (r < 0) {
-		/* Only what we made ourselves: the id may be another's. */
-		if (*name)
-			(void)file_remove_tree_at(d->fd, name);
-		if (r == -EEXIST)
-			return err_set(err, r, "container with given ID already exists: '%s'", id);
-		return err_code(err, r, "make state of container '%s'", id);
+	if (code == 0)
+		code = fill_temporary(dirfd, r, files, n_files);
+	if (code == 0)
+		code = claim(d, name, r->id);
+	if (code == 0) {
+		*ret_dirfd = take_fd(&dirfd);
+		return 0;
 	}
-	s.dir = d;
-	*ret = s;
-	s = STATE_NULL;
+	/* Only what we made ourselves: the id may be another's. */
+	if (*name && code != -EAGAIN)
+		(void)file_remove_tree_at(d->fd, name);
+	return code == -ENOENT && *name ? -EAGAIN : code;
+}
+
+int state_create(struct state_dir *d, struct state *s, const struct state_file *files,
+	size_t n_files, struct err *err)
+{
+	struct state_record *r = &s->record;
+	int dirfd = -EBADF, code = -EAGAIN;
+
+	code = state_id_check(r->id, err);
+	if (code < 0)
+		return code;
+	r->generation = 1;
+	r->created_ns = clock_wall_ns();
+	r->status = STATE_CREATING;
+	code = -EAGAIN;
+	for (int i = 0; i < MAKE_TRIES && code == -EAGAIN; i++)
+		code = create_once(d, r, files, n_files, &dirfd);
+	if (code == -EEXIST)
+		return err_set(err, code, "container with given ID already exists: '%s'", r->id);
+	if (code < 0)
+		return err_code(err, code, "make state of container '%s'", r->id);
+	s->dir = d;
+	s->dirfd = dirfd;
+	s->locked = true;
 	return 0;
 }
 
 /* ---- opening one ---- */
 
 /* 0: locked, and still the container of that name. -EAGAIN: it went away while we waited. */
-static int lock_one(struct state_dir *d, const char *id, int dirfd, int *ret_lock)
+static int lock_one(struct state_dir *d, const char *id, int dirfd)
 {
-	auto_close int lock = fd_open_at(dirfd, "lock", O_RDWR | O_NOFOLLOW, 0);
-	int r;
+	int r = lock_patiently(dirfd, true);
 
-	if (lock == -ENOENT && !file_same_at(dirfd, d->fd, id))
-		return -EAGAIN;
-	if (lock < 0)
-		return lock;
-	r = lock_patiently(lock, true);
 	if (r < 0)
 		return r;
-	if (!file_same_at(dirfd, d->fd, id))
-		return -EAGAIN;
-	*ret_lock = take_fd(&lock);
-	return 0;
-}
-
-/* Lock files are made with their directory; one that is missing was removed by hand. Salvage makes do. */
-static int lock_salvaged(struct state_dir *d, const char *id, int dirfd, int *ret_lock)
-{
-	int lock = fd_open_at(dirfd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-
-	if (lock < 0)
-		return lock;
-	fd_close(lock);
-	return lock_one(d, id, dirfd, ret_lock);
+	if (file_same_at(dirfd, d->fd, id))
+		return 0;
+	flock(dirfd, LOCK_UN);
+	return -EAGAIN;
 }
 
 static int open_once(struct state_dir *d, const char *id, enum state_access access, struct state *s,
@@ -608,11 +621,10 @@ static int open_once(struct state_dir *d, const char *id, enum state_access acce
 	if (s->dirfd < 0)
 		return err_code(err, s->dirfd, "open state of container '%s'", id);
 	if (access != STATE_READ) {
-		r = lock_one(d, id, s->dirfd, &s->lock);
-		if (r == -ENOENT && access == STATE_SALVAGE)
-			r = lock_salvaged(d, id, s->dirfd, &s->lock);
+		r = lock_one(d, id, s->dirfd);
 		if (r < 0)
 			return r == -EAGAIN ? r : err_code(err, r, "lock container '%s'", id);
+		s->locked = true;
 	}
 	r = load_record(s->dirfd, id, &s->record, err);
 	/* A reader comes upon a container that is being taken apart. */
@@ -657,22 +669,32 @@ int state_open(struct state_dir *d, const char *id, enum state_access access, st
 	return no_container(err, id);
 }
 
-int state_relock(struct state *s, struct err *err)
+/* The record on disk is the one that we saved, and the directory above it has our id. */
+static bool is_unchanged(const struct state *s)
+{
+	char path[STATE_ID_MAX + sizeof("/state")];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/state", s->record.id);
+	return s->seen.ino && fstatat(s->dir->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == s->seen.ino && st.st_dev == s->seen.dev && st.st_size == s->seen.size &&
+	       st.st_mtim.tv_sec == s->seen.written.tv_sec &&
+	       st.st_mtim.tv_nsec == s->seen.written.tv_nsec &&
+	       st.st_ctim.tv_sec == s->seen.changed.tv_sec &&
+	       st.st_ctim.tv_nsec == s->seen.changed.tv_nsec;
+}
+
+/* Under the lock: the record of the container that is still called so. */
+static int refresh(struct state *s, struct err *err)
 {
 	struct state_record now;
 	int r;
 
-	assert(s->lock < 0);
-	r = lock_one(s->dir, s->record.id, s->dirfd, &s->lock);
-	if (r == -EAGAIN)
+	if (!file_same_at(s->dirfd, s->dir->fd, s->record.id))
 		return no_container(err, s->record.id);
-	if (r < 0)
-		return err_code(err, r, "lock container '%s'", s->record.id);
 	r = load_record(s->dirfd, s->record.id, &now, err);
-	if (r < 0) {
-		state_unlock(s);
+	if (r < 0)
 		return r;
-	}
 	if (now.generation == s->record.generation) {
 		state_record_done(&now);
 		return 0;
@@ -682,16 +704,42 @@ int state_relock(struct state *s, struct err *err)
 	return 0;
 }
 
+int state_relock(struct state *s, struct err *err)
+{
+	int r;
+
+	assert(!s->locked);
+	if (s->dirfd < 0) /* removed by ourselves */
+		return no_container(err, s->record.id);
+	r = lock_patiently(s->dirfd, true);
+	if (r < 0)
+		return err_code(err, r, "lock container '%s'", s->record.id);
+	s->locked = true;
+	r = is_unchanged(s) ? 0 : refresh(s, err);
+	if (r < 0)
+		state_unlock(s);
+	return r;
+}
+
 /* ---- removing one ---- */
+
+/* Usually there is just this; anything else takes the long way. */
+static void take_apart(struct state *s, const char *name)
+{
+	unlinkat(s->dirfd, "state", 0);
+	unlinkat(s->dirfd, "config.json", 0);
+	if (unlinkat(s->dir->fd, name, AT_REMOVEDIR) < 0)
+		(void)file_remove_tree_at(s->dir->fd, name);
+}
 
 int state_remove(struct state *s, struct err *err)
 {
 	char name[NAME_SIZE];
 	int r;
 
-	assert(s->lock >= 0);
+	assert(s->locked);
 	do {
-		random_name(".del.", name);
+		new_name(".del.", name);
 		r = renameat2(s->dir->fd, s->record.id, s->dir->fd, name, RENAME_NOREPLACE) < 0
 			    ? -errno
 			    : 0;
@@ -700,10 +748,11 @@ int state_remove(struct state *s, struct err *err)
 	} while (r == -EEXIST);
 	if (r < 0 && r != -ENOENT)
 		return err_code(err, r, "remove state of container '%s'", s->record.id);
-	state_unlock(s);
 	/* From here the container does not exist; what cannot be removed now, a sweep removes. */
 	if (r == 0)
-		(void)file_remove_tree_at(s->dir->fd, name);
+		take_apart(s, name);
+	s->dirfd = fd_close(s->dirfd); /* and with it the lock */
+	s->locked = false;
 	return 0;
 }
 
@@ -714,8 +763,6 @@ void state_done(struct state *s)
 	/* 0 is a standard stream, so the fds of a zeroed struct are none of ours. */
 	if (s->dirfd > 0)
 		fd_close(s->dirfd);
-	if (s->lock > 0)
-		fd_close(s->lock);
 	state_record_done(&s->record);
 	*s = STATE_NULL;
 }

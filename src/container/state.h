@@ -4,8 +4,7 @@
  * State: the directory ROOT in which containers are known by id, and the record of each.
  *
  *	ROOT/               0700, ours, opened once
- *	ROOT/ID/            one per container; also holds config.json (private copy) and start.sock of create
- *	ROOT/ID/lock        flock: writers; never removed by itself, it goes with the directory
+ *	ROOT/ID/            one per container, flock: writers; also holds config.json (private copy) and start.sock of create
  *	ROOT/ID/state       the record (docs/formats/state.md): replaced as a whole, so readers take no lock
  *	ROOT/.tmp.RANDOM/   a container that is being made; stale when its lock is free
  *	ROOT/.del.RANDOM/   one that is being removed; may go at any time
@@ -21,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "container/state_record.h"
@@ -77,33 +77,47 @@ enum state_access {
 
 struct state {
 	struct state_dir *dir;
-	int dirfd; /* ROOT/ID */
-	int lock;  /* -EBADF: not locked */
+	int dirfd; /* ROOT/ID; the lock is its */
+	bool locked;
 	bool damaged;
 	struct state_record record;
+	struct state_seen {
+		dev_t dev;
+		ino_t ino; /* 0: not known */
+		off_t size;
+		struct timespec written, changed;
+	} seen; /* the record's file as we saved it */
 };
 
-#define STATE_NULL ((struct state){ .dirfd = -9, .lock = -9 })
+#define STATE_NULL ((struct state){ .dirfd = -9 })
+
+/* A file that a container's directory has from the beginning. */
+struct state_file {
+	const char *name;
+	const void *data;
+	size_t size;
+};
 
 /*
- * Claim an id. The directory appears with its lock held and a record in it (status creating; id, time, owner are
- * filled in). Whoever comes second gets -EEXIST and must not clean up.
+ * Claim the id of s->record. `s` is STATE_NULL but for the record, which the caller has filled in as far as it is
+ * known, the id at least; time and status (creating) are set here. The directory appears with its lock held, the record
+ * and the files in it. Whoever comes second gets -EEXIST and must not clean up.
  */
-int state_create(struct state_dir *d, const char *id, struct state *ret, struct err *err);
+int state_create(struct state_dir *d, struct state *s, const struct state_file *files,
+	size_t n_files, struct err *err);
 int state_open(struct state_dir *d, const char *id, enum state_access access, struct state *ret,
 	struct err *err);
 
 /* Replace the record on disk. The lock must be held. On failure (-ENOSPC...) the old one stands. */
 int state_save(struct state *s, struct err *err);
 
-/* Replace another file in ROOT/ID (config.json), mode 0600. The lock must be held. */
-int state_put_file(struct state *s, const char *name, const void *data, size_t size);
-
 /* Let others in while hooks run or processes are waited for; the record in memory stays. */
 void state_unlock(struct state *s);
+/* Another one holds the lock now: whoever creates the container is at work. */
+bool state_is_locked(const struct state *s);
 /* Lock again; the record is read again if others saved it meanwhile. -ENOENT: deleted meanwhile. */
 int state_relock(struct state *s, struct err *err);
 
-/* Forget the container: directory renamed away under the lock, then removed. Ends the lock; state_done() is still due. */
+/* Forget the container: directory renamed away under the lock, then removed. Ends lock and dirfd; state_done() is still due. */
 int state_remove(struct state *s, struct err *err);
 void state_done(struct state *s);

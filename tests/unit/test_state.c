@@ -59,6 +59,22 @@ static int wait_status(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static int create(struct state_dir *d, const char *id, struct state *ret, struct err *err)
+{
+	static const struct state_file config = { "config.json", "{}", 2 };
+	struct state s = STATE_NULL;
+	int r;
+
+	s.record.id = state_record_string(&s.record, id);
+	s.record.owner = getuid();
+	r = state_create(d, &s, &config, 1, err);
+	if (r < 0)
+		state_done(&s);
+	else
+		*ret = s;
+	return r;
+}
+
 /* ---- ids ---- */
 
 TEST(ids)
@@ -93,7 +109,7 @@ TEST(an_unchecked_id_never_becomes_a_path)
 	struct state s;
 
 	assert_ok(mkdirat(f.t.fd, "outside", 0700));
-	assert_int_equal(state_create(&f.d, "../outside2", &s, &f.err), -EINVAL);
+	assert_int_equal(create(&f.d, "../outside2", &s, &f.err), -EINVAL);
 	assert_int_equal(state_open(&f.d, "../outside", STATE_READ, &s, &f.err), -EINVAL);
 	assert_int_equal(state_open(&f.d, "../outside", STATE_SALVAGE, &s, &f.err), -EINVAL);
 	assert_int_equal(state_resolve_id(&f.d, "../outside", 1, id, &f.err), -EINVAL);
@@ -183,7 +199,7 @@ TEST(a_container_appears_whole)
 	struct state s, r;
 	struct stat st;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
+	assert_ok(create(&f.d, "c1", &s, &f.err));
 	assert_int_equal(entries(&f.d), 1);
 	assert_ok(state_open(&f.d, "c1", STATE_READ, &r, &f.err));
 	assert_string_equal(r.record.id, "c1");
@@ -191,10 +207,15 @@ TEST(a_container_appears_whole)
 	assert_int_equal(r.record.generation, 1);
 	assert_int_equal(r.record.owner, getuid());
 	assert_true(clock_wall_ns() - r.record.created_ns < 60 * NS_PER_SEC);
-	assert_int_equal(r.lock, -EBADF);
+	assert_false(r.locked);
+	assert_true(s.locked);
+	assert_true(state_is_locked(&r));
 	assert_ok(fstatat(f.d.fd, "c1", &st, 0));
 	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_ok(fstatat(f.d.fd, "c1/lock", &st, 0));
+	assert_ok(fstatat(f.d.fd, "c1/config.json", &st, 0));
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_size, 2);
+	assert_ok(fstatat(f.d.fd, "c1/state", &st, 0));
 	assert_int_equal(st.st_mode & 07777, 0600);
 	state_done(&r);
 	/* A reader sees the new record at once. */
@@ -206,6 +227,7 @@ TEST(a_container_appears_whole)
 	assert_int_equal(r.record.generation, 2);
 	state_done(&r);
 	assert_ok(state_remove(&s, &f.err));
+	assert_int_equal(state_relock(&s, &f.err), -ENOENT);
 	state_done(&s);
 	state_done(&s);
 	assert_int_equal(entries(&f.d), 0);
@@ -220,8 +242,8 @@ TEST(the_second_creator_leaves_the_first_alone)
 	struct fixture f = setup();
 	struct state s, other;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
-	assert_int_equal(state_create(&f.d, "c1", &other, &f.err), -EEXIST);
+	assert_ok(create(&f.d, "c1", &s, &f.err));
+	assert_int_equal(create(&f.d, "c1", &other, &f.err), -EEXIST);
 	assert_text_has(f.err.text, "container with given ID already exists");
 	assert_int_equal(entries(&f.d), 1);
 	assert_ok(state_save(&s, &f.err));
@@ -251,7 +273,7 @@ TEST(of_many_concurrent_creators_one_wins)
 
 				if (read(go[0], &c, 1) != 1)
 					_exit(9);
-				r = state_create(&f.d, id, &s, &f.err);
+				r = create(&f.d, id, &s, &f.err);
 				_exit(r == 0 ? 0 : r == -EEXIST ? 1 : 2);
 			}
 		}
@@ -278,7 +300,7 @@ TEST(who_waited_for_a_deleted_container_is_told)
 	struct state s;
 	pid_t pid;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
+	assert_ok(create(&f.d, "c1", &s, &f.err));
 	pid = fork();
 	if (pid == 0) {
 		int r;
@@ -287,7 +309,7 @@ TEST(who_waited_for_a_deleted_container_is_told)
 		r = state_open(&f.d, "c1", STATE_WRITE, &s, &f.err);
 		_exit(r == -ENOENT && strstr(f.err.text, "does not exist") ? 0 : 1);
 	}
-	/* Until it has opened the lock file: it shows in its fds. */
+	/* Until it has opened the directory: it shows in its fds. */
 	for (int tries = 0; tries < 1000; tries++) {
 		char path[64], target[256];
 		bool seen = false;
@@ -298,7 +320,7 @@ TEST(who_waited_for_a_deleted_container_is_told)
 			snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 			n = readlink(path, target, sizeof(target) - 1);
 			target[n > 0 ? n : 0] = '\0';
-			seen = n > 7 && strcmp(target + n - 7, "c1/lock") == 0 && tries > 50;
+			seen = n > 3 && strcmp(target + n - 3, "/c1") == 0 && tries > 50;
 		}
 		if (seen)
 			break;
@@ -324,7 +346,7 @@ TEST(create_and_delete_race_without_a_second_holder)
 		if (pids[i] != 0)
 			continue;
 		for (int n = 0; n < 150; n++) {
-			int r = i % 2 ? state_create(&f.d, "x", &s, &f.err)
+			int r = i % 2 ? create(&f.d, "x", &s, &f.err)
 				      : state_open(&f.d, "x", n % 2 ? STATE_WRITE : STATE_SALVAGE,
 						&s, &f.err);
 			int held;
@@ -359,7 +381,7 @@ TEST(unlock_lets_others_in_and_relock_sees_what_they_did)
 	struct fixture f = setup();
 	struct state s, other;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
+	assert_ok(create(&f.d, "c1", &s, &f.err));
 	s.record.bundle = state_record_string(&s.record, "/mine");
 	state_unlock(&s);
 	/* Nobody saved: what is in memory stays. */
@@ -380,7 +402,7 @@ TEST(unlock_lets_others_in_and_relock_sees_what_they_did)
 	state_done(&other);
 	assert_int_equal(state_relock(&s, &f.err), -ENOENT);
 	/* Also when another one has taken the id. */
-	assert_ok(state_create(&f.d, "c1", &other, &f.err));
+	assert_ok(create(&f.d, "c1", &other, &f.err));
 	state_unlock(&other);
 	assert_int_equal(state_relock(&s, &f.err), -ENOENT);
 	assert_text_has(f.err.text, "container does not exist");
@@ -397,7 +419,7 @@ TEST(readers_never_wait_for_a_lock)
 	size_t n;
 	char **ids;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
+	assert_ok(create(&f.d, "c1", &s, &f.err));
 	assert_ok(state_open(&f.d, "c1", STATE_READ, &r, &f.err));
 	assert_ok(state_list(&f.d, &ids, &n, &f.err));
 	assert_true(clock_boot_ns() - start < 5 * NS_PER_SEC);
@@ -423,7 +445,7 @@ TEST(a_damaged_record_is_told_and_can_be_removed)
 	struct state s;
 
 	for (int kind = 0; kind < 5; kind++) {
-		assert_ok(state_create(&f.d, "c1", &s, &f.err));
+		assert_ok(create(&f.d, "c1", &s, &f.err));
 		state_done(&s);
 		if (kind == 0)
 			write_raw(&f.d, "c1/state", "{\"v\":1}");
@@ -433,14 +455,13 @@ TEST(a_damaged_record_is_told_and_can_be_removed)
 			assert_ok(unlinkat(f.d.fd, "c1/state", 0));
 		if (kind == 3) { /* whole, but another's */
 			assert_ok(file_remove_tree_at(f.d.fd, "c1"));
-			assert_ok(state_create(&f.d, "c9", &s, &f.err));
+			assert_ok(create(&f.d, "c9", &s, &f.err));
 			state_done(&s);
 			assert_ok(renameat(f.d.fd, "c9", f.d.fd, "c1"));
 		}
-		if (kind == 4) { /* even without its lock */
-			write_raw(&f.d, "c1/state", "x");
-			assert_ok(unlinkat(f.d.fd, "c1/lock", 0));
-		}
+		if (kind == 4) /* even without its configuration */
+			assert_ok(file_remove_tree_at(f.d.fd, "c1") ||
+				  file_mkdirs_at(f.d.fd, "c1", 0700));
 		assert_int_equal(state_open(&f.d, "c1", STATE_READ, &s, &f.err), -EBADMSG);
 		assert_text_has(f.err.text, "state of container 'c1' is damaged");
 		assert_null(strstr(f.err.text, "does not exist"));
@@ -461,7 +482,7 @@ TEST(a_huge_record_is_not_read)
 	struct state s;
 	int fd;
 
-	assert_ok(state_create(&f.d, "c1", &s, &f.err));
+	assert_ok(create(&f.d, "c1", &s, &f.err));
 	state_done(&s);
 	fd = openat(f.d.fd, "c1/state", O_WRONLY | O_CLOEXEC);
 	assert_ok(ftruncate(fd, (off_t)STATE_RECORD_MAX + 1));
@@ -483,19 +504,17 @@ TEST(a_sweep_removes_what_crashes_left_and_nothing_else)
 	int p[2];
 	char c;
 
-	assert_ok(state_create(&f.d, "keep", &live, &f.err));
-	assert_ok(file_mkdirs_at(
-		f.d.fd, ".tmp.0123456789abcdef", 0700)); /* before its lock was made */
+	assert_ok(create(&f.d, "keep", &live, &f.err));
+	assert_ok(file_mkdirs_at(f.d.fd, ".tmp.0123456789abcdef", 0700));
 	assert_ok(file_mkdirs_at(f.d.fd, ".tmp.1123456789abcdef", 0700));
-	write_raw(&f.d, ".tmp.1123456789abcdef/lock", ""); /* the holder died */
+	write_raw(&f.d, ".tmp.1123456789abcdef/state", ""); /* the holder died */
 	assert_ok(file_mkdirs_at(f.d.fd, ".del.2123456789abcdef/sub", 0700));
 	assert_ok(file_mkdirs_at(f.d.fd, ".cache", 0700)); /* not ours to sweep */
 	assert_ok(file_mkdirs_at(f.d.fd, ".tmp.held", 0700));
-	write_raw(&f.d, ".tmp.held/lock", "");
 	assert_ok(pipe2(p, O_CLOEXEC));
 	pid = fork();
 	if (pid == 0) {
-		int fd = openat(f.d.fd, ".tmp.held/lock", O_RDWR | O_CLOEXEC);
+		int fd = openat(f.d.fd, ".tmp.held", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 		if (file_lock(fd, true, false) < 0 || write(p[1], "x", 1) != 1)
 			_exit(1);
@@ -519,6 +538,40 @@ TEST(a_sweep_removes_what_crashes_left_and_nothing_else)
 	teardown(&f);
 }
 
+/* A sweep may come between a creator's mkdir and its lock. */
+TEST(a_sweep_never_breaks_a_create)
+{
+	struct fixture f = setup();
+	pid_t pids[2], sweeper = fork();
+
+	if (sweeper == 0)
+		for (;;)
+			state_sweep(&f.d);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] != 0)
+			continue;
+		for (int n = 0; n < 300; n++) {
+			char id[16];
+			struct state s;
+
+			snprintf(id, sizeof(id), "c%d-%d", i, n);
+			if (create(&f.d, id, &s, &f.err) < 0 || state_save(&s, &f.err) < 0 ||
+				state_remove(&s, &f.err) < 0)
+				_exit(1);
+			state_done(&s);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(wait_status(pids[i]), 0);
+	kill(sweeper, SIGKILL);
+	waitpid(sweeper, NULL, 0);
+	state_sweep(&f.d);
+	assert_int_equal(entries(&f.d), 0);
+	teardown(&f);
+}
+
 /* Kill a creator and a remover at many moments: what is left is a whole container or something that a sweep takes. */
 TEST(a_kill_at_any_moment_leaves_nothing_half)
 {
@@ -537,7 +590,7 @@ TEST(a_kill_at_any_moment_leaves_nothing_half)
 			for (bool first = true;; first = false) {
 				if (first && write(p[1], "x", 1) != 1)
 					_exit(1);
-				if (state_create(&f.d, "c", &s, &f.err) == 0)
+				if (create(&f.d, "c", &s, &f.err) == 0)
 					state_remove(&s, &f.err);
 				state_done(&s);
 			}
@@ -600,7 +653,7 @@ static int full_disk(const char *path)
 	if (!own_mounts() || mkdir(root, 0700) < 0 ||
 		mount("tmpfs", root, "tmpfs", 0, "size=64k,mode=700") < 0)
 		return 77;
-	if (state_dir_open(root, true, &d, &err) < 0 || state_create(&d, "a", &a, &err) < 0) {
+	if (state_dir_open(root, true, &d, &err) < 0 || create(&d, "a", &a, &err) < 0) {
 		printf("# %s\n", err.text);
 		fflush(stdout);
 		return 1;
@@ -615,7 +668,7 @@ static int full_disk(const char *path)
 	/* The old record stands, a create fails and leaves nothing. */
 	if (state_open(&d, "a", STATE_WRITE, &a, &err) < 0 || a.record.status != STATE_CREATING)
 		return 3;
-	r = state_create(&d, "b", &b, &err);
+	r = create(&d, "b", &b, &err);
 	if (r != -ENOSPC || entries(&d) != 2)
 		return 4;
 	/* Deleting needs no room. */
@@ -650,7 +703,7 @@ TEST(abbreviated_ids)
 	struct state s;
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
-		assert_ok(state_create(&f.d, ids[i], &s, &f.err));
+		assert_ok(create(&f.d, ids[i], &s, &f.err));
 		state_done(&s);
 	}
 	write_raw(&f.d, "dfile", "");
@@ -684,9 +737,9 @@ TEST(lists_are_sorted_and_hold_directories_only)
 	assert_ok(state_list(&f.d, &ids, &n, &f.err));
 	assert_int_equal(n, 0);
 	state_list_free(ids, n);
-	assert_ok(state_create(&f.d, "b", &s, &f.err));
+	assert_ok(create(&f.d, "b", &s, &f.err));
 	state_done(&s);
-	assert_ok(state_create(&f.d, "a", &s, &f.err));
+	assert_ok(create(&f.d, "a", &s, &f.err));
 	state_done(&s);
 	write_raw(&f.d, "file", "x");
 	assert_ok(state_list(&f.d, &ids, &n, &f.err));
