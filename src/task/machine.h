@@ -35,8 +35,8 @@ void step_refusef(struct step *s, enum task_code code, const char *fmt, ...)
  * Ops: the requests that are not answered yet. Pointers are valid until the next op_end() or
  * op_drop().
  */
-struct task_op *op_add(
-	struct step *s); /* of the input; NULL: no room, the request has been refused */
+/* Of the input. NULL: there is no room, the request has been refused. */
+struct task_op *op_add(struct step *s);
 struct task_op *op_find(struct task *t, uint32_t id);
 struct task_op *op_of(struct task *t, enum input_type request, uint32_t exec); /* the oldest */
 /* Order what the op needs in its phase from the back end; also once more after a reload. */
@@ -52,11 +52,50 @@ void op_end_all(struct step *s, enum input_type request, uint32_t exec, enum tas
 /* What an exit says, kept in its process. */
 void proc_record_exit(struct task_proc *p, const struct task_input *in);
 
-/* The init and the task as a whole (task.c). */
+/* The table of states (states.c). */
+/* Calls that a state may refuse as a whole. */
+enum call {
+	CALL_START,
+	CALL_DELETE,
+	CALL_PAUSE,
+	CALL_RESUME,
+	CALL_UPDATE,
+	CALL_CHECKPOINT,
+	CALL_EXEC,
+	CALLS_,
+};
+
 void task_move(struct task *t, enum task_state to);
+/* True when the state refuses this call; the request has been answered then. */
+bool task_refused(struct step *s, enum call call);
 struct task_proc *task_proc_of(struct task *t, uint32_t exec);
-/* TaskExit of the init, once its exit is recorded and nothing is live; then the Deletes that
- * waited for it. */
+
+/* The init, and the task as far as it hangs on it (init.c). */
+void init_create(struct step *s);
+void init_created(struct step *s, struct task_op *op);
+void init_create_failed(struct step *s, struct task_op *op, enum task_code code, const char *text);
+void init_start(struct step *s);
+void init_started(struct step *s, struct task_op *op);
+void init_start_failed(struct step *s, struct task_op *op, enum task_code code, const char *text);
+void init_delete(struct step *s);
+void init_delete_returned(struct step *s, struct task_op *op, int error, const char *text);
+void init_kill(struct step *s);
+void init_killed(struct step *s, struct task_op *op, int error, const char *text);
+void init_pause(struct step *s);
+void init_paused(struct step *s, struct task_op *op);
+void init_resume(struct step *s);
+void init_resumed(struct step *s, struct task_op *op);
+void init_checkpointed(struct step *s, struct task_op *op);
+void init_wait(struct step *s);
+/* An update or a checkpoint: nothing but the back end decides. */
+void init_order(struct step *s, enum call call);
+void task_take_exit(struct step *s);
+void task_take_oom(struct step *s);
+void task_close_io(struct step *s);
+void task_resize(struct step *s);
+/* Processes or statistics: read by the supervisor. */
+void task_query(struct step *s, enum effect_type type);
+/* TaskExit of the init, once its exit is recorded and nothing is live; then the waiting Deletes. */
 void task_settle(struct step *s);
 /* A pause that waited for the last exec in its start. */
 void task_pause_ready(struct step *s);

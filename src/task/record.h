@@ -93,7 +93,7 @@ enum exec_state {
 struct task_proc {
 	uint64_t token; /* of the process that exists or is being made; exits are matched by it */
 	uint32_t pid;   /* host pid, kept after the exit for answers; 0 = never had one */
-	bool exited;    /* the exit below has come: handled now, or after the outcome of its start */
+	bool exited; /* the exit below has come: handled now, or after the outcome of its start */
 	bool stdin_closed;
 	int32_t wait_status;
 	uint64_t exit_boot_ns;

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Init: the life of a task's first process, and of the task as far as it hangs on it: create, start,
+ * pause, kill, exit, delete.
+ *
+ * Every rule of order is a sequence of step_*() and op_*() calls in one of these functions, in the order
+ * in which the effects must happen. What surprises: a reply is never delayed by what runs at the back end
+ * unless the answer depends on it, so State, Kill and Wait work while a start hangs.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "task/machine.h"
+#include "task/task.h"
+
+void task_tell_oom(struct step *s)
+{
+	struct task *t = s->t;
+
+	switch (t->state) {
+	case TASK_NEW:
+	case TASK_CREATING: /* after TaskCreate (INV-1) */
+	case TASK_STARTING: /* after TaskStart */
+		return;
+	default:
+		break;
+	}
+	if (!t->oom)
+		return;
+	t->oom = false;
+	step_event(s, TOPIC_OOM, TASK_INIT);
+}
+
+/*
+ * The init has exited and its start, if one ran, has been told: RACE-4, 10, 19 and 21 meet here,
+ * for early and ordinary exits alike.
+ */
+static void init_ended(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *pause = op_of(t, IN_PAUSE, TASK_INIT);
+	bool frozen =
+		t->state == TASK_PAUSED || t->state == TASK_RESUMING || (pause && pause->issued);
+
+	task_tell_oom(s);
+	task_move(t, TASK_DRAINING);
+	if (t->shared_pidns)
+		step_emit(s, FX_KILL_ALL, TASK_INIT);
+	if (frozen)
+		step_emit(s, FX_THAW, TASK_INIT);
+	exec_cancel_starts(s);
+	step_emit(s, FX_FLUSH, TASK_INIT);
+	op_end_all(s, IN_WAIT, TASK_INIT, CODE_OK, NULL);
+	task_pause_ready(s);
+	task_settle(s);
+}
+
+static void delete_begin(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *op = op_of(t, IN_DELETE, TASK_INIT);
+
+	if (!op || op->issued) /* the kill that made the init exit has not returned */
+		return;
+	task_move(t, TASK_DELETING);
+	if (t->init.pid == 0) { /* from a checkpoint, never started: no stream is open */
+		op->phase = PHASE_READY;
+		task_delete_ready(s);
+		return;
+	}
+	op->phase = PHASE_DRAIN;
+	op_issue(s, op);
+}
+
+void task_settle(struct step *s)
+{
+	struct task *t = s->t;
+
+	if (t->state != TASK_DRAINING || t->live > 0)
+		return;
+	step_event(s, TOPIC_EXIT, TASK_INIT);
+	task_move(t, TASK_STOPPED);
+	exec_end_waits(s);
+	delete_begin(s);
+}
+
+static void init_exited(struct step *s)
+{
+	struct task *t = s->t;
+
+	step_touch(s);
+	proc_record_exit(&t->init, s->in);
+	if (s->in->oom)
+		t->oom = true;
+	if (t->state == TASK_CREATING || t->state == TASK_STARTING)
+		return; /* RACE-1, 3, 4: its outcome comes first */
+	init_ended(s);
+}
+
+void task_take_exit(struct step *s)
+{
+	struct task *t = s->t;
+
+	if (s->in->token == 0)
+		return;
+	if (s->in->token == t->init.token) {
+		if (!t->init.exited)
+			init_exited(s);
+		return;
+	}
+	for (s->exec = 0; s->exec < t->n_execs; s->exec++) {
+		if (t->execs[s->exec].proc.token != s->in->token)
+			continue;
+		exec_exited(s);
+		return;
+	}
+}
+
+void task_take_oom(struct step *s)
+{
+	struct task *t = s->t;
+
+	if (t->state == TASK_NEW || t->state == TASK_GONE || t->oom)
+		return;
+	if (t->state == TASK_STOPPED || t->state == TASK_DELETING)
+		return; /* its exit has been published: nothing may follow but the delete */
+	step_touch(s);
+	t->oom = true;
+	task_tell_oom(s);
+}
+
+void init_create(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *op;
+
+	if (t->state != TASK_NEW) {
+		step_refusef(s, CODE_EXISTS, "task %s: already exists", t->id);
+		return;
+	}
+	op = op_add(s);
+	if (!op)
+		return;
+	t->restore = s->in->restore;
+	if (!t->restore)
+		t->init.token = ++t->last_token;
+	task_move(t, TASK_CREATING);
+	op_issue(s, op);
+}
+
+void init_created(struct step *s, struct task_op *op)
+{
+	struct task *t = s->t;
+
+	t->shared_pidns = s->in->shared_pidns;
+	t->init.pid = t->restore ? 0 : s->in->pid;
+	task_move(t, t->restore ? TASK_RESTORABLE : TASK_CREATED);
+	step_event(s, TOPIC_CREATE, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL);
+	task_tell_oom(s);
+	if (t->init.exited)
+		init_ended(s); /* RACE-3 */
+}
+
+void init_create_failed(struct step *s, struct task_op *op, enum task_code code, const char *text)
+{
+	op_end(s, op, code, text); /* and nothing else: INV-12 */
+	task_move(s->t, TASK_GONE);
+	step_emit(s, FX_GONE, TASK_INIT);
+}
+
+void init_start(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *op;
+
+	if (s->exec != TASK_INIT) {
+		exec_start(s);
+		return;
+	}
+	if (task_refused(s, CALL_START))
+		return;
+	op = op_add(s);
+	if (!op)
+		return;
+	if (t->restore)
+		t->init.token = ++t->last_token;
+	task_move(t, TASK_STARTING);
+	op_issue(s, op);
+}
+
+void init_started(struct step *s, struct task_op *op)
+{
+	struct task *t = s->t;
+
+	if (t->restore)
+		t->init.pid = s->in->pid;
+	task_move(t, TASK_RUNNING);
+	step_event(s, TOPIC_START, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL); /* event, then reply: INV-13 */
+	task_tell_oom(s);
+	if (t->init.exited)
+		init_ended(s); /* RACE-1, 4 */
+}
+
+void init_start_failed(struct step *s, struct task_op *op, enum task_code code, const char *text)
+{
+	struct task *t = s->t;
+
+	task_move(t, t->restore ? TASK_RESTORABLE : TASK_CREATED);
+	op_end(s, op, code, text);
+	if (t->restore) { /* what the restore made is gone with its failure */
+		t->init = (struct task_proc){ .stdin_closed = t->init.stdin_closed };
+		return;
+	}
+	task_tell_oom(s);
+	if (t->init.exited)
+		init_ended(s); /* an exit without a start: 4.4 */
+}
+
+void init_delete(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *op;
+
+	if (s->exec != TASK_INIT) {
+		exec_delete(s);
+		return;
+	}
+	if (task_refused(s, CALL_DELETE))
+		return;
+	op = op_add(s);
+	if (!op)
+		return;
+	switch (t->state) {
+	case TASK_CREATED: /* never started: its exit comes before its delete (INV-10) */
+		task_move(t, TASK_ENDING);
+		op->phase = PHASE_KILL;
+		op_issue(s, op);
+		return;
+	case TASK_STOPPED:
+	case TASK_RESTORABLE:
+		delete_begin(s);
+		return;
+	default:
+		return; /* ENDING, DRAINING, DELETING: its turn comes (RACE-11, 12) */
+	}
+}
+
+/* A Delete that lost against another one (4.7), or against a failure that concerns it as well. */
+static void end_deletes(struct step *s, enum task_code code, const char *text)
+{
+	op_end_all(s, IN_DELETE, TASK_INIT, code, text);
+}
+
+static void delete_killed(struct step *s, struct task_op *op, int error, const char *text)
+{
+	struct task *t = s->t;
+
+	op->phase = PHASE_WAIT;
+	if (t->state == TASK_STOPPED) {
+		delete_begin(s);
+		return;
+	}
+	if (error == 0 || error == -ESRCH || t->state != TASK_ENDING)
+		return; /* the exit is under way */
+	task_move(t, TASK_CREATED);
+	end_deletes(s, CODE_UNKNOWN, text);
+}
+
+static void deleted(struct step *s, struct task_op *op)
+{
+	struct task *t = s->t;
+
+	step_event(s, TOPIC_DELETE, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL);
+	end_deletes(s, CODE_NOT_FOUND, "cannot delete a deleted process: not found");
+	op_end_all(s, IN_WAIT, TASK_INIT, CODE_OK, NULL); /* never started from its checkpoint */
+	for (uint32_t i = 0; i < t->n_execs; i++) {
+		if (t->execs[i].state == EXEC_FREE)
+			continue;
+		step_emit(s, FX_EXEC_GONE, i);
+		t->execs[i] = (struct task_exec){ .state = EXEC_FREE };
+	}
+	t->n_execs = 0;
+	task_move(t, TASK_GONE);
+	step_emit(s, FX_GONE, TASK_INIT);
+}
+
+void init_delete_returned(struct step *s, struct task_op *op, int error, const char *text)
+{
+	struct task *t = s->t;
+
+	if (op->phase == PHASE_KILL) {
+		delete_killed(s, op, error, text);
+		return;
+	}
+	if (op->phase == PHASE_DRAIN) { /* what could not be drained in time is given up: 5.6 */
+		op->phase = PHASE_READY;
+		return;
+	}
+	if (error == 0) {
+		deleted(s, op);
+		return;
+	}
+	op->phase = PHASE_WAIT;
+	task_move(t, t->init.pid == 0 ? TASK_RESTORABLE : TASK_STOPPED);
+	end_deletes(s, CODE_UNKNOWN, text);
+}
+
+void task_delete_ready(struct step *s)
+{
+	struct task_op *op = op_of(s->t, IN_DELETE, TASK_INIT);
+
+	if (s->t->state != TASK_DELETING || s->t->issued > 0 || !op || op->phase != PHASE_READY)
+		return;
+	op->phase = PHASE_FREE;
+	op_issue(s, op);
+}
+
+void init_kill(struct step *s)
+{
+	struct task *t = s->t;
+	struct task_op *op;
+
+	if (s->in->signal > 64) {
+		step_refusef(s, CODE_INVALID, "invalid signal %u: invalid argument", s->in->signal);
+		return;
+	}
+	if (s->exec != TASK_INIT) {
+		exec_kill(s);
+		return;
+	}
+	if (t->state == TASK_DELETING) {
+		step_refuse(s, CODE_NOT_FOUND, "cannot kill a deleted process: not found");
+		return;
+	}
+	if (t->init.token == 0) { /* a checkpoint that has not been restored */
+		step_refuse(s, CODE_NOT_FOUND, "no such container: not found");
+		return;
+	}
+	if (t->init.exited && !s->in->all) {
+		step_refuse(s, CODE_NOT_FOUND, "process already finished: not found");
+		return;
+	}
+	op = op_add(s);
+	if (!op)
+		return;
+	op_issue(s, op);
+	if (s->in->signal != SIGKILL || t->init.exited)
+		return;
+	t->killed = true;
+	if (t->state == TASK_PAUSED || t->state == TASK_RESUMING)
+		step_emit(s, FX_THAW, TASK_INIT); /* a frozen v1 cgroup does not die: RACE-21 */
+}
+
+void init_killed(struct step *s, struct task_op *op, int error, const char *text)
+{
+	struct task *t = s->t;
+
+	if (error == 0) {
+		op_end(s, op, CODE_OK, NULL);
+		return;
+	}
+	if (op->exec == TASK_INIT && op->signal == SIGKILL)
+		t->killed = false;
+	if (error == -ESRCH) {
+		op_end(s, op, CODE_NOT_FOUND, "process already finished: not found");
+		return;
+	}
+	if (error == -ENOENT) {
+		op_end(s, op, CODE_NOT_FOUND, "no such container: not found");
+		return;
+	}
+	snprintf(s->fx->text, sizeof(s->fx->text), "unknown error after kill: %s", text);
+	op_end(s, op, CODE_UNKNOWN, s->fx->text);
+}
+
+void init_pause(struct step *s)
+{
+	if (task_refused(s, CALL_PAUSE) || !op_add(s))
+		return;
+	task_move(s->t, TASK_PAUSING);
+	task_pause_ready(s);
+}
+
+void task_pause_ready(struct step *s)
+{
+	struct task_op *op = op_of(s->t, IN_PAUSE, TASK_INIT);
+
+	if (!op || op->issued)
+		return;
+	if (s->t->state != TASK_PAUSING) {
+		op_end(s, op, CODE_UNKNOWN, "cannot pause a stopped container");
+		return;
+	}
+	if (!exec_any_starting(s->t)) /* else one would freeze half made */
+		op_issue(s, op);
+}
+
+void init_paused(struct step *s, struct task_op *op)
+{
+	struct task *t = s->t;
+
+	if (t->state != TASK_PAUSING) { /* the init's exit overtook it: nothing may stay frozen */
+		step_emit(s, FX_THAW, TASK_INIT);
+		op_end(s, op, CODE_UNKNOWN, "cannot pause a stopped container");
+		return;
+	}
+	task_move(t, TASK_PAUSED);
+	step_event(s, TOPIC_PAUSED, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL);
+	if (t->killed)
+		step_emit(s, FX_THAW, TASK_INIT);
+}
+
+void init_resume(struct step *s)
+{
+	struct task_op *op;
+
+	if (task_refused(s, CALL_RESUME))
+		return;
+	op = op_add(s);
+	if (!op)
+		return;
+	task_move(s->t, TASK_RESUMING);
+	op_issue(s, op);
+}
+
+void init_resumed(struct step *s, struct task_op *op)
+{
+	if (s->t->state != TASK_RESUMING) {
+		op_end(s, op, CODE_UNKNOWN, "cannot resume a stopped container");
+		return;
+	}
+	task_move(s->t, TASK_RUNNING);
+	step_event(s, TOPIC_RESUMED, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL);
+}
+
+void init_order(struct step *s, enum call call)
+{
+	struct task_op *op;
+
+	if (task_refused(s, call))
+		return;
+	op = op_add(s);
+	if (op)
+		op_issue(s, op);
+}
+
+void init_checkpointed(struct step *s, struct task_op *op)
+{
+	struct task *t = s->t;
+
+	if (t->state != TASK_STOPPED && t->state != TASK_DELETING) /* RACE-20: its exit was told */
+		step_event(s, TOPIC_CHECKPOINTED, TASK_INIT);
+	op_end(s, op, CODE_OK, NULL);
+}
+
+void init_wait(struct step *s)
+{
+	struct task *t = s->t;
+
+	if (s->exec != TASK_INIT) {
+		exec_wait(s);
+		return;
+	}
+	if (t->state == TASK_DRAINING || t->state == TASK_STOPPED || t->state == TASK_DELETING)
+		step_answer(s);
+	else
+		op_add(s);
+}
+
+void task_close_io(struct step *s)
+{
+	struct task_proc *p = task_proc_of(s->t, s->exec);
+
+	if (!p->stdin_closed) {
+		step_touch(s);
+		p->stdin_closed = true;
+		step_emit(s, FX_CLOSE_IO, s->exec);
+	}
+	step_answer(s);
+}
+
+void task_resize(struct step *s)
+{
+	struct effect *e;
+
+	if (s->exec == TASK_INIT && s->t->state == TASK_DELETING) {
+		step_refuse(s, CODE_UNKNOWN, "cannot resize a deleted process");
+		return;
+	}
+	if (task_status(s->t, s->exec) == STATUS_STOPPED) {
+		step_refuse(s, CODE_UNKNOWN, "cannot resize a stopped container");
+		return;
+	}
+	e = step_emit(s, FX_RESIZE, s->exec);
+	e->width = s->in->width;
+	e->height = s->in->height;
+	step_answer(s);
+}
+
+void task_query(struct step *s, enum effect_type type)
+{
+	struct effect *e = step_emit(s, type, TASK_INIT);
+
+	e->addr = s->in->addr;
+	e->request = s->in->type;
+	e->pid = s->t->init.pid;
+}
