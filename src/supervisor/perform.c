@@ -1,707 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Perform: how an order is carried out. A job stands for each order whose outcome is due; it lives
- * until the outcome has been fed to the core, whether the back end answered at once or later.
- *
- * A create is: mounts, streams, container. What one of these steps has made is undone when a later
- * one fails, so that a failed create leaves nothing (INV-12). An exit is expected from before the
- * first process is made until it is watched (RACE-1, 2).
+ * Perform: one effect after the other, in the order of the list. What surprises: an input is durable before
+ * its effects are performed, and as long as no guardian keeps the log that means the one file from which
+ * the shim's `delete` tells the init's exit.
  */
 #include "supervisor/perform.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
-#include "base/str.h"
-#include "container/rootfs_mount.h"
 #include "supervisor/bundle_record.h"
+#include "supervisor/job.h"
 #include "supervisor/tell.h"
-
-#define DRAIN_IDLE_NS (2 * NS_PER_SEC)
-#define DRAIN_MAX_NS (8 * NS_PER_SEC)
 
 static const struct backend *backend_of(const struct held_task *t)
 {
 	return t->sup->config.backend;
 }
 
-static void warn(const struct held_task *t, const struct err *err)
-{
-	if (t->sup->config.log)
-		log_write(t->sup->config.log, LOG_WARN_, "%s/%s: %s", t->ns, t->core.id, err->text);
-}
-
-static const struct request_create *create_of(const struct held_task *t)
-{
-	return &t->init.payload.request.create;
-}
-
-/* ---- jobs ---- */
-
-static void on_made(struct backend_call *call, const struct pidref *process);
-static void on_console(struct backend_call *call, int master);
-static void on_done(struct backend_call *call, const struct backend_outcome *outcome);
-
-static struct held_job *job_of(struct held_task *t, uint32_t op)
-{
-	struct held_job *j = t->jobs;
-
-	while (j && j->op != op)
-		j = j->next;
-	return j;
-}
-
-static struct held_job *job_new(struct held_task *t, const struct effect *e)
-{
-	struct held_job *j = mem_calloc(1, sizeof(*j));
-
-	if (!j)
-		return NULL;
-	j->call = (struct backend_call){
-		.console = on_console,
-		.made = on_made,
-		.done = on_done,
-	};
-	j->task = t;
-	j->proc = held_proc_of(t, e->exec);
-	j->type = e->type;
-	j->op = e->op;
-	j->token = e->token;
-	j->next = t->jobs;
-	t->jobs = j;
-	return j;
-}
-
-static void job_free(struct held_job *j)
-{
-	exit_expect_end(&j->expect);
-	loop_timer_cancel(&j->deadline);
-	held_forget(&j->made);
-	held_forget(&j->done);
-	free(j);
-}
-
-static void on_fed(struct held_input *slot)
-{
-	job_free(container_of(slot, struct held_job, done));
-}
-
-/* The outcome: with it the job is over. It leaves the list now, its memory when the core has
- * read the outcome. */
-static void job_return(struct held_job *j, struct task_input *in)
-{
-	struct held_job **at = &j->task->jobs;
-
-	while (*at && *at != j)
-		at = &(*at)->next;
-	if (*at)
-		*at = j->next;
-	in->op = j->op;
-	j->done.fed = on_fed;
-	held_feed(j->task, &j->done, in);
-}
-
-static void job_done(struct held_job *j)
-{
-	job_return(j, &(struct task_input){ .type = IN_DONE });
-}
-
-/*
- * Without memory for a job the order has failed. The task has one slot for that: a second order
- * cannot follow before the core has taken it.
- */
-static void fail_without_job(struct held_task *t, const struct effect *e)
-{
-	struct task_input in = {
-		.type = IN_FAILED,
-		.op = e->op,
-		.error = -ENOMEM,
-		.text = "out of memory",
-	};
-
-	held_feed(t, &t->failure, &in);
-}
-
-/* What the runtime says is told with the words that clients look for (4.2). */
-static const char *prefix_of(const struct held_job *j)
-{
-	switch (j->type) {
-	case FX_CREATE:
-		return "OCI runtime create failed: ";
-	case FX_START:
-		return j->task->core.restore ? "OCI runtime restore failed: "
-					     : "OCI runtime start failed: ";
-	case FX_EXEC_START:
-		return "OCI runtime exec failed: ";
-	case FX_PAUSE:
-		return "OCI runtime pause failed: ";
-	case FX_RESUME:
-		return "OCI runtime resume failed: ";
-	case FX_UPDATE:
-		return "OCI runtime update failed: ";
-	case FX_CHECKPOINT:
-		return "OCI runtime checkpoint failed: ";
-	case FX_DELETE:
-		return "failed to delete task: ";
-	default:
-		return "";
-	}
-}
-
-static void job_fail(struct held_job *j, const char *prefix, const struct err *err)
-{
-	struct task_input in = { .type = IN_FAILED, .error = err->code, .text = j->text };
-
-	snprintf(j->text, sizeof(j->text), "%s%s", prefix, err->text);
-	job_return(j, &in);
-}
-
-/* ---- streams and mounts ---- */
-
-static void close_streams(struct held_proc *p)
-{
-	stdio_close(&p->io);
-}
-
-static int open_streams(
-	struct held_proc *p, void (*ready)(struct stdio *s, const struct err *err), struct err *err)
-{
-	const struct request *r = &p->payload.request;
-	const struct request_options *opt = &create_of(p->task)->options;
-	bool is_exec = p->slot != TASK_INIT;
-	char prefix[512];
-	struct stdio_open o = {
-		.env = &p->task->sup->stdio_env,
-		.ns = p->task->ns,
-		.id = is_exec ? r->exec_id : r->id,
-		.prefix = prefix,
-		.paths = is_exec ? &r->exec.stdio : &r->create.stdio,
-		.uid = opt->io_uid,
-		.gid = opt->io_gid,
-		.stdin_closed = is_exec ? p->task->core.execs[p->slot].proc.stdin_closed
-					: p->task->core.init.stdin_closed,
-		.ready = ready,
-	};
-
-	snprintf(prefix, sizeof(prefix), is_exec ? "t/%s/%s/e/%s/" : "t/%s/%s/i/", p->task->ns,
-		p->task->core.id, is_exec ? r->exec_id : "");
-	return stdio_open(&p->io, &o, err);
-}
-
-static char *rootfs_of(const struct held_task *t)
-{
-	struct buf path = { 0 };
-
-	buf_addf(&path, "%s/rootfs", create_of(t)->bundle);
-	return buf_take(&path);
-}
-
-static int mount_rootfs(struct held_task *t, struct err *err)
-{
-	const struct request_create *c = create_of(t);
-	auto_free struct rootfs_mount *list = NULL;
-	auto_free char *path = NULL;
-	int r;
-
-	if (c->n_rootfs == 0)
-		return 0;
-	list = mem_calloc(c->n_rootfs, sizeof(*list));
-	path = rootfs_of(t);
-	if (!list || !path)
-		return err_oom(err);
-	for (size_t i = 0; i < c->n_rootfs; i++)
-		list[i] = (struct rootfs_mount){
-			.type = c->rootfs[i].type,
-			.source = c->rootfs[i].source,
-			.target = c->rootfs[i].target,
-			.options = c->rootfs[i].options,
-			.n_options = c->rootfs[i].n_options,
-		};
-	r = rootfs_mount(path, list, c->n_rootfs, err);
-	if (r < 0)
-		return err_in(err, "failed to mount rootfs component");
-	t->mounted = true;
-	return 0;
-}
-
-static int unmount_rootfs(struct held_task *t, struct err *err)
-{
-	auto_free char *path = NULL;
-	int r;
-
-	if (!t->mounted)
-		return 0;
-	path = rootfs_of(t);
-	if (!path)
-		return err_oom(err);
-	r = rootfs_unmount(path, err);
-	if (r == 0)
-		t->mounted = false;
-	return r;
-}
-
-/* ---- identity and exits ---- */
-
-static void on_exit_(struct exit_watch *w, const struct exit_info *info)
-{
-	struct held_proc *p = container_of(w, struct held_proc, watch);
-	struct held_task *t = p->task;
-	struct task_input in = {
-		.type = IN_EXIT,
-		.token = p->token,
-		.wait_status = info->wait_status,
-		.boot_ns = info->boot_ns,
-		.wall_ns = info->wall_ns,
-	};
-
-	pidref_done(&p->who);
-	if (t->container) { /* the last look, before the exit is told: INV-16 */
-		uint64_t kills = backend_of(t)->oom_kills(t->container);
-
-		in.oom = kills > t->oom_kills;
-		t->oom_kills = kills;
-	}
-	held_feed(t, &p->exit, &in);
-}
-
-/* From here on its exit is known under this token. */
-static void watch_process(struct held_proc *p, const struct pidref *who, uint64_t token)
-{
-	struct exit_source *exits = p->task->sup->config.exits;
-
-	exit_watch_remove(&p->watch);
-	pidref_done(&p->who);
-	p->who = *who;
-	p->who.fd = who->fd < 0 ? -EBADF : fcntl(who->fd, F_DUPFD_CLOEXEC, 3);
-	p->token = token;
-	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
-}
-
-/* A start that failed: its process, if there was one, is dead or dying and nobody's. */
-static void forget_process(struct held_proc *p)
-{
-	exit_watch_remove(&p->watch);
-	held_forget(&p->exit);
-	pidref_done(&p->who);
-	if (p->process)
-		backend_of(p->task)->exec_free(p->process);
-	p->process = NULL;
-}
-
-/* ---- what the back end says ---- */
-
-static void on_console(struct backend_call *call, int master)
-{
-	struct held_job *j = container_of(call, struct held_job, call);
-	struct err err;
-
-	if (stdio_console(&j->proc->io, master, &err) < 0)
-		warn(j->task, &err);
-}
-
-static void on_made(struct backend_call *call, const struct pidref *process)
-{
-	struct held_job *j = container_of(call, struct held_job, call);
-	struct task_input in = { .type = IN_MADE, .op = j->op, .pid = (uint32_t)process->pid };
-
-	watch_process(j->proc, process, j->token);
-	exit_expect_end(&j->expect);
-	stdio_made(&j->proc->io);
-	held_feed(j->task, &j->made, &in);
-}
-
-static void create_done(struct held_job *j, const struct backend_outcome *o)
-{
-	struct held_task *t = j->task;
-	struct task_input in = { .type = IN_DONE, .shared_pidns = o->shared_pidns };
-	struct err ignored;
-
-	stdio_made(&t->init.io);
-	if (o->err) {
-		forget_process(&t->init);
-		close_streams(&t->init);
-		unmount_rootfs(t, &ignored);
-		job_fail(j, prefix_of(j), o->err);
-		return;
-	}
-	if (o->process && o->process->pid > 0) {
-		in.pid = (uint32_t)o->process->pid;
-		watch_process(&t->init, o->process, j->token);
-	}
-	job_return(j, &in);
-}
-
-static void start_done(struct held_job *j, const struct backend_outcome *o)
-{
-	struct task_input in = { .type = IN_DONE };
-
-	if (o->err) {
-		job_fail(j, prefix_of(j), o->err);
-		return;
-	}
-	if (o->process && o->process->pid > 0) {
-		in.pid = (uint32_t)o->process->pid;
-		watch_process(&j->task->init, o->process, j->token);
-	}
-	stdio_made(&j->task->init.io);
-	job_return(j, &in);
-}
-
-static void exec_done(struct held_job *j, const struct backend_outcome *o)
-{
-	if (!o->err) {
-		job_done(j);
-		return;
-	}
-	forget_process(j->proc);
-	close_streams(j->proc);
-	job_fail(j, prefix_of(j), o->err);
-}
-
-static void delete_done(struct held_job *j, const struct backend_outcome *o)
-{
-	struct held_task *t = j->task;
-	struct err err;
-
-	if (o->err) {
-		job_fail(j, prefix_of(j), o->err);
-		return;
-	}
-	close_streams(&t->init);
-	if (unmount_rootfs(t, &err) < 0)
-		job_fail(j, "failed to unmount rootfs: ", &err);
-	else
-		job_done(j);
-}
-
-static void on_done(struct backend_call *call, const struct backend_outcome *outcome)
-{
-	struct held_job *j = container_of(call, struct held_job, call);
-
-	switch (j->type) {
-	case FX_CREATE:
-		create_done(j, outcome);
-		break;
-	case FX_START:
-		start_done(j, outcome);
-		break;
-	case FX_EXEC_START:
-		exec_done(j, outcome);
-		break;
-	case FX_DELETE:
-		delete_done(j, outcome);
-		break;
-	default:
-		if (outcome->err)
-			job_fail(j, prefix_of(j), outcome->err);
-		else
-			job_done(j);
-		break;
-	}
-}
-
-/* An operation that could not even begin ends like one that failed. */
-static void fail_at_once(struct held_job *j, const struct err *err)
-{
-	on_done(&j->call, &(struct backend_outcome){ .err = err });
-}
-
-static void on_oom(struct backend_notice *n)
-{
-	struct held_task *t = container_of(n, struct held_task, notice);
-	struct task_input in = { .type = IN_OOM };
-	uint64_t kills = backend_of(t)->oom_kills(t->container);
-
-	if (kills <= t->oom_kills)
-		return;
-	t->oom_kills = kills;
-	if (!t->oom.task) /* one that waits to be fed says it all */
-		held_feed(t, &t->oom, &in);
-}
-
-/* ---- create and exec ---- */
-
-static void create_container(struct held_job *j)
-{
-	struct held_task *t = j->task;
-	struct backend_create req = {
-		.notice = &t->notice,
-		.ns = t->ns,
-		.id = t->core.id,
-		.request = create_of(t),
-		.stdio = t->init.io.child,
-	};
-	struct err err;
-
-	j->with_backend = true;
-	t->notice.oom = on_oom;
-	if (backend_of(t)->create(t->sup->config.backend_arg, &req, &j->call, &t->container, &err) <
-		0)
-		fail_at_once(j, &err);
-}
-
-static void make_exec(struct held_job *j)
-{
-	struct held_task *t = j->task;
-	const struct request *r = &j->proc->payload.request;
-	struct backend_exec req = {
-		.exec_id = r->exec_id,
-		.request = &r->exec,
-		.stdio = j->proc->io.child,
-	};
-	struct err err;
-
-	j->with_backend = true;
-	if (backend_of(t)->exec(t->container, &req, &j->call, &j->proc->process, &err) < 0)
-		fail_at_once(j, &err);
-}
-
-static void fail_before_backend(struct held_job *j, const struct err *err)
-{
-	struct err ignored;
-
-	close_streams(j->proc);
-	if (j->type == FX_CREATE)
-		unmount_rootfs(j->task, &ignored);
-	job_fail(j, "", err);
-}
-
-static void go_on(struct held_job *j)
-{
-	if (j->type == FX_CREATE)
-		create_container(j);
-	else
-		make_exec(j);
-}
-
-static struct held_job *starting_job(struct held_proc *p)
-{
-	struct held_job *j = p->task->jobs;
-
-	while (j && (j->proc != p || (j->type != FX_CREATE && j->type != FX_EXEC_START)))
-		j = j->next;
-	return j;
-}
-
-static void on_streams_ready(struct stdio *s, const struct err *err)
-{
-	struct held_job *j = starting_job(container_of(s, struct held_proc, io));
-
-	if (!j)
-		return;
-	if (err)
-		fail_before_backend(j, err);
-	else
-		go_on(j);
-}
-
-static void on_deadline(struct loop_timer *timer)
-{
-	struct held_job *j = container_of(timer, struct held_job, deadline);
-	struct task_input in = { .type = IN_CANCEL, .addr = j->addr };
-
-	held_feed(j->task, &j->cancel, &in);
-}
-
-static void watch_deadline(struct held_job *j)
-{
-	struct supervisor *sup = j->task->sup;
-
-	if (!sup->request || sup->request->deadline_boot_ns == 0)
-		return;
-	j->addr = sup->from;
-	loop_timer_set(sup->config.loop, &j->deadline, sup->request->deadline_boot_ns, on_deadline);
-}
-
-static void begin(struct held_job *j)
-{
-	struct held_task *t = j->task;
-	struct err err;
-	int r = 0;
-
-	watch_deadline(j);
-	exit_expect_begin(t->sup->config.exits, &j->expect);
-	if (j->type == FX_CREATE)
-		r = mount_rootfs(t, &err);
-	if (r == 0)
-		r = open_streams(j->proc, on_streams_ready, &err);
-	if (r < 0)
-		fail_before_backend(j, &err);
-	else if (r == 0)
-		go_on(j);
-}
-
-static void cancel(struct held_task *t, uint32_t op)
-{
-	struct held_job *j = job_of(t, op);
-	struct err err;
-
-	if (!j || j->cancelled) /* none: its outcome is waiting to be fed */
-		return;
-	j->cancelled = true;
-	if (j->with_backend) {
-		if (t->container)
-			backend_of(t)->cancel(t->container, j->proc->process);
-		return;
-	}
-	err_set(&err, -ECANCELED, "canceled while a logging binary was started");
-	fail_before_backend(j, &err);
-}
-
-/* ---- the other orders ---- */
-
-static void start(struct held_job *j)
-{
-	struct held_task *t = j->task;
-	struct err err;
-
-	j->with_backend = true;
-	watch_deadline(j);
-	if (t->core.restore)
-		exit_expect_begin(t->sup->config.exits, &j->expect);
-	if (backend_of(t)->start(t->container, &j->call, &err) < 0)
-		fail_at_once(j, &err);
-}
-
-static void kill_(struct held_task *t, const struct effect *e)
-{
-	struct held_proc *p = held_proc_of(t, e->exec);
-	struct held_job *j;
-	struct err err;
-	int r;
-
-	if (e->op == 0) {
-		pidref_kill(&p->who, (int)e->signal);
-		return;
-	}
-	j = job_new(t, e);
-	if (!j) {
-		fail_without_job(t, e);
-		return;
-	}
-	if (e->exec == TASK_INIT) {
-		r = backend_of(t)->kill(t->container, (int)e->signal, e->all, &j->call, &err);
-		if (r < 0)
-			fail_at_once(j, &err);
-		return;
-	}
-	r = pidref_kill(&p->who, (int)e->signal);
-	if (r < 0) {
-		err_code(&err, r == -EBADF ? -ESRCH : r, "signal %u", e->signal);
-		fail_at_once(j, &err);
-	} else {
-		job_done(j);
-	}
-}
-
-static struct held_job *draining_job(struct held_proc *p)
-{
-	struct held_job *j = p->task->jobs;
-
-	while (j && (j->proc != p || j->type != FX_DRAIN))
-		j = j->next;
-	return j;
-}
-
-static void on_drained(struct stdio *s)
-{
-	struct held_job *j = draining_job(container_of(s, struct held_proc, io));
-
-	if (j)
-		job_done(j);
-}
-
-static void drain(struct held_job *j)
-{
-	const struct supervisor_config *c = &j->task->sup->config;
-
-	if (!j->proc->io.prefix) {
-		job_done(j);
-		return;
-	}
-	stdio_drain(&j->proc->io, c->drain_idle_ns ? c->drain_idle_ns : DRAIN_IDLE_NS,
-		c->drain_max_ns ? c->drain_max_ns : DRAIN_MAX_NS, on_drained);
-}
-
-static void run(struct held_job *j)
-{
-	const struct request *req = j->task->sup->request;
-	const struct backend *b = backend_of(j->task);
-	struct backend_container *c = j->task->container;
-	struct err err;
-	int r = 0;
-
-	switch (j->type) {
-	case FX_PAUSE:
-		r = b->pause(c, &j->call, &err);
-		break;
-	case FX_RESUME:
-		r = b->resume(c, &j->call, &err);
-		break;
-	case FX_UPDATE:
-		r = b->update(c, req->update.resources, req->update.size, &j->call, &err);
-		break;
-	case FX_CHECKPOINT:
-		r = b->checkpoint(c, &req->checkpoint, &j->call, &err);
-		break;
-	case FX_DELETE:
-		r = b->delete_(c, &j->call, &err);
-		break;
-	default:
-		break;
-	}
-	if (r < 0)
-		fail_at_once(j, &err);
-}
-
-static void order(struct held_task *t, const struct effect *e)
-{
-	struct held_job *j = job_new(t, e);
-
-	if (!j) {
-		fail_without_job(t, e);
-		return;
-	}
-	switch (e->type) {
-	case FX_CREATE:
-	case FX_EXEC_START:
-		begin(j);
-		break;
-	case FX_START:
-		start(j);
-		break;
-	case FX_DRAIN:
-		drain(j);
-		break;
-	default:
-		run(j);
-		break;
-	}
-}
-
-static void release(struct held_task *t, const struct effect *e)
-{
-	struct held_job *j = job_of(t, e->op);
-	struct err err;
-
-	if (j && backend_of(t)->exec_release(j->proc->process, &err) < 0)
-		fail_at_once(j, &err);
-}
-
-/* ---- records ---- */
-
 static void save_bundle_record(struct held_task *t, bool exited)
 {
 	const struct task_proc *init = &t->core.init;
-	auto_close int bundle = fd_open(create_of(t)->bundle, O_PATH | O_DIRECTORY, 0);
+	auto_close int bundle =
+		fd_open(t->init.payload.request.create.bundle, O_PATH | O_DIRECTORY, 0);
 	struct bundle_record r = {
 		.root = t->container ? backend_of(t)->state_root(t->container) : NULL,
-		.systemd_cgroup = create_of(t)->options.systemd_cgroup,
+		.systemd_cgroup = t->init.payload.request.create.options.systemd_cgroup,
 		.pid = init->pid,
 		.exited = exited,
 		.exit_status = exited ? task_exit_status(init) : 0,
@@ -710,11 +34,11 @@ static void save_bundle_record(struct held_task *t, bool exited)
 	struct err err = { 0 };
 
 	if (bundle < 0)
-		err_code(&err, bundle, "open bundle '%s'", create_of(t)->bundle);
+		err_code(&err, bundle, "open bundle '%s'", t->init.payload.request.create.bundle);
 	else
 		bundle_record_save(bundle, &r, &err);
-	if (err.code)
-		warn(t, &err);
+	if (err.code && t->sup->config.log)
+		log_write(t->sup->config.log, LOG_WARN_, "%s/%s: %s", t->ns, t->core.id, err.text);
 }
 
 /*
@@ -738,8 +62,6 @@ static void make_durable(struct held_task *t, const struct task_input *in)
 	}
 }
 
-/* ---- slots and tasks ---- */
-
 static void exec_new(struct held_task *t, uint32_t slot)
 {
 	struct held_proc *p = t->execs[slot];
@@ -752,8 +74,8 @@ static void proc_done(struct held_proc *p)
 {
 	if (!p)
 		return;
-	forget_process(p);
-	close_streams(p);
+	job_forget_process(p);
+	stdio_close(&p->io);
 	payload_done(&p->payload);
 }
 
@@ -773,15 +95,8 @@ void perform_stop(struct held_task *t)
 	if (t->container)
 		backend_of(t)->free(t->container);
 	t->container = NULL;
-	while (t->jobs) { /* nobody calls them any more */
-		struct held_job *j = t->jobs;
-
-		t->jobs = j->next;
-		job_free(j);
-	}
+	job_drop_all(t);
 }
-
-/* ---- one effect ---- */
 
 static void perform(struct held_task *t, const struct task_input *in, const struct effect *e)
 {
@@ -798,16 +113,16 @@ static void perform(struct held_task *t, const struct task_input *in, const stru
 	case FX_CHECKPOINT:
 	case FX_DRAIN:
 	case FX_DELETE:
-		order(t, e);
+		job_order(t, e);
 		break;
 	case FX_RELEASE:
-		release(t, e);
+		job_release(t, e);
 		break;
 	case FX_CANCEL:
-		cancel(t, e->op);
+		job_cancel(t, e->op);
 		break;
 	case FX_KILL:
-		kill_(t, e);
+		job_kill(t, e);
 		break;
 	case FX_KILL_ALL:
 		backend_of(t)->kill_all(t->container);
