@@ -159,11 +159,108 @@ static int check_exec(const struct task *t, uint32_t slot, struct err *err)
 	return 0;
 }
 
+static bool phase_is_issued(enum op_phase p)
+{
+	return p == PHASE_KILL || p == PHASE_DRAIN || p == PHASE_FREE;
+}
+
+static int check_delete(const struct task *t, const struct task_op *op, struct err *err)
+{
+	const char *name = task_state_name(t->state);
+	uint32_t active = 0;
+
+	HOLDS(op->issued == phase_is_issued(op->phase) && op->phase != PHASE_MADE,
+		"delete %u: phase %u", op->id, (unsigned int)op->phase);
+	for (uint32_t i = 0; i < t->n_ops; i++)
+		active += t->ops[i].request == IN_DELETE && t->ops[i].exec == op->exec &&
+			  t->ops[i].phase != PHASE_WAIT;
+	if (op->exec != TASK_INIT) {
+		HOLDS(op->phase == PHASE_WAIT || op->phase == PHASE_DRAIN ||
+				op->phase == PHASE_READY,
+			"delete %u of an exec: phase %u", op->id, (unsigned int)op->phase);
+		HOLDS(active == 1, "%u deletes of one exec are active", active);
+		return 0;
+	}
+	HOLDS(active == (t->state == TASK_DELETING) || op->phase == PHASE_KILL ||
+			(active == 1 && op->phase == PHASE_WAIT && t->state != TASK_DELETING),
+		"%u deletes are active in state %s", active, name);
+	HOLDS(op->phase == PHASE_WAIT || (op->phase == PHASE_KILL) == (t->state != TASK_DELETING),
+		"delete %u: phase %u in state %s", op->id, (unsigned int)op->phase, name);
+	HOLDS(op->phase != PHASE_READY || t->issued > 0, "delete %u waits for nothing", op->id);
+	HOLDS(op->phase != PHASE_FREE || t->issued == 1, "freed while others are under way");
+	return 0;
+}
+
+/* What kind of request may be open, about whom, and with whom. */
+static int check_op(const struct task *t, const struct task_op *op, struct err *err)
+{
+	const char *name = input_type_name(op->request), *state = task_state_name(t->state);
+	bool of_exec = op->exec != TASK_INIT;
+
+	HOLDS(op->phase == PHASE_WAIT || op->request == IN_DELETE ||
+			(op->phase == PHASE_MADE && op->request == IN_START && of_exec),
+		"%s %u: phase %u", name, op->id, (unsigned int)op->phase);
+	switch (op->request) {
+	case IN_DELETE:
+		return check_delete(t, op, err);
+	case IN_WAIT:
+		return 0;
+	case IN_START:
+		HOLDS(op->issued, "start %u waits", op->id);
+		return 0;
+	case IN_KILL:
+		HOLDS(op->issued || of_exec, "kill %u waits", op->id);
+		return 0;
+	case IN_PAUSE:
+		HOLDS(!of_exec && (t->state == TASK_PAUSING || init_is_over(t)),
+			"pause %u in state %s", op->id, state);
+		return 0;
+	case IN_RESUME:
+		HOLDS(!of_exec && op->issued && (t->state == TASK_RESUMING || init_is_over(t)),
+			"resume %u in state %s", op->id, state);
+		return 0;
+	case IN_CREATE:
+	case IN_UPDATE:
+	case IN_CHECKPOINT:
+		HOLDS(!of_exec && op->issued, "%s %u waits", name, op->id);
+		return 0;
+	default:
+		return err_set(err, -EUCLEAN, "%s is never open", name);
+	}
+}
+
+static int check_init(const struct task *t, struct err *err)
+{
+	const struct task_proc *p = &t->init;
+	bool none = t->state == TASK_NEW || t->state == TASK_RESTORABLE ||
+		    (t->restore && (t->state == TASK_CREATING ||
+					   (t->state == TASK_DELETING && p->pid == 0)));
+	bool making = t->state == TASK_CREATING || (t->restore && t->state == TASK_STARTING);
+
+	if (t->state == TASK_GONE) {
+		HOLDS(p->token == 0 || p->exited, "gone with a process");
+		return 0;
+	}
+	HOLDS((p->token == 0) == none, "state %s with token %llu", task_state_name(t->state),
+		(unsigned long long)p->token);
+	HOLDS((p->pid == 0) == (none || making), "state %s with pid %u", task_state_name(t->state),
+		p->pid);
+	HOLDS(!p->exited || !none, "the exit of no process");
+	HOLDS(t->restore || t->state != TASK_RESTORABLE, "no checkpoint to restore");
+	HOLDS(!t->restore || t->state != TASK_CREATED, "created from a checkpoint with a process");
+	HOLDS(p->token <= t->last_token, "a token that was not given out");
+	return 0;
+}
+
 int task_check_all(const struct task *t, struct err *err)
 {
 	int r = task_check(t, err);
 
+	if (r == 0)
+		r = check_init(t, err);
 	for (uint32_t i = 0; r == 0 && i < t->n_execs; i++)
 		r = check_exec(t, i, err);
+	for (uint32_t i = 0; r == 0 && i < t->n_ops; i++)
+		r = check_op(t, &t->ops[i], err);
 	return r;
 }
