@@ -223,16 +223,20 @@ static int cpuset_copy(const struct cgroup_dir *d, unsigned int up, const char *
 	return *value ? cgroup_put_up(d, up, file, value) : -ENODATA;
 }
 
-static int cpuset_fill(const struct cgroup_dir *d, unsigned int up)
+/*
+ * A parent that another create has just made may have neither yet, or only its cpus: each file is
+ * looked at by itself. The parent stays, for `d` is below it.
+ */
+static int cpuset_fill(const struct cgroup_dir *d, unsigned int up, const char *file)
 {
-	int r = cpuset_copy(d, up, "cpuset.cpus");
+	int r = cpuset_copy(d, up, file);
 
 	if (r == -ENODATA && up + 1 < d->depth) {
-		r = cpuset_fill(d, up + 1);
+		r = cpuset_fill(d, up + 1, file);
 		if (r == 0)
-			r = cpuset_copy(d, up, "cpuset.cpus");
+			r = cpuset_copy(d, up, file);
 	}
-	return r < 0 ? r : cpuset_copy(d, up, "cpuset.mems");
+	return r;
 }
 
 int cgroup_v1_cpuset_inherit(struct cgroup_dir *d, struct err *err)
@@ -251,7 +255,9 @@ int cgroup_v1_cpuset_inherit(struct cgroup_dir *d, struct err *err)
 		if (r < 0)
 			return err_code(err, r, "read cpuset.mems of cgroup '%s'", d->path);
 	}
-	r = cpuset_fill(d, 0);
+	r = cpuset_fill(d, 0, "cpuset.cpus");
+	if (r == 0)
+		r = cpuset_fill(d, 0, "cpuset.mems"); /* last: where it is set, all is */
 	return r < 0 ? err_code(err, r, "copy the parent's cpuset to cgroup '%s'", d->path) : 0;
 }
 
