@@ -414,7 +414,8 @@ int cgroup_remove_try(struct cgroup *cg, struct err *err)
 			continue;
 		if (d->owned == CGROUP_INTENDED) {
 			/* Interrupted before we knew: an empty one goes, others are not ours. */
-			rmdir(d->path);
+			if (rmdir(d->path) == 0)
+				remove_parents(d);
 			continue;
 		}
 		r = remove_leaf(d);
@@ -442,6 +443,14 @@ int cgroup_remove(struct cgroup *cg, uint64_t deadline_ns, struct err *err)
 		wait_ms = wait_ms < 64 ? wait_ms * 2 : 64;
 	}
 	return r;
+}
+
+bool cgroup_is_intended(const struct cgroup *cg)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (cg->dirs[i].owned == CGROUP_INTENDED)
+			return true;
+	return false;
 }
 
 void cgroup_undo(struct cgroup *cg)

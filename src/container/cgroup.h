@@ -65,6 +65,9 @@ int cgroup_make(struct cgroup *cg, struct err *err);
 int cgroup_create(const struct cgroup_host *host, const struct cgroup_request *req,
 	struct cgroup **ret, struct err *err);
 
+/* Part of it was only named when its record was written: whether it is ours to kill is not known. */
+bool cgroup_is_intended(const struct cgroup *cg);
+
 /* Remove the directories that this struct's make made, as far as they are empty. */
 void cgroup_undo(struct cgroup *cg);
 void cgroup_free(struct cgroup *cg);

@@ -140,6 +140,25 @@ static int wait_for_init(struct container *c, uint64_t deadline, struct err *err
 	return 0;
 }
 
+/*
+ * A create that was killed before its record said which cgroups it made: they must not be killed by name alone. Its
+ * process, if it got so far, saw the end of file at its barrier and leaves by itself.
+ */
+static int wait_for_interrupted(struct container *c, uint64_t deadline, struct err *err)
+{
+	for (;;) {
+		auto_free pid_t *pids = NULL;
+		size_t n = 0;
+		int r = cgroup_pids(c->cgroup, &pids, &n, err);
+
+		if (r < 0 || n == 0)
+			return r;
+		if (clock_boot_ns() >= deadline)
+			return cgroup_kill(c->cgroup, err); /* refuses, and says why */
+		poll(NULL, 0, 1);
+	}
+}
+
 static int kill_everything(struct container *c, uint64_t deadline, struct err *err)
 {
 	int r;
@@ -150,7 +169,7 @@ static int kill_everything(struct container *c, uint64_t deadline, struct err *e
 			return err_code(err, r, "kill the init process of container '%s'", container_id(c));
 	}
 	if (c->cgroup) {
-		r = cgroup_kill(c->cgroup, err);
+		r = cgroup_is_intended(c->cgroup) ? wait_for_interrupted(c, deadline, err) : cgroup_kill(c->cgroup, err);
 		if (r < 0)
 			return r;
 	}
