@@ -250,6 +250,7 @@ static int run_with(struct cli *cli, const struct cli_command *c, void *target, 
 			log_write(&cli->log, LOG_ERROR_, "%s", err->text);
 		r = CLI_FAILURE;
 	} else if (!rest.help) {
+		log_write(&cli->log, LOG_DEBUG_, "reeve %s", c->name);
 		r = c->run(cli, target, &rest.positionals, err);
 		if (r < 0)
 			r = fail(cli, c, err);

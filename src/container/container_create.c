@@ -243,6 +243,7 @@ static void on_started(void *arg, const struct pidref *process)
 
 	c->init = *process;
 	c->init.fd = fcntl(process->fd, F_DUPFD_CLOEXEC, 3);
+	container_trace(c, "process exists");
 }
 
 static void on_console(void *arg, int master)
@@ -260,6 +261,7 @@ static void on_ready(void *arg)
 	struct container *c = arg;
 	struct err e = { 0 };
 
+	container_trace(c, "process set up");
 	/* One that starts at once is released next: with an end of file at its barrier it would end, not wait. */
 	if (save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
 		failed(c, &e);
@@ -398,7 +400,11 @@ static int compile_and_start(struct container *c, const struct container_create 
 	if (r == 0)
 		r = compile_init(&in, &plan, err);
 	if (r == 0)
+		container_trace(c, "plan made");
+	if (r == 0)
 		r = start_launch(c, req, &plan, listen_fd, err);
+	if (r == 0)
+		container_trace(c, "executor started");
 	plan_done(&plan);
 	seccomp_filter_done(&filter);
 	arena_done(&arena);
@@ -436,13 +442,17 @@ int container_create(const struct host *h, const struct container_create *req, c
 	c->handler = *handler;
 	c->start_by_socket = req->start_by_socket;
 	c->starts_at_once = req->starts_at_once;
+	log_write(h->log, LOG_DEBUG_, "container '%s': create", req->id);
 	r = check_request(req, err);
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)
 		r = claim(c, req, rootfs, err);
 	if (r == 0) {
+		container_trace(c, "record saved");
 		r = make_cgroup(c, err);
+		if (r == 0)
+			container_trace(c, "cgroup made");
 		if (r == 0)
 			r = compile_and_start(c, req, rootfs, err);
 		if (r < 0)

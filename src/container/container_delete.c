@@ -244,6 +244,7 @@ int container_delete(struct container *c, bool force, const struct container_han
 	if (r < 0)
 		return r;
 	c->handler = *handler;
+	container_trace(c, "delete");
 	free(c->hook_state);
 	c->hook_state = NULL;
 	/* the text needs the configuration, which goes with the state */
@@ -256,5 +257,6 @@ int container_delete(struct container *c, bool force, const struct container_han
 		state_unlock(&c->state);
 		return r;
 	}
+	container_trace(c, "deleted");
 	return run_poststop(c, err);
 }

@@ -33,6 +33,9 @@ struct container {
 /* End the operation that runs: the handler is called once. err NULL: success. */
 void container_done(struct container *c, const struct err *err);
 
+/* What has just been reached, into the debug log: its times show where a start spends its own (`./dev run`). */
+void container_trace(const struct container *c, const char *what);
+
 /* State JSON for hooks with this status; `pid` 0 leaves it out. Heap or NULL. */
 char *container_hook_state(const struct container *c, const char *status, pid_t pid);
 

@@ -77,6 +77,11 @@ void container_done(struct container *c, const struct err *err)
 		h.done(h.arg, err ? &copy : NULL);
 }
 
+void container_trace(const struct container *c, const char *what)
+{
+	log_write(c->host->log, LOG_DEBUG_, "container '%s': %s", c->state.record.id, what);
+}
+
 char *container_hook_state(const struct container *c, const char *status, pid_t pid)
 {
 	struct state_doc doc = {

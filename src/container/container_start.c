@@ -90,6 +90,7 @@ static void on_running(void *arg)
 	struct container *c = arg;
 	struct err e = { 0 };
 
+	container_trace(c, "program runs");
 	/* A full disk does not stop a program that runs: the record only says it less well. */
 	if (!c->starts_at_once && save_running(c, &e) < 0)
 		log_write(c->host->log, LOG_WARN_, "%s", e.text);
@@ -141,6 +142,7 @@ int container_start(struct container *c, const struct container_handler *handler
 	if (r < 0)
 		return r;
 	c->handler = *handler;
+	container_trace(c, "start");
 	if (c->state.record.poststart_hooks) {
 		r = container_need_spec(c, err);
 		if (r < 0)

@@ -146,7 +146,7 @@ TEST(warnings_are_for_those_who_ask)
 	assert_int_equal(CALL("say"), 0);
 	assert_string_equal(err_out, "");
 	assert_int_equal(CALL("--debug", "say"), 0);
-	assert_string_equal(err_out, "warning: a warning\n");
+	assert_string_equal(err_out, "debug: reeve say\nwarning: a warning\n");
 	assert_int_equal(CALL("--log", log_path, "--log-level=warning", "say"), 0);
 	assert_text_has(log_out, "level=warning msg=\"a warning\"");
 	assert_string_equal(err_out, "");
