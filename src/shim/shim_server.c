@@ -11,8 +11,10 @@
 #include "shim/shim_server.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "shim/address.h"
 #include "shim/publisher.h"
 #include "shim/shim_log.h"
@@ -23,11 +25,18 @@
 #define IDLE_NS (10 * NS_PER_SEC)
 #define LEASE_NS (5 * NS_PER_SEC)
 #define DRAIN_NS (5 * NS_PER_SEC)
+#define LEASES_MAX 8
 
 enum phase {
 	SERVING,
 	LEAVING, /* nameless, sending what is queued */
 	LEFT,    /* done() was called */
+};
+
+/* A start has asked for a task, which is not there yet. */
+struct lease {
+	char id[256];
+	uint64_t until_ns; /* 0: free */
 };
 
 struct shim_server {
@@ -40,7 +49,8 @@ struct shim_server {
 	bool named;
 	bool forced; /* leave even if there are tasks */
 	enum phase phase;
-	uint64_t lease_until_ns;
+	const char *seeking; /* the task of the Connect that is being answered */
+	struct lease leases[LEASES_MAX];
 	struct loop_timer idle;      /* nobody is here */
 	struct loop_timer lease;     /* somebody may come */
 	struct loop_timer drain;     /* events must be sent */
@@ -109,15 +119,39 @@ static void server_leave(struct shim_server *s)
 
 static void lease_ended(struct loop_timer *t);
 
+static uint64_t last_lease(const struct shim_server *s)
+{
+	uint64_t until = 0;
+
+	for (size_t i = 0; i < LEASES_MAX; i++)
+		if (s->leases[i].until_ns > until)
+			until = s->leases[i].until_ns;
+	return until;
+}
+
+/* The one of this task, else the one that ends first. */
+static struct lease *find_lease(struct shim_server *s, const char *id)
+{
+	struct lease *l = &s->leases[0];
+
+	for (size_t i = 0; i < LEASES_MAX; i++) {
+		if (str_eq(s->leases[i].id, id))
+			return &s->leases[i];
+		if (s->leases[i].until_ns < l->until_ns)
+			l = &s->leases[i];
+	}
+	return l;
+}
+
 static void server_ask(struct loop_deferred *d)
 {
 	struct shim_server *s = container_of(d, struct shim_server, ask);
-	uint64_t now = clock_boot_ns();
+	uint64_t now = clock_boot_ns(), until = last_lease(s);
 
 	if (has_tasks(s))
 		return;
-	if (now < s->lease_until_ns)
-		set_timer(s, &s->lease, s->lease_until_ns - now, lease_ended);
+	if (now < until)
+		set_timer(s, &s->lease, until - now, lease_ended);
 	else
 		server_leave(s);
 }
@@ -143,14 +177,27 @@ static void on_submit(void *arg, struct task_addr from, const struct request *re
 {
 	struct shim_server *s = arg;
 
+	s->seeking = req->type == REQ_CONNECT ? req->id : NULL;
 	supervisor_request(s->supervisor, from, req);
+	s->seeking = NULL;
 }
 
 static void on_sought(void *arg)
 {
 	struct shim_server *s = arg;
+	const char *id = s->seeking ? s->seeking : "";
+	struct lease *l = find_lease(s, id);
 
-	s->lease_until_ns = clock_boot_ns() + (s->config.lease_ns ? s->config.lease_ns : LEASE_NS);
+	snprintf(l->id, sizeof(l->id), "%s", id);
+	l->until_ns = clock_boot_ns() + (s->config.lease_ns ? s->config.lease_ns : LEASE_NS);
+}
+
+static void end_lease(struct shim_server *s, const char *id)
+{
+	struct lease *l = find_lease(s, id);
+
+	if (str_eq(l->id, id))
+		*l = (struct lease){ 0 };
 }
 
 static void on_closed(void *arg, uint64_t conn)
@@ -174,8 +221,10 @@ static void on_event(void *arg, const struct event *e)
 {
 	struct shim_server *s = arg;
 
-	if (e->topic == TOPIC_CREATE)
+	if (e->topic == TOPIC_CREATE) {
 		shim_log_follow(s->config.log, e->bundle);
+		end_lease(s, e->id);
+	}
 	publisher_send(s->publisher, e);
 }
 

@@ -289,6 +289,8 @@ TEST(events_are_sent_before_the_end_for_a_while)
 	teardown(b);
 }
 
+static const struct shim_server_config never = { .lease_ns = 3600 * NS_PER_SEC };
+
 TEST(a_start_that_asked_is_waited_for)
 {
 	struct bench *b = setup(&usual);
@@ -306,6 +308,18 @@ TEST(a_start_that_asked_is_waited_for)
 	rounds(b);
 	ask_id(b, "Delete", "c2");
 	ask_id(b, "Shutdown", "c2");
+	assert_true(wait_done(b));
+	teardown(b);
+
+	/* Once it has created, nothing is waited for. */
+	b = setup(&never);
+	dial(b);
+	ask_id(b, "Connect", "c1");
+	create(b, "c1");
+	fake_exit(&b->fake, 1001, 0);
+	rounds(b);
+	ask_id(b, "Delete", "c1");
+	ask_id(b, "Shutdown", "c1");
 	assert_true(wait_done(b));
 	teardown(b);
 
