@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 static int fill_actions(posix_spawn_file_actions_t *a, int listener)
 {
 	int r = 0;
@@ -25,17 +27,21 @@ static int fill_actions(posix_spawn_file_actions_t *a, int listener)
 
 static int fill_attributes(posix_spawnattr_t *a)
 {
-	sigset_t all, none;
+	/* Those that `start` or its caller may have ignored, and that the server deals with. */
+	static const int known[] = { SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGUSR1 };
+	sigset_t defaults, none;
 	int r;
 
-	sigfillset(&all);
 	sigemptyset(&none);
+	sigemptyset(&defaults);
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		sigaddset(&defaults, known[i]);
 	r = posix_spawnattr_setflags(
 		a, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 	if (r == 0)
 		r = posix_spawnattr_setpgroup(a, 0);
 	if (r == 0)
-		r = posix_spawnattr_setsigdefault(a, &all);
+		r = posix_spawnattr_setsigdefault(a, &defaults);
 	return r ? r : posix_spawnattr_setsigmask(a, &none);
 }
 

@@ -17,7 +17,7 @@
 /*
  * The server has the listener as fd 3, /dev/null as 0, 1 and 2 and no other fd: containerd reads the
  * output of `start` to its end, so nobody may keep it open (spec/shim.md 1.5). It leads a process
- * group of its own and has every signal at its default.
+ * group of its own; no signal is blocked, and those that it deals with are at their default.
  */
 int server_launch(
 	int listener, char *const *argv, char *const *env, pid_t *ret_pid, struct err *err);
