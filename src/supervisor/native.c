@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "container/container.h"
 #include "container/host.h"
+#include "container/seccomp.h"
 #include "container/oom_watch.h"
 #include "container/state.h"
 #include "container/stats.h"
@@ -34,6 +35,7 @@ struct native {
 	struct native_config config;
 	struct host host;
 	bool hosted;
+	struct seccomp_cache filters; /* of execs and of a pod's containers: mostly one profile */
 	char *state_root;
 	struct root *roots;
 	struct stats stats; /* the last that were asked for */
@@ -508,6 +510,12 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 		return r;
 	}
 	n->hosted = true;
+	r = seccomp_cache_init(&n->filters, -EBADF, SECCOMP_CACHE_SLOTS, err);
+	if (r < 0) {
+		native_free(n);
+		return r;
+	}
+	n->host.seccomp = &n->filters;
 	*ret = n;
 	return 0;
 }
@@ -523,6 +531,7 @@ void native_free(struct native *n)
 		state_dir_done(&r->dir);
 		free(r);
 	}
+	seccomp_cache_done(&n->filters);
 	if (n->hosted)
 		host_close(&n->host);
 	stats_done(&n->stats);
