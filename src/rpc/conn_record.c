@@ -16,6 +16,7 @@ int conn_record_encode(const struct conn_record *r, const struct conn *io, struc
 {
 	Pb__State__Connection m = PB__STATE__CONNECTION__INIT;
 
+	m.version = CONN_RECORD_VERSION;
 	m.id = r->id;
 	m.listener = r->listener;
 	m.last_stream = r->last_stream;
@@ -63,6 +64,8 @@ static bool is_skip_sound(const Pb__State__Connection *m)
 
 static bool is_sound(const Pb__State__Connection *m)
 {
+	if (m->version < 1 || m->version > CONN_RECORD_VERSION + 1)
+		return false;
 	if (m->id == 0 || m->id == UINT64_MAX)
 		return false;
 	for (size_t i = 0; i < m->n_open; i++)

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Conn record: the state of a connection of a ttrpc server as bytes, for the process that takes its
- * socket over. The message is pb.state.Connection.
+ * socket over. The message is pb.state.Connection (docs/formats/handover.md).
  *
  * Owner    The list in a decoded record lives in the caller's arena.
  * Errors   -EBADMSG: not a record that encode writes; -ENOMEM.
@@ -15,6 +15,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "rpc/conn.h"
+
+#define CONN_RECORD_VERSION 1
 
 struct conn_record {
 	uint64_t id;

@@ -29,6 +29,7 @@
 #define PAUSE_MIN_NS (10 * NS_PER_MS)
 #define PAUSE_MAX_NS (1 * NS_PER_SEC)
 #define IDLE_NS (10 * NS_PER_SEC)
+#define RECORD_VERSION 1
 
 struct queued {
 	struct queued *next;
@@ -310,6 +311,7 @@ int publisher_save(const struct publisher *p, struct buf *out)
 
 	for (const struct queued *q = p->head; q; q = q->next)
 		n++;
+	m.version = RECORD_VERSION;
 	m.sequence = p->sequence;
 	m.stream = p->stream;
 	m.queue = arena_calloc(&arena, n + 1, sizeof(*m.queue));
@@ -362,7 +364,7 @@ int publisher_restore(struct publisher *p, const void *data, size_t size, struct
 		return r;
 	}
 	m = (const void *)base;
-	if (m->stream % 2 == 0)
+	if (m->version < 1 || m->version > RECORD_VERSION + 1 || m->stream % 2 == 0)
 		return err_set(err, -EBADMSG, "record of a publisher: damaged");
 	p->sequence = m->sequence;
 	p->stream = m->stream;

@@ -156,5 +156,10 @@ TEST(garbage_is_no_record)
 
 	assert_int_equal(conn_record_decode("\xff\xff", 2, &arena, &r, &io, NULL), -EBADMSG);
 	assert_int_equal(conn_record_decode("", 0, &arena, &r, &io, NULL), -EBADMSG);
+	/* {id 1} with no version, the next one, and one of a far future. */
+	assert_int_equal(conn_record_decode("\x08\x01", 2, &arena, &r, &io, NULL), -EBADMSG);
+	assert_ok(conn_record_decode("\x08\x01\x78\x02", 4, &arena, &r, &io, NULL));
+	assert_int_equal(
+		conn_record_decode("\x08\x01\x78\x03", 4, &arena, &r, &io, NULL), -EBADMSG);
 	conn_done(&io);
 }

@@ -302,7 +302,10 @@ TEST(a_successor_sends_what_was_left)
 	expect(f, "create start start oom exit ");
 	assert_int_equal(publisher_sequence(f->publisher), 4);
 	assert_int_equal(publisher_restore(f->publisher, "\xff", 1, &err), -EBADMSG);
-	assert_int_equal(publisher_restore(f->publisher, "\x10\x02", 2, &err), -EBADMSG);
+	/* An even stream; no version; one of a far future. */
+	assert_int_equal(publisher_restore(f->publisher, "\x10\x02\x78\x01", 4, &err), -EBADMSG);
+	assert_int_equal(publisher_restore(f->publisher, "\x10\x01", 2, &err), -EBADMSG);
+	assert_int_equal(publisher_restore(f->publisher, "\x10\x01\x78\x03", 4, &err), -EBADMSG);
 	buf_done(&record);
 	buf_done(&again);
 	teardown(f);
