@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
@@ -120,6 +122,33 @@ TEST(a_server_with_a_full_backlog_is_alive)
 	for (size_t i = 0; i < ARRAY_LEN(c); i++)
 		fd_close(c[i]);
 	close(fd);
+	test_tmpdir_remove(&tmp);
+}
+
+TEST(names_change_under_the_lock_of_the_directory)
+{
+	struct test_tmpdir tmp = test_tmpdir();
+	int dirfd = open(tmp.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+	pid_t pid;
+
+	assert_ok(flock(dirfd, LOCK_EX));
+	pid = fork();
+	if (pid == 0) {
+		char path[ADDRESS_PATH_SIZE];
+		int fd;
+
+		close(dirfd);
+		_exit(address_bind(tmp.path, "n", &fd, path, NULL) < 0);
+	}
+	assert_true(pid > 0);
+	for (int i = 0; i < 20; i++) {
+		nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
+		assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+		assert_int_equal(faccessat(tmp.fd, "n", F_OK, 0), -1);
+	}
+	close(dirfd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 	test_tmpdir_remove(&tmp);
 }
 
