@@ -76,7 +76,6 @@
 	X(AFFINITY)     /* blob = cpu mask; F_TOLERATE */ \
 	X(MEMPOLICY)    /* num[0] mode | flags, blob = node mask */ \
 	X(UMASK)        /* num[0] */ \
-	X(PARENT_SIGNAL)/* unused by containers; num[0] */ \
 	X(CWD)          /* chdir str[0] (F_MKDIR: made before when missing); verified to lie inside; F_RETRY: EACCES is retried by USER */ \
 	X(USER)         /* num[0] uid, num[1] gid, blob = groups (u32[]); num[2] = 1: setgroups is denied; F_RETRY: str[0] = cwd to try again; num[3] = bounding set to keep; F_KEEP_CAPS */ \
 	X(LOOKUP)       /* find the program: args list str[1] (num[0]), env list str[2] (num[1]); F_SET_HOME: HOME from passwd of uid num[2] */ \

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "container/container.h"
 #include "container/host.h"
 #include "container/seccomp.h"
@@ -192,6 +193,17 @@ static int start_create(
 	return container_create(&c->root->host, &cc, &h, &c->container, err);
 }
 
+/* What the runtime in process does not do is refused by name: a client that asked for another runtime must know. */
+static int check_options(const struct request_options *o, struct err *err)
+{
+	if (!str_empty(o->binary_name) && !str_eq(path_basename(o->binary_name), "reeve"))
+		return err_set(err, -EINVAL, "options: BinaryName \"%s\": only the runtime in process is supported",
+			o->binary_name);
+	if (o->systemd_cgroup)
+		return err_set(err, -EINVAL, "options: SystemdCgroup: only the cgroupfs driver is supported");
+	return 0;
+}
+
 static int native_create(void *arg, const struct backend_create *req, struct backend_call *call,
 	struct backend_container **ret, struct err *err)
 {
@@ -203,7 +215,9 @@ static int native_create(void *arg, const struct backend_create *req, struct bac
 	if (!str_empty(req->request->checkpoint))
 		return err_set(err, -EOPNOTSUPP,
 			"restore from a checkpoint is not supported by the runtime in process");
-	r = find_root(n, req, &root, err);
+	r = check_options(&req->request->options, err);
+	if (r == 0)
+		r = find_root(n, req, &root, err);
 	if (r < 0)
 		return r;
 	c = mem_calloc(1, sizeof(*c));
