@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,33 +92,41 @@ int fd_write_full(int fd, const void *data, size_t size)
 	return 0;
 }
 
-/* The size of a regular file saves growing; procfs says 0 and is read until its end. */
-static size_t first_size(int fd, size_t max)
+/* The size of a regular file saves growing, and looking for its end; procfs says 0 and is read until its end. */
+static size_t known_size(int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0)
-		return max < 4096 ? max : 4096;
-	return (uint64_t)st.st_size < max ? (size_t)st.st_size : max;
+		return 0;
+	return (size_t)st.st_size;
 }
 
-int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size)
+/* A file of `size` bytes (0: not known). */
+static int read_file(int fd, size_t size, size_t max, char **ret_data, size_t *ret_size)
 {
 	auto_free char *data = NULL;
-	size_t cap = 0, len = 0, want = first_size(fd, max);
+	size_t cap = 0, len = 0, want = size ? size : 4096;
 	ssize_t n;
+
+	if (want > max)
+		want = max;
 
 	for (;;) {
 		/* One byte beyond tells a file of just that size from a longer one, one more is for
 		 * the NUL. */
 		if (mem_grow(&data, &cap, want + 2, 1) < 0)
 			return -ENOMEM;
-		n = fd_read_full(fd, data + len, want + 1 - len);
+		n = read(fd, data + len, want + 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
-			return (int)n;
+			return -errno;
 		len += (size_t)n;
-		if (len <= want)
+		if (n == 0 || (len == size && len <= want))
 			break;
+		if (len <= want)
+			continue;
 		if (want >= max)
 			return -EFBIG;
 		want = want < max / 2 ? want * 2 : max;
@@ -129,13 +138,19 @@ int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size)
 	return 0;
 }
 
+int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size)
+{
+	return read_file(fd, known_size(fd), max, ret_data, ret_size);
+}
+
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
 	auto_close int fd = fd_open_at(dirfd, path, O_RDONLY, 0);
+	bool sized = strncmp(path, "/proc/", 6) != 0;
 
 	if (fd < 0)
 		return fd;
-	return fd_read_file(fd, max, ret_data, ret_size);
+	return read_file(fd, sized ? known_size(fd) : 0, max, ret_data, ret_size);
 }
 
 int fd_write_file_at(int dirfd, const char *path, const char *data)
@@ -165,6 +180,21 @@ static int memfd_open(const char *name, unsigned int exec_flag)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Leaves the offset at 0. */
+static int write_at_start(int fd, const char *data, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = pwrite(fd, data + done, size - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
 static int memfd_fill(const char *name, const void *data, size_t size, unsigned int exec_flag)
 {
 	auto_close int fd = memfd_open(name, exec_flag);
@@ -172,11 +202,9 @@ static int memfd_fill(const char *name, const void *data, size_t size, unsigned 
 
 	if (fd < 0)
 		return fd;
-	r = fd_write_full(fd, data, size);
+	r = write_at_start(fd, data, size);
 	if (r < 0)
 		return r;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
 	return take_fd(&fd);
@@ -279,8 +307,18 @@ ssize_t fd_recv(int sock, void *data, size_t size, int *fds, size_t *n_fds, int 
 	return n;
 }
 
+/* One call for what usually holds: an fd that is not open is one that cannot be polled. */
+static bool all_open(void)
+{
+	struct pollfd p[3] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+	return poll(p, 3, 0) >= 0 && !((p[0].revents | p[1].revents | p[2].revents) & POLLNVAL);
+}
+
 int fd_ensure_stdio(void)
 {
+	if (all_open())
+		return 0;
 	for (int fd = 0; fd <= 2; fd++) {
 		int null;
 

@@ -5,8 +5,8 @@
  * The pidfd is opened first and names one process for ever; what is then read through /proc/PID
  * belongs to it only if it was not reaped meanwhile, which a signal 0 through the pidfd tells (a
  * zombie still counts as there). The inode of a pidfd names the process for the life of the machine
- * from Linux 6.9 on; before, all pidfds share one inode, so the file system's type decides whether
- * it says something.
+ * from Linux 6.9 on, and then nothing else is read; before, all pidfds share one inode, so the file
+ * system's type decides whether it says something.
  */
 #include "base/pidref.h"
 
@@ -68,13 +68,14 @@ int pidref_read_start_time(pid_t pid, uint64_t *ret)
 int pidref_take(pid_t pid, int pidfd, struct pidref *ret)
 {
 	auto_close int fd = pidfd;
-	uint64_t start_time = 0;
+	uint64_t inode, start_time = 0;
 
 	if (pid <= 0 || fd < 0)
 		return -EINVAL;
-	if (pidref_read_start_time(pid, &start_time) < 0 || !number_is_held(fd))
+	inode = pidfd_inode(fd);
+	if (!inode && (pidref_read_start_time(pid, &start_time) < 0 || !number_is_held(fd)))
 		start_time = 0;
-	*ret = (struct pidref){ .pid = pid, .inode = pidfd_inode(fd), .start_time = start_time };
+	*ret = (struct pidref){ .pid = pid, .inode = inode, .start_time = start_time };
 	ret->fd = take_fd(&fd);
 	return 0;
 }
@@ -100,6 +101,14 @@ int pidref_open(pid_t pid, struct pidref *ret)
 	return 0;
 }
 
+static bool has_start_time(const struct pidref *p, uint64_t start_time)
+{
+	uint64_t now = p->start_time;
+
+	return (now || (pidref_read_start_time(p->pid, &now) == 0 && number_is_held(p->fd))) &&
+	       now == start_time;
+}
+
 int pidref_reopen(pid_t pid, uint64_t inode, uint64_t start_time, struct pidref *ret)
 {
 	struct pidref p;
@@ -113,7 +122,7 @@ int pidref_reopen(pid_t pid, uint64_t inode, uint64_t start_time, struct pidref 
 	if (inode && p.inode)
 		same = inode == p.inode;
 	else
-		same = start_time && start_time == p.start_time;
+		same = start_time && has_start_time(&p, start_time);
 	if (!same) {
 		pidref_done(&p);
 		return -ESRCH;

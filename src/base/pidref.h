@@ -17,7 +17,9 @@ struct pidref {
 	int fd;    /* pidfd or -EBADF */
 	uint64_t
 		inode; /* pidfs inode: unique per boot from Linux 6.9; 0 when the kernel has none */
-	uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks after boot; 0 = not read */
+	uint64_t
+		start_time; /* field 22 of /proc/PID/stat, clock ticks after boot; 0 = not read, for
+				the inode says it all */
 };
 
 #define PIDREF_NULL ((struct pidref){ .pid = 0, .fd = -9, .inode = 0, .start_time = 0 })

@@ -56,7 +56,10 @@ int foreground_wait(struct foreground *f, const struct pidref *p, int *ret_statu
 		r = loop_fd_add(h->loop, &f->signals, f->signal_fd, EPOLLIN, on_signal);
 	while (r == 0 && !f->ended)
 		r = loop_round(h->loop, -1);
-	loop_fd_remove(&f->signals);
+	if (f->signals.loop) {
+		loop_fd_close(&f->signals);
+		f->signal_fd = -EBADF;
+	}
 	if (r < 0)
 		return err_code(err, r, "wait for process %d", p->pid);
 	console_drain(f->console);

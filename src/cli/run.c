@@ -37,6 +37,8 @@ static int stay(struct creation *c, struct foreground *f, struct err *err)
 		r = creation_publish(c, err);
 	if (r == 0)
 		r = foreground_wait(f, container_init(c->container), &status, err);
+	if (r == 0)
+		container_exited(c->container);
 	console_done(&c->console);
 	if (r < 0 || !c->options->keep)
 		session_undo(&c->session, c->container);

@@ -155,6 +155,7 @@ int cgroup_host_read_mounts(struct cgroup_host *host, int fd)
 
 	for (;;) {
 		ssize_t n = fd_read_full(fd, data + len, sizeof(data) - len);
+		bool at_end = n >= 0 && (size_t)n < sizeof(data) - len;
 		char *line = data, *end;
 
 		if (n < 0)
@@ -171,7 +172,7 @@ int cgroup_host_read_mounts(struct cgroup_host *host, int fd)
 			skip = false;
 			line = end + 1;
 		}
-		if (n == 0)
+		if (at_end)
 			return 0;
 		len -= (size_t)(line - data);
 		memmove(data, line, len);

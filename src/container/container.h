@@ -100,6 +100,8 @@ const struct spec *container_spec(const struct container *c);
 const struct state_record *container_record(const struct container *c);
 /* Init; pid 0 when it is gone or never was. Valid as long as the container. */
 const struct pidref *container_init(const struct container *c);
+/* The caller has seen init's end, and reaped it where it is the parent: nothing asks for it again. */
+void container_exited(struct container *c);
 /* Computed: alive, frozen, started. */
 enum container_status container_status(struct container *c);
 /* Its cgroup, the container's; NULL: it has none. */

@@ -241,8 +241,7 @@ static void on_started(void *arg, const struct pidref *process)
 {
 	struct container *c = arg;
 
-	c->init = *process;
-	c->init.fd = fcntl(process->fd, F_DUPFD_CLOEXEC, 3);
+	c->init = launch_give_process(c->launch);
 	container_trace(c, "process exists");
 }
 

@@ -101,7 +101,7 @@ int container_pids(struct container *c, pid_t **ret, size_t *ret_n, struct err *
 	*ret = mem_calloc(1, sizeof(pid_t));
 	if (!*ret)
 		return err_oom(err);
-	*ret_n = c->init.pid && !pidref_exited(&c->init) ? 1 : 0;
+	*ret_n = container_gone(c) ? 0 : 1;
 	(*ret)[0] = c->init.pid;
 	return 0;
 }
@@ -122,7 +122,7 @@ static int wait_for_init(struct container *c, uint64_t deadline, struct err *err
 	struct pollfd p = { .fd = c->init.fd, .events = POLLIN };
 	siginfo_t info;
 
-	if (!c->init.pid)
+	if (!c->init.pid || c->exited)
 		return 0;
 	for (;;) {
 		uint64_t now = clock_boot_ns();
@@ -163,7 +163,7 @@ static int kill_everything(struct container *c, uint64_t deadline, struct err *e
 {
 	int r;
 
-	if (c->init.pid && !pidref_exited(&c->init)) {
+	if (!container_gone(c)) {
 		r = pidref_kill(&c->init, SIGKILL);
 		if (r < 0 && r != -ESRCH)
 			return err_code(err, r, "kill the init process of container '%s'", container_id(c));
@@ -186,7 +186,7 @@ static bool is_free_already(struct container *c)
 {
 	struct err ignored = { 0 };
 
-	return c->cgroup && container_owns_pidns(c) && (!c->init.pid || pidref_exited(&c->init)) &&
+	return c->cgroup && !cgroup_is_intended(c->cgroup) && container_owns_pidns(c) && container_gone(c) &&
 	       wait_for_init(c, 0, &ignored) == 0 && cgroup_remove_try(c->cgroup, &ignored) == 0;
 }
 

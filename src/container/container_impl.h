@@ -27,6 +27,7 @@ struct container {
 	struct loop_deferred release;
 	bool start_by_socket;
 	bool starts_at_once;
+	bool exited; /* init, reaped if it was to be */
 	bool freed;
 };
 
@@ -44,6 +45,9 @@ int container_filter(const struct container *c, struct seccomp_filter *ret, stru
 
 /* How a new process enters the cgroup; `dirs` has room for CGROUP_HIERARCHIES_MAX. */
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs);
+
+/* Init never was or has ended. */
+bool container_gone(const struct container *c);
 
 bool container_is_abandoned(struct container *c);
 

@@ -40,16 +40,21 @@ const char *container_status_name(enum container_status s)
 int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec, char **ret_json,
 	size_t *ret_size, struct err *err)
 {
-	auto_close int fd = fd_open(dir, O_RDONLY | O_DIRECTORY, 0);
 	auto_freep(spec) struct spec *spec = NULL;
+	auto_free char *path = config ? NULL : path_join(dir, "config.json");
 	auto_free char *json = NULL;
 	const char *name = config ? config : "config.json";
+	struct stat st;
 	size_t size;
 	int r;
 
-	if (fd < 0)
-		return err_code(err, fd, "open bundle '%s'", dir);
-	r = fd_read_file_at(fd, name, CONFIG_MAX, &json, &size);
+	if (!config && !path)
+		return err_oom(err);
+	r = fd_read_file_at(AT_FDCWD, config ? config : path, CONFIG_MAX, &json, &size);
+	if (r < 0 && stat(dir, &st) < 0)
+		return err_sys(err, "open bundle '%s'", dir);
+	if (r < 0 && !S_ISDIR(st.st_mode))
+		return err_code(err, -ENOTDIR, "open bundle '%s'", dir);
 	if (r == -ENOENT)
 		return err_set(err, r, "JSON specification file %s not found in bundle '%s'", name, dir);
 	if (r < 0)
@@ -204,6 +209,16 @@ const struct pidref *container_init(const struct container *c)
 	return &c->init;
 }
 
+void container_exited(struct container *c)
+{
+	c->exited = true;
+}
+
+bool container_gone(const struct container *c)
+{
+	return !c->init.pid || c->exited || pidref_exited(&c->init);
+}
+
 bool container_owns_pidns(const struct container *c)
 {
 	return c->state.record.own_pidns;
@@ -225,7 +240,7 @@ enum container_status container_status(struct container *c)
 
 	if (!c->init.pid && c->state.record.status == STATE_CREATING && !container_is_abandoned(c))
 		return CONTAINER_CREATING;
-	if (!c->init.pid || pidref_exited(&c->init))
+	if (container_gone(c))
 		return CONTAINER_STOPPED;
 	if (c->cgroup && cgroup_frozen(c->cgroup, &frozen, NULL) == 0 && frozen)
 		return CONTAINER_PAUSED;

@@ -52,6 +52,7 @@ struct launch {
 	struct loop_deferred release;
 	struct plan_msg early; /* came before STARTED; type 0: none */
 	bool limited; /* resource limits were set before READY */
+	bool given;   /* the identity is another one's to end */
 	bool freed;
 };
 
@@ -65,8 +66,11 @@ static int send_go(struct launch *l, enum plan_go_id id)
 static void close_sync(struct launch *l)
 {
 	loop_timer_cancel(&l->stage_timer);
-	loop_fd_remove(&l->source);
-	l->sync = fd_close(l->sync);
+	if (l->source.loop)
+		loop_fd_close(&l->source);
+	else
+		fd_close(l->sync);
+	l->sync = -EBADF;
 }
 
 /* A program that reaps by itself must take the dead away: a zombie would keep the container's init from dying. */
@@ -400,25 +404,23 @@ static void on_end(struct launch *l)
 static void on_sync(struct loop_fd *source, uint32_t events)
 {
 	struct launch *l = container_of(source, struct launch, source);
+	auto_close int fd = -EBADF;
+	struct plan_msg m;
+	size_t n_fds = 1;
+	ssize_t n;
 
-	while (l->sync >= 0 && !l->freed) {
-		struct plan_msg m;
-		auto_close int fd = -EBADF;
-		size_t n_fds = 1;
-		ssize_t n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, MSG_DONTWAIT);
-
-		if (n == -EAGAIN)
-			return;
-		if (n == 0 || n == -ECONNRESET) {
-			on_end(l);
-			return;
-		}
-		if (n != (ssize_t)sizeof(m) || m.magic != PLAN_MAGIC) {
-			fail_code(l, n < 0 ? (int)n : -EBADMSG, "message of the executor");
-			return;
-		}
+	if (l->sync < 0 || l->freed)
+		return;
+	/* One at a time: they come with pauses, and the loop calls again while there are more. */
+	n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, MSG_DONTWAIT);
+	if (n == -EAGAIN)
+		return;
+	if (n == 0 || n == -ECONNRESET)
+		on_end(l);
+	else if (n != (ssize_t)sizeof(m) || m.magic != PLAN_MAGIC)
+		fail_code(l, n < 0 ? (int)n : -EBADMSG, "message of the executor");
+	else
 		on_message(l, &m, &fd);
-	}
 }
 
 /* ---- start and end ---- */
@@ -543,12 +545,10 @@ const struct pidref *launch_process(const struct launch *l)
 	return &l->process;
 }
 
-struct pidref launch_take_process(struct launch *l)
+struct pidref launch_give_process(struct launch *l)
 {
-	struct pidref p = l->process;
-
-	l->process = PIDREF_NULL;
-	return p;
+	l->given = true;
+	return l->process;
 }
 
 void launch_set_handler(struct launch *l, const struct launch_handler *handler)
@@ -572,7 +572,8 @@ static void release(struct loop_deferred *d)
 	struct launch *l = container_of(d, struct launch, release);
 
 	plan_done(&l->plan);
-	pidref_done(&l->process);
+	if (!l->given)
+		pidref_done(&l->process);
 	fd_close(l->stage_pidfd);
 	free(l);
 }

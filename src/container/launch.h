@@ -54,8 +54,8 @@ int launch_start(const struct host *h, struct launch_request *req, const struct 
 int launch_attach(const struct host *h, int sync, const struct launch_handler *handler, struct launch **ret,
 	struct err *err);
 const struct pidref *launch_process(const struct launch *l);
-/* Hand the identity over (the launch keeps none). */
-struct pidref launch_take_process(struct launch *l);
+/* Hand the identity over. The launch goes on using it: its new owner ends it after launch_free(), and not in that round. */
+struct pidref launch_give_process(struct launch *l);
 /* Whom the events of the next phase reach. */
 void launch_set_handler(struct launch *l, const struct launch_handler *handler);
 /* Ready -> the program (or `start`'s socket). */

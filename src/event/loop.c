@@ -35,6 +35,7 @@ struct loop {
 	struct slot *slots;
 	size_t slots_cap;
 	uint32_t n_slots, first_free; /* first_free: index + 1 */
+	uint32_t n_sources;
 	struct loop_timer **heap;
 	size_t heap_cap;
 	uint32_t n_timers;
@@ -137,6 +138,7 @@ int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop
 		return r;
 	}
 	l->slots[slot].source = s;
+	l->n_sources++;
 	return 0;
 }
 
@@ -154,6 +156,13 @@ int loop_fd_modify(struct loop_fd *s, uint32_t events)
 	return r;
 }
 
+static void forget(struct loop_fd *s)
+{
+	give_slot(s->loop, s->slot);
+	s->loop->n_sources--;
+	s->loop = NULL;
+}
+
 void loop_fd_remove(struct loop_fd *s)
 {
 	if (!s->loop)
@@ -161,8 +170,15 @@ void loop_fd_remove(struct loop_fd *s)
 	/* Fails only when the fd was closed before, against the rule; then epoll has forgotten it
 	 * already. */
 	control(s, EPOLL_CTL_DEL, 0);
-	give_slot(s->loop, s->slot);
-	s->loop = NULL;
+	forget(s);
+}
+
+void loop_fd_close(struct loop_fd *s)
+{
+	if (!s->loop)
+		return;
+	fd_close(s->fd); /* epoll forgets a file with its last fd */
+	forget(s);
 }
 
 static void serve_fd(struct loop *l, const struct epoll_event *e)
@@ -373,9 +389,11 @@ static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait
 int loop_round(struct loop *l, int timeout_ms)
 {
 	struct epoll_event events[BATCH];
+	uint64_t wait_ns;
 	int n;
 
-	n = wait_events(l, events, patience_ns(l, timeout_ms));
+	wait_ns = patience_ns(l, timeout_ms);
+	n = wait_ns == 0 && l->n_sources == 0 ? 0 : wait_events(l, events, wait_ns);
 	if (n < 0)
 		return n;
 	for (int i = 0; i < n; i++)

@@ -56,6 +56,27 @@ static struct loop *fresh(void)
 	return l;
 }
 
+TEST(a_source_that_is_closed_is_not_served_and_its_number_may_be_taken)
+{
+	struct source a = { .name = "a" }, b = { .name = "b", .drain = true };
+	struct loop *l = fresh();
+	int first = ready_fd();
+
+	assert_ok(loop_fd_add(l, &a.fd, first, EPOLLIN, on_fd));
+	loop_fd_close(&a.fd);
+	loop_fd_close(&a.fd);
+	assert_int_equal(fcntl(first, F_GETFD), -1);
+	assert_int_equal(ready_fd(), first);
+	assert_ok(loop_fd_add(l, &b.fd, first, EPOLLIN, on_fd));
+	assert_ok(loop_round(l, 0));
+	assert_string_equal(calls, "b");
+	loop_fd_close(&b.fd);
+	/* Without a source there is nothing to wait for: what is deferred runs all the same. */
+	assert_ok(loop_round(l, 0));
+	assert_string_equal(calls, "b");
+	loop_free(l);
+}
+
 TEST(readable_fds_are_served_while_they_are_readable)
 {
 	auto_freep(loop) struct loop *l = fresh();
