@@ -172,6 +172,8 @@ podman_nothing_left() {
 	run -0 pod run --rm --pod "$NAME" "$IMAGE" /bin/readlink /proc/self/ns/net
 	equal "$output" "$(pod exec "$NAME-a" /bin/readlink /proc/self/ns/net)"
 	pod pod rm --force --time 0 "$NAME"
+	# The pod's own cgroup stays behind in the hierarchies that podman does not know; ours removes what it made.
+	[ "$KIND" = reeve ] || find /sys/fs/cgroup/{unified,systemd}/test -mindepth 1 -depth -type d ! -name conmon -exec rmdir {} + 2>/dev/null || true
 }
 
 @test "a health check runs by exec" {
