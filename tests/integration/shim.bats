@@ -106,16 +106,34 @@ deleted_with() {
 	cmp "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out"
 }
 
+# ctr 1.6 may close its end of the fifo as soon as it hears of the exit, with bytes still in it (seen with runc's shim
+# too): a program whose output counts ends when we have all of it.
+has_bytes() { # FILE COUNT
+	[ "$(stat -c %s "$1")" -ge "$2" ]
+}
+
 @test "100 MiB of output arrive byte by byte" {
 	# 61 bytes a line: a block that is lost, repeated or out of place shifts everything behind it
 	local text='yes 123456789-123456789-123456789-123456789-123456789-123456789 | head -c 104857600'
-	equal "$(run_in "$ID" /bin/sh -c "$text" | sha256sum)" "$(busybox sh -c "$text" | sha256sum)"
+	local out=$BATS_TEST_TMPDIR/out go=$BATS_TEST_TMPDIR/go
+	mkdir "$go"
+	ctr run --rm --runtime "$SHIM_RUNTIME" --mount "type=bind,src=$go,dst=/go,options=bind:ro" "$IMAGE" "$ID" \
+		/bin/sh -c "$text; until [ -e /go/on ]; do sleep 0.05; done" </dev/null >"$out" 2>/dev/null 3>&- &
+	wait_until 60 has_bytes "$out" 104857600
+	touch "$go/on"
+	wait $!
+	equal "$(sha256sum <"$out")" "$(busybox sh -c "$text" | sha256sum)"
 }
 
 @test "output of a program that ends at once is all there" {
 	local i
 	for i in 1 2 3 4 5; do
-		equal "$(run_in "$ID-$i" /bin/sh -c 'head -c 200000 /dev/zero; head -c 100000 /dev/zero >&2' 2>/dev/null | wc -c)" 200000
+		ctr run --detach --log-uri "file://$BATS_TEST_TMPDIR/log-$i" --runtime "$SHIM_RUNTIME" "$IMAGE" "$ID-$i" \
+			/bin/sh -c 'head -c 200000 /dev/zero; head -c 100000 /dev/zero >&2' </dev/null 3>&-
+		wait_until 20 task_is "$ID-$i" STOPPED
+		ctr task delete "$ID-$i"
+		ctr container delete "$ID-$i"
+		equal "$(stat -c %s "$BATS_TEST_TMPDIR/log-$i")" 300000
 	done
 }
 
