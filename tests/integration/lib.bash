@@ -189,7 +189,7 @@ runtime_teardown() {
 
 # The cgroups, mounts, state and processes of this test's containers.
 leftovers() {
-	find /sys/fs/cgroup -type d -path '*/test/*' 2>/dev/null | sed 's/^/cgroup /'
+	find /sys/fs/cgroup -type d -path "${TEST_CGROUPS:-*/test/*}" 2>/dev/null | sed 's/^/cgroup /'
 	find "$RT_ROOT" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null | sed 's/^/state /'
 	mount_points | diff "$BATS_TEST_TMPDIR/mounts" - | sed -n 's/^>/mount/p; s/^</missing mount/p'
 	# Whatever lost its parent is now a child of the namespace's first process.
@@ -213,7 +213,7 @@ nothing_left() {
 sweep() {
 	local dir pid
 	# shellcheck disable=SC2044 # names of ours
-	for dir in $(find /sys/fs/cgroup -depth -type d -path '*/test/*'); do
+	for dir in $(find /sys/fs/cgroup -depth -type d -path "${TEST_CGROUPS:-*/test/*}"); do
 		[ ! -e "$dir/freezer.state" ] || echo THAWED >"$dir/freezer.state"
 		[ ! -e "$dir/cgroup.freeze" ] || echo 0 >"$dir/cgroup.freeze"
 		for pid in $(cat "$dir/cgroup.procs"); do kill -KILL "$pid"; done
@@ -222,7 +222,7 @@ sweep() {
 		[[ "$ORPHANS_BEFORE" = *" ${pid// /} "* ]] || kill -KILL "$pid"
 	done
 	for pid in $(seq 50); do
-		find /sys/fs/cgroup -depth -type d -path '*/test/*' -exec rmdir {} + 2>/dev/null && break
+		find /sys/fs/cgroup -depth -type d -path "${TEST_CGROUPS:-*/test/*}" -exec rmdir {} + 2>/dev/null && break
 		sleep 0.02
 	done
 } 2>/dev/null
