@@ -376,6 +376,29 @@ static uint64_t device_mode(const struct spec_device *d)
 	return type | (d->has_file_mode ? d->file_mode & 07777 : 0666);
 }
 
+/* The rest of `path` behind `dir`, or NULL; doubled slashes count as one. */
+static const char *below(const char *path, const char *dir)
+{
+	for (; *dir; dir++) {
+		if (*path++ != *dir)
+			return NULL;
+		if (*dir == '/')
+			path += strspn(path, "/");
+	}
+	return path;
+}
+
+/*
+ * /dev/ptmx is a link to the container's own devpts, whoever lists it: --privileged.
+ * In a /dev that is the host's, or a volume, no node is made: it would outlive the container.
+ */
+static bool device_is_wanted(const struct spec_device *d, bool own_dev)
+{
+	const char *name = below(d->path, "/dev/");
+
+	return !name || (own_dev && !str_eq(name, "ptmx"));
+}
+
 static void add_device(struct plan *p, const struct spec *spec, const struct spec_device *d)
 {
 	struct plan_step *s;
@@ -397,6 +420,7 @@ int compile_mounts(const struct compile_init *in, struct plan *p, const struct c
 	const struct spec *spec = in->spec;
 	struct compile_trees *trees = (struct compile_trees *)t;
 	const struct spec_linux *l = spec->linux_;
+	bool own_dev = dev_is_ours(spec);
 	struct plan_step *s;
 	int r;
 
@@ -405,11 +429,12 @@ int compile_mounts(const struct compile_init *in, struct plan *p, const struct c
 		if (r < 0)
 			return r;
 	}
-	if (dev_is_ours(spec)) {
+	if (own_dev) {
 		s = plan_add(p, PLAN_DEFAULT_DEVS);
 		s->flags = spec_namespace_find(spec, SPEC_NS_USER) ? PLAN_F_BIND : 0;
 	}
 	for (size_t i = 0; l && i < l->n_devices; i++)
-		add_device(p, spec, &l->devices[i]);
+		if (device_is_wanted(&l->devices[i], own_dev))
+			add_device(p, spec, &l->devices[i]);
 	return 0;
 }

@@ -115,8 +115,8 @@ static void lookup_error(struct err *e, const struct plan_msg *m)
 {
 	if (m->code == -ENOENT && !strchr(m->text, '/'))
 		err_set(e, m->code, "exec: \"%s\": executable file not found in $PATH", m->text);
-	else if (m->code == -EISDIR)
-		err_set(e, m->code, "exec: \"%s\": is a directory", m->text);
+	else if (m->code == -EISDIR) /* Docker knows the first words, podman the last */
+		err_set(e, m->code, "exec: \"%s\": is a directory: permission denied", m->text);
 	else if (m->code == -EACCES)
 		err_set(e, m->code, "exec: \"%s\": permission denied", m->text);
 	else if (m->code == -ENOENT)

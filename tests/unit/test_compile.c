@@ -233,6 +233,37 @@ TEST(hosts_dev_is_left_alone)
 	done(&m);
 }
 
+// clang-format off
+#define DEVICES \
+	",\"devices\":[{\"path\":\"/dev/ptmx\",\"type\":\"c\",\"major\":5,\"minor\":2}," \
+	"{\"path\":\"//dev//fuse\",\"type\":\"c\",\"major\":10,\"minor\":229}," \
+	"{\"path\":\"/srv/null\",\"type\":\"c\",\"major\":1,\"minor\":3}]"
+// clang-format on
+
+/* What a privileged container is given: everything that is in the host's /dev. */
+TEST(a_ptmx_among_the_devices_is_not_made)
+{
+	struct made m = make("", 0, "", "", DEVICES, "");
+	int first = find(&m, PLAN_MKNOD, 0);
+	int second = find(&m, PLAN_MKNOD, first + 1);
+
+	assert_string_equal(text(&m, first, 0), "//dev//fuse");
+	assert_string_equal(text(&m, second, 0), "/srv/null");
+	assert_true(find(&m, PLAN_MKNOD, second + 1) < 0);
+	done(&m);
+}
+
+TEST(no_device_is_made_in_the_hosts_dev)
+{
+	struct made m = make("", 0, "", "", DEVICES,
+		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"rbind\"]}]");
+	int first = find(&m, PLAN_MKNOD, 0);
+
+	assert_string_equal(text(&m, first, 0), "/srv/null");
+	assert_true(find(&m, PLAN_MKNOD, first + 1) < 0);
+	done(&m);
+}
+
 TEST(hooks_in_the_container_stand_where_the_spec_wants_them)
 {
 	struct made m = make("", 0, "", "", "",
