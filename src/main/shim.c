@@ -36,8 +36,6 @@
 
 #define PROGRAM "containerd-shim-reeve-v2"
 
-extern char **environ;
-
 static int fail(const struct err *err)
 {
 	fprintf(stderr, "%s: %s\n", PROGRAM, err->text);

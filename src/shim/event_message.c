@@ -52,7 +52,7 @@ static int put_event(const struct event *e, const char *url, const ProtobufCMess
 
 static Pb__Mount **mounts(const struct event *e, struct arena *arena)
 {
-	Pb__Mount **rows = arena_calloc(arena, e->n_rootfs + 1, sizeof(*rows));
+	Pb__Mount **rows = arena_calloc(arena, e->n_rootfs + 1, sizeof(void *));
 
 	for (size_t i = 0; rows && i < e->n_rootfs; i++) {
 		Pb__Mount *m = arena_alloc(arena, sizeof(*m));

@@ -314,7 +314,7 @@ int publisher_save(const struct publisher *p, struct buf *out)
 	m.version = RECORD_VERSION;
 	m.sequence = p->sequence;
 	m.stream = p->stream;
-	m.queue = arena_calloc(&arena, n + 1, sizeof(*m.queue));
+	m.queue = arena_calloc(&arena, n + 1, sizeof(void *));
 	if (!m.queue)
 		return -ENOMEM;
 	for (const struct queued *q = p->head; q; q = q->next) {

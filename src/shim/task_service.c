@@ -310,7 +310,7 @@ static void reply_pids(struct task_service *s, struct ttrpc_addr to, const struc
 	auto_done(arena) struct arena arena = { 0 };
 	Pb__Task__PidsResponse m = PB__TASK__PIDS_RESPONSE__INIT;
 
-	m.processes = arena_calloc(&arena, r->pids.n + 1, sizeof(*m.processes));
+	m.processes = arena_calloc(&arena, r->pids.n + 1, sizeof(void *));
 	if (!m.processes)
 		return reply_oom(s, to);
 	for (; m.n_processes < r->pids.n; m.n_processes++) {

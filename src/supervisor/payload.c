@@ -298,6 +298,8 @@ static bool take_list(struct payload *p, const struct wire_field *f)
 		const char **list = (const char **)r->checkpoint.empty_namespaces;
 		const char *s = wire_str(f);
 
+		if (!list)
+			return false;
 		list[r->checkpoint.n_empty_namespaces++] = s;
 		return s != NULL;
 	}

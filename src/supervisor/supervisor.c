@@ -107,9 +107,10 @@ void held_forget(struct held_input *slot)
 
 static void enqueue(struct held_task *t, struct held_input *slot, const struct task_input *in)
 {
-	struct supervisor *sup = t->sup;
+	struct supervisor *sup;
 
-	assert(slot && !slot->task);
+	assert(t && slot && !slot->task);
+	sup = t->sup;
 	slot->task = t;
 	slot->in = *in;
 	slot->next = NULL;

@@ -61,7 +61,8 @@ refused() {
 
 @test "a pid namespace of another container is joined" {
 	ct_sleep
-	local pid=$(pid_of)
+	local pid
+	pid=$(pid_of)
 	mkdir "$B/2"
 	jq --arg pid "$pid" --arg root "$B/rootfs" '.root.path = $root | .process.args = ["/bin/sh", "-c", "readlink /proc/self/ns/pid; ps -o pid,args"]
 		| .linux.cgroupsPath += "-2" | .linux.namespaces |= map(if .type == "pid" then .path = "/proc/\($pid)/ns/pid" else . end)' \

@@ -370,6 +370,7 @@ goshim_sockets() {
 	start_in "$ID" /bin/sleep 1000
 	local pid
 	pid=$(task_pid "$ID")
+	# shellcheck disable=SC2046 # one pid or several
 	kill -KILL $(shims)
 	wait_until 10 gone "$pid"
 	wait_until 10 eval "[ -z \"\$(ctr task ls -q)\" ]"

@@ -82,7 +82,7 @@ static void expect_killed_now(const Pb__Task__DeleteResponse *m, uint32_t pid)
 TEST(nothing_is_left_to_delete)
 {
 	struct fixture *f = setup();
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 
 	for (int i = 0; i < 2; i++) {
 		assert_ok(run(f, "c1", &m));
@@ -102,11 +102,12 @@ TEST(the_exit_that_was_published_is_told_again)
 		.exited = true,
 		.exit_status = 3,
 		.exited_wall_ns = 1600000000000000005 };
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 
 	assert_ok(bundle_record_save(f->bundle_fd, &r, NULL));
 	for (int i = 0; i < 2; i++) {
 		assert_ok(run(f, "c1", &m));
+		assert_non_null(m);
 		assert_int_equal(m->pid, 4711);
 		assert_int_equal(m->exit_status, 3);
 		assert_int_equal(m->exited_at->seconds, 1600000000);
@@ -119,7 +120,7 @@ TEST(one_that_was_killed_keeps_its_pid)
 {
 	struct fixture *f = setup();
 	struct bundle_record r = { .root = f->root, .pid = 4711 };
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 
 	assert_ok(bundle_record_save(f->bundle_fd, &r, NULL));
 	assert_ok(run(f, "c1", &m));
@@ -131,7 +132,7 @@ TEST(a_damaged_record_is_said_and_does_not_stop_it)
 {
 	struct fixture *f = setup();
 	int fd = openat(f->bundle_fd, "reeve.json", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 	char text[512] = "";
 
 	assert_int_equal(write(fd, "{", 1), 1);
@@ -155,7 +156,7 @@ TEST(the_socket_of_a_dead_server_is_removed_that_of_a_living_one_is_not)
 {
 	struct fixture *f = setup();
 	int fd = fd_unix_listen_at(AT_FDCWD, f->socket, SOCK_STREAM, 0600);
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 	struct stat st;
 
 	assert_true(fd >= 0);
@@ -177,7 +178,7 @@ TEST(the_socket_of_a_dead_server_is_removed_that_of_a_living_one_is_not)
 TEST(bad_ids_are_refused_before_anything_is_touched)
 {
 	struct fixture *f = setup();
-	const Pb__Task__DeleteResponse *m;
+	const Pb__Task__DeleteResponse *m = NULL;
 
 	assert_int_equal(run(f, "../c1", &m), -EINVAL);
 	assert_text_has(f->err.text, "'../c1'");
