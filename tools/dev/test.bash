@@ -4,7 +4,8 @@
 # A skip is a failure for root, who has all that the tests need; but where a peer stands in for ours (RUNTIME=runc),
 # a test may say that it does not hold for that peer.
 
-ALL_SECTIONS=(unit san fuzz lint integration vm)
+# The section vm takes long, for its machine is emulated: it is run by name, `./dev test vm`, as is `./dev vm test`.
+ALL_SECTIONS=(unit san fuzz lint integration)
 
 case_add() { # RESULT NAME
 	echo "$1 $2" >>"$SECTION_DIR/cases"
