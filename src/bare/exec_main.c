@@ -325,7 +325,7 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return op_write(x, s);
 	case PLAN_SETNS:
 		return op_setns(x, s);
-	case PLAN_SETNS_PIDFD:
+	case PLAN_SETNS_SLOT:
 		return sys_call2(__NR_setns, x->slots[s->fd[0]], s->num[0]);
 	case PLAN_UNSHARE:
 		return sys_call1(__NR_unshare, s->num[0]);

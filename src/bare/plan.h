@@ -36,7 +36,7 @@
 #define PLAN_OPS(X) \
 	X(WRITE)        /* host side: write blob to the existing file str[0]; F_TOLERATE: refusal is a warning */ \
 	X(SETNS)        /* host side: join namespace file str[0]; num[0] = CLONE_NEW* that it must be */ \
-	X(SETNS_PIDFD)  /* host side: join by slot fd[0]; num[0] = mask of CLONE_NEW* */ \
+	X(SETNS_SLOT)   /* join by slot fd[0], a pidfd or a namespace file; num[0] = mask of CLONE_NEW* */ \
 	X(UNSHARE)      /* num[0] = CLONE_NEW* mask */ \
 	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host */ \
 	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine */ \

@@ -92,7 +92,7 @@ static unsigned strings_needed(unsigned op)
 
 static int needs_slot(unsigned op)
 {
-	return op == PLAN_SETNS_PIDFD || op == PLAN_OPEN || op == PLAN_TREE || op == PLAN_WRITE_SLOT ||
+	return op == PLAN_SETNS_SLOT || op == PLAN_OPEN || op == PLAN_TREE || op == PLAN_WRITE_SLOT ||
 	       op == PLAN_MOUNT_TREE || op == PLAN_LISTEN;
 }
 

@@ -96,6 +96,13 @@ void compile_final(struct plan *p, const struct spec_process *process, const str
 int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots);
 void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots);
 #define COMPILE_TASKS_MAX 16
+/*
+ * Whether the cgroup namespace is entered after the clone. A new one shows the cgroup that its maker is in, and not the
+ * one that CLONE_INTO_CGROUP names; and from inside a joined one, where v2 is mounted with nsdelegate (as systemd does),
+ * the kernel refuses a clone into a cgroup, for we come from outside (ENOENT). Only a process in a new user namespace
+ * could no longer join one that is not its own.
+ */
+bool compile_cgroupns_is_late(const struct spec *spec);
 
 /* ---- mounts (compile_mount.c) ---- */
 

@@ -4,6 +4,7 @@
  * then clone, so that the process that joins the container's pid namespace is only ever the executor.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,21 +55,29 @@ static void add_host_side(const struct compile_exec *in, struct plan *p)
 	}
 }
 
+static void add_join(struct plan *p, int32_t slot, uint64_t mask)
+{
+	struct plan_step *s = plan_add(p, PLAN_SETNS_SLOT);
+
+	s->fd[0] = slot;
+	s->num[0] = mask;
+}
+
 static void add_clone(const struct compile_exec *in, struct plan *p)
 {
 	int32_t tasks[COMPILE_TASKS_MAX];
 	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
-	uint64_t mask = namespace_mask(in->spec);
-	struct plan_step *s;
+	uint64_t late = compile_cgroupns_is_late(in->spec) ? CLONE_NEWCGROUP : 0;
+	uint64_t mask = namespace_mask(in->spec) & ~late;
+	int32_t init = plan_slot(p, in->init_pidfd);
 
-	if (mask) {
-		s = plan_add(p, PLAN_SETNS_PIDFD);
-		s->fd[0] = plan_slot(p, in->init_pidfd);
-		s->num[0] = mask;
-	}
-	s = plan_add(p, PLAN_CLONE);
-	s->fd[0] = cgroup;
+	if (mask)
+		add_join(p, init, mask);
+	plan_add(p, PLAN_CLONE)->fd[0] = cgroup;
 	compile_cgroup_enter(p, &in->cgroup, tasks);
+	/* Init's pidfd is all that the container could find in this process, and it can make one itself. */
+	if (late)
+		add_join(p, init, late);
 	if (spec_namespace_find(in->spec, SPEC_NS_USER))
 		plan_add(p, PLAN_ROOT_IDS);
 }
@@ -94,7 +103,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 		s = plan_add(p, PLAN_CONSOLE);
 		s->flags = PLAN_F_NO_BIND;
 		if (process->console_size)
-			s->num[0] = process->console_size->height << 32 | (uint32_t)process->console_size->width;
+			s->num[0] = process->console_size->height << 32 |
+				    (uint32_t)process->console_size->width;
 		s->num[1] = process->user.uid;
 		plan_add(p, PLAN_CONSOLE_CTTY);
 	} else {

@@ -3,10 +3,11 @@
  * The plan of a container's init, from the host's namespaces to its program.
  *
  * Host side: OOM score, namespaces that are joined, time offsets, bind sources, cgroup files. Then one clone3 with
- * all new namespaces (on v1 the cgroup namespace is unshared after entering). Container side: mounts, devices, hooks
+ * all new namespaces but the cgroup one, which comes after entering the cgroup. Container side: mounts, devices, hooks
  * of the runtime (a barrier: the launcher runs them), hooks in the container, masks, terminal, pivot, identity.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
@@ -61,11 +62,12 @@ static void join(struct plan *p, const struct spec *spec, enum spec_ns_type type
  * for paths mean something else after it. */
 static void join_namespaces(struct plan *p, const struct spec *spec)
 {
-	static const enum spec_ns_type order[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK, SPEC_NS_PID,
-		SPEC_NS_CGROUP, SPEC_NS_TIME, SPEC_NS_USER, SPEC_NS_MOUNT };
+	static const enum spec_ns_type order[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK,
+		SPEC_NS_PID, SPEC_NS_CGROUP, SPEC_NS_TIME, SPEC_NS_USER, SPEC_NS_MOUNT };
 
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		join(p, spec, order[i]);
+		if (order[i] != SPEC_NS_CGROUP || !compile_cgroupns_is_late(spec))
+			join(p, spec, order[i]);
 }
 
 static void add_time_namespace(struct plan *p, const struct spec *spec)
@@ -82,8 +84,9 @@ static void add_time_namespace(struct plan *p, const struct spec *spec)
 	if (!l->n_time_offsets)
 		return;
 	for (size_t i = 0; i < l->n_time_offsets && n < sizeof(text) - 80; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %lld %u\n", l->time_offsets[i].key,
-			(long long)l->time_offsets[i].secs, l->time_offsets[i].nanosecs);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %lld %u\n",
+			l->time_offsets[i].key, (long long)l->time_offsets[i].secs,
+			l->time_offsets[i].nanosecs);
 	/* for the children of this process only: written before the clone (after it: EACCES) */
 	s = plan_add(p, PLAN_WRITE);
 	s->str[0] = plan_str(p, "/proc/self/timens_offsets");
@@ -92,23 +95,49 @@ static void add_time_namespace(struct plan *p, const struct spec *spec)
 
 static uint64_t clone_flags(const struct compile_init *in)
 {
-	static const enum spec_ns_type types[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK, SPEC_NS_PID,
-		SPEC_NS_USER, SPEC_NS_MOUNT };
+	static const enum spec_ns_type types[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK,
+		SPEC_NS_PID, SPEC_NS_USER, SPEC_NS_MOUNT };
 	uint64_t flags = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (spec_namespace_is_new(in->spec, types[i]))
 			flags |= (uint64_t)namespace_name_flag(types[i]);
-	/* A cgroup namespace shows the cgroup that its maker is in: with the clone only where that enters it too. */
-	if (spec_namespace_is_new(in->spec, SPEC_NS_CGROUP) && !in->cgroup.n_tasks_dirs)
-		flags |= CLONE_NEWCGROUP;
 	return flags;
+}
+
+/* Its path means nothing after the clone, when the mount namespace may be another. */
+static int32_t open_cgroupns(struct plan *p, const struct spec *spec)
+{
+	const struct spec_namespace *ns = spec_namespace_find(spec, SPEC_NS_CGROUP);
+	int32_t slot;
+	struct plan_step *s;
+
+	if (!has_path(ns) || !compile_cgroupns_is_late(spec))
+		return PLAN_SLOT_NONE;
+	slot = plan_slot(p, -1);
+	s = plan_add(p, PLAN_OPEN);
+	s->str[0] = plan_str(p, ns->path);
+	s->num[0] = O_RDONLY;
+	s->fd[0] = slot;
+	return slot;
+}
+
+static void enter_cgroupns(struct plan *p, const struct spec *spec, int32_t joined)
+{
+	struct plan_step *s;
+
+	if (!compile_cgroupns_is_late(spec))
+		return;
+	s = plan_add(p, joined >= 0 ? PLAN_SETNS_SLOT : PLAN_UNSHARE);
+	s->fd[0] = joined;
+	s->num[0] = CLONE_NEWCGROUP;
 }
 
 static int add_clone(const struct compile_init *in, struct plan *p)
 {
 	int32_t tasks[COMPILE_TASKS_MAX];
 	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
+	int32_t cgroupns = open_cgroupns(p, in->spec);
 	struct plan_step *s;
 
 	join_namespaces(p, in->spec);
@@ -117,10 +146,7 @@ static int add_clone(const struct compile_init *in, struct plan *p)
 	s->num[0] = clone_flags(in);
 	s->fd[0] = cgroup;
 	compile_cgroup_enter(p, &in->cgroup, tasks);
-	if (spec_namespace_is_new(in->spec, SPEC_NS_CGROUP) && in->cgroup.n_tasks_dirs) {
-		s = plan_add(p, PLAN_UNSHARE);
-		s->num[0] = CLONE_NEWCGROUP;
-	}
+	enter_cgroupns(p, in->spec, cgroupns);
 	return 0;
 }
 
@@ -181,8 +207,8 @@ static int add_sysctls(struct plan *p, const struct spec *spec, struct err *err)
 	return 0;
 }
 
-static void add_hooks(struct plan *p, const struct spec_hook *hooks, size_t n, const char *head, const char *tail,
-	unsigned flags)
+static void add_hooks(struct plan *p, const struct spec_hook *hooks, size_t n, const char *head,
+	const char *tail, unsigned flags)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct spec_hook *h = &hooks[i];
@@ -213,7 +239,8 @@ static void add_console(struct plan *p, const struct spec_process *process)
 	struct plan_step *s = plan_add(p, PLAN_CONSOLE);
 
 	if (process->console_size)
-		s->num[0] = process->console_size->height << 32 | (uint32_t)process->console_size->width;
+		s->num[0] = process->console_size->height << 32 |
+			    (uint32_t)process->console_size->width;
 	s->num[1] = process->user.uid;
 	plan_add(p, PLAN_CONSOLE_CTTY);
 }
@@ -256,7 +283,8 @@ static uint64_t root_propagation(const struct spec *spec)
 
 static bool is_private(const struct spec *spec)
 {
-	enum spec_propagation pr = spec->linux_ ? spec->linux_->rootfs_propagation : SPEC_PROPAGATION_ABSENT;
+	enum spec_propagation pr =
+		spec->linux_ ? spec->linux_->rootfs_propagation : SPEC_PROPAGATION_ABSENT;
 
 	return pr == SPEC_PROPAGATION_PRIVATE || pr == SPEC_PROPAGATION_RPRIVATE;
 }
@@ -295,7 +323,8 @@ static bool has_runtime_hooks(const struct spec *spec)
 	return spec->hooks && (spec->hooks->n_prestart || spec->hooks->n_create_runtime);
 }
 
-static int add_set_up(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err)
+static int add_set_up(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
+	struct err *err)
 {
 	const struct spec *spec = in->spec;
 	const struct spec_hooks *h = spec->hooks;
@@ -335,7 +364,8 @@ static int add_personality(struct plan *p, const struct spec *spec, struct err *
 	if (!pe)
 		return 0;
 	if (pe->n_flags)
-		return err_set(err, -ENOTSUP, "linux.personality.flags: not supported by any kernel interface");
+		return err_set(err, -ENOTSUP,
+			"linux.personality.flags: not supported by any kernel interface");
 	plan_add(p, PLAN_PERSONALITY)->num[0] = pe->domain == SPEC_PERSONALITY_LINUX32 ? 0x0008 : 0;
 	return 0;
 }
@@ -395,7 +425,8 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 	}
 	compile_trees_done(&t);
 	if (r == 0 && p->failed)
-		r = err_code(err, p->failed, "the container's configuration makes too large a plan");
+		r = err_code(
+			err, p->failed, "the container's configuration makes too large a plan");
 	if (r < 0)
 		plan_done(p);
 	return r;

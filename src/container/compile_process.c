@@ -39,19 +39,21 @@ static struct plan_caps caps_of(const struct spec_process *process)
 	return out;
 }
 
-static bool filter_needs_privilege(const struct spec_process *process, const struct compile_filter *filter)
+static bool filter_needs_privilege(
+	const struct spec_process *process, const struct compile_filter *filter)
 {
 	return filter->size && !process->no_new_privileges;
 }
 
-int compile_identity(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
-	bool setgroups_denied, struct err *err)
+int compile_identity(struct plan *p, const struct spec_process *process,
+	const struct compile_filter *filter, bool setgroups_denied, struct err *err)
 {
 	const struct spec_user *u = &process->user;
 	struct plan_step *s;
 
 	if (setgroups_denied && u->n_additional_gids)
-		return err_set(err, -EPERM, "process.user.additionalGids: setgroups is denied in this user namespace");
+		return err_set(err, -EPERM,
+			"process.user.additionalGids: setgroups is denied in this user namespace");
 	/*
 	 * Limits of another user's process can be set only with CAP_SYS_RESOURCE, which root does not have everywhere
 	 * (virtual machines, nested containers): then while it is still ours, else as late as READY.
@@ -145,7 +147,8 @@ int compile_scheduling(struct plan *p, const struct spec_process *process)
 	}
 	if (process->io_priority) {
 		s = plan_add(p, PLAN_IOPRIO);
-		s->num[0] = (uint64_t)process->io_priority->class << 13 | (uint64_t)process->io_priority->priority;
+		s->num[0] = (uint64_t)process->io_priority->class << 13 |
+			    (uint64_t)process->io_priority->priority;
 	}
 	return 0;
 }
@@ -205,8 +208,8 @@ static void add_filter(struct plan *p, const struct compile_filter *filter)
 	plan_blob(p, s, filter->program, filter->size);
 }
 
-void compile_final(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
-	unsigned preserve_fds)
+void compile_final(struct plan *p, const struct spec_process *process,
+	const struct compile_filter *filter, unsigned preserve_fds)
 {
 	struct plan_caps caps = caps_of(process);
 	struct plan_step *s;
@@ -221,6 +224,14 @@ void compile_final(struct plan *p, const struct spec_process *process, const str
 		add_filter(p, filter);
 	s = plan_add(p, PLAN_EXEC);
 	s->num[0] = preserve_fds;
+}
+
+bool compile_cgroupns_is_late(const struct spec *spec)
+{
+	if (!spec_namespace_find(spec, SPEC_NS_CGROUP))
+		return false;
+	return spec_namespace_is_new(spec, SPEC_NS_CGROUP) ||
+	       !spec_namespace_is_new(spec, SPEC_NS_USER);
 }
 
 int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots)

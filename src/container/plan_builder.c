@@ -4,6 +4,7 @@
  * sizes are known only at the end, when plan_finish() turns them into offsets of the whole block.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +121,8 @@ int plan_finish(struct plan *p, void **ret, size_t *ret_size, struct err *err)
 	if (!p->failed && size > PLAN_MAX_SIZE)
 		fail(p, -E2BIG);
 	if (p->failed)
-		return err_code(err, p->failed, "the container's configuration makes too large a plan");
+		return err_code(
+			err, p->failed, "the container's configuration makes too large a plan");
 	block = mem_calloc(1, size);
 	if (!block)
 		return err_oom(err);
@@ -168,8 +170,10 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 	case PLAN_SETNS:
 		snprintf(out, size, "join namespace '%s'", str_at(p, s, 0));
 		break;
-	case PLAN_SETNS_PIDFD:
-		snprintf(out, size, "join the container's namespaces");
+	case PLAN_SETNS_SLOT:
+		snprintf(out, size,
+			s->num[0] == CLONE_NEWCGROUP ? "join the cgroup namespace"
+						     : "join the container's namespaces");
 		break;
 	case PLAN_TREE:
 		snprintf(out, size, "open mount source '%s'", str_at(p, s, 0));
@@ -182,7 +186,8 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		break;
 	case PLAN_HOSTNAME:
 	case PLAN_DOMAINNAME:
-		snprintf(out, size, "set %s '%s'", s->op == PLAN_HOSTNAME ? "hostname" : "domainname", str_at(p, s, 0));
+		snprintf(out, size, "set %s '%s'",
+			s->op == PLAN_HOSTNAME ? "hostname" : "domainname", str_at(p, s, 0));
 		break;
 	case PLAN_SYSCTL:
 		snprintf(out, size, "write sysctl '%s'", str_at(p, s, 0));
@@ -222,7 +227,8 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		snprintf(out, size, "run hook '%s'", str_at(p, s, 0));
 		break;
 	case PLAN_CWD:
-		snprintf(out, size, "chdir to cwd ('%s') set in config.json failed", str_at(p, s, 0));
+		snprintf(out, size, "chdir to cwd ('%s') set in config.json failed",
+			str_at(p, s, 0));
 		break;
 	case PLAN_CONSOLE:
 		snprintf(out, size, "set up the terminal");

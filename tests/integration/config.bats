@@ -129,9 +129,29 @@ refused() {
 	[ "$output" -gt 10000000 ] || fail "$output"
 }
 
-@test "a cgroup namespace shows the container's cgroup as the root" {
+@test "a cgroup namespace shows the container's cgroup as the root, in an exec too" {
 	inside 'cat /proc/self/cgroup' '.linux.namespaces += [{"type": "cgroup"}]'
-	[[ "$output" != *test/* ]] || fail "$output"
+	[[ "$output" != *test/* && "$output" != */init* ]] || fail "$output"
+	rm -rf "$B"
+	ct_sleep '.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "cgroup"}])'
+	run -0 rt exec "$ID" /bin/sh -c 'cat /proc/self/cgroup; readlink /proc/self/ns/cgroup' </dev/null
+	[[ "$output" != *test/* && "$output" != */init* ]] || fail "$output"
+	contains "$output" "$(readlink "/proc/$(pid_of)/ns/cgroup")"
+}
+
+@test "a cgroup namespace of another container is joined, by its execs too" {
+	ct_sleep '.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "cgroup"}])'
+	local ns
+	ns=$(readlink "/proc/$(pid_of)/ns/cgroup")
+	mkdir "$B/2"
+	jq --arg path "/proc/$(pid_of)/ns/cgroup" --arg root "$B/rootfs" '.root.path = $root | .linux.cgroupsPath += "-2"
+		| .linux.namespaces |= map(if .type == "cgroup" then .path = $path else . end)' "$B/config.json" >"$B/2/config.json"
+	rt run --detach --bundle "$B/2" "$ID-2" </dev/null >"$B/2/out" 2>&1 || fail "$(cat "$B/2/out")"
+	equal "$(readlink "/proc/$(pid_of "$ID-2")/ns/cgroup")" "$ns"
+	grep -q "/test/$ID-2" "/proc/$(pid_of "$ID-2")/cgroup"
+	run -0 rt exec "$ID-2" /bin/readlink /proc/self/ns/cgroup </dev/null
+	equal "$output" "$ns"
+	rt delete --force "$ID-2"
 }
 
 # --- root file system -------------------------------------------------------------------------------------------

@@ -94,6 +94,53 @@ TEST(on_v1_the_child_enters_its_cgroups_first_and_unshares_the_namespace_after)
 	done(&m);
 }
 
+static struct made make_v2(const char *namespaces)
+{
+	struct made m = make("", 0, "", namespaces, "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.cgroup = { .clone_dir = "/cg/x" },
+	};
+
+	plan_done(&m.plan);
+	assert_ok(compile_init(&in, &m.plan, &m.err));
+	return m;
+}
+
+TEST(on_v2_the_clone_enters_the_cgroup_and_the_namespace_comes_after)
+{
+	struct made m = make_v2(",{\"type\":\"cgroup\"}");
+	int clone = find(&m, PLAN_CLONE, 0);
+
+	assert_true(m.plan.steps[clone].fd[0] >= 0);
+	assert_int_equal(m.plan.steps[clone].num[0] & CLONE_NEWCGROUP, 0);
+	assert_int_equal(m.plan.steps[clone + 1].op, PLAN_UNSHARE);
+	assert_int_equal(m.plan.steps[clone + 1].num[0], CLONE_NEWCGROUP);
+	done(&m);
+}
+
+TEST(a_cgroup_namespace_is_joined_from_within_the_cgroup)
+{
+	struct made m = make_v2(",{\"type\":\"cgroup\",\"path\":\"/n/cgroup\"}");
+	int clone = find(&m, PLAN_CLONE, 0);
+	int open = find(&m, PLAN_OPEN, find(&m, PLAN_OPEN, 0) + 1);
+
+	assert_string_equal(text(&m, open, 0), "/n/cgroup");
+	assert_true(open < clone);
+	assert_true(find(&m, PLAN_SETNS, 0) < 0);
+	assert_int_equal(m.plan.steps[clone + 1].op, PLAN_SETNS_SLOT);
+	assert_int_equal(m.plan.steps[clone + 1].fd[0], m.plan.steps[open].fd[0]);
+	done(&m);
+	/* inside a new user namespace it could no longer be joined */
+	m = make_v2(",{\"type\":\"user\"},{\"type\":\"cgroup\",\"path\":\"/n/cgroup\"}");
+	assert_true(find(&m, PLAN_SETNS, 0) < find(&m, PLAN_CLONE, 0));
+	assert_true(find(&m, PLAN_SETNS_SLOT, 0) < 0);
+	done(&m);
+}
+
 TEST(the_host_tree_never_stays_shared)
 {
 	struct made m = make("", 0, "", "", "", "");
@@ -291,9 +338,33 @@ TEST(the_plan_of_an_exec_joins_before_it_clones)
 	struct err err = { 0 };
 
 	assert_ok(compile_exec(&in, &e.plan, &err));
-	assert_true(find(&e, PLAN_SETNS_PIDFD, 0) < find(&e, PLAN_CLONE, 0));
-	assert_int_equal(e.plan.steps[find(&e, PLAN_SETNS_PIDFD, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
+	assert_true(find(&e, PLAN_SETNS_SLOT, 0) < find(&e, PLAN_CLONE, 0));
+	assert_int_equal(e.plan.steps[find(&e, PLAN_SETNS_SLOT, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
 	assert_int_equal(e.plan.steps[find(&e, PLAN_CLONE, 0)].num[0], 0);
+	plan_done(&e.plan);
+	done(&m);
+}
+
+TEST(an_exec_joins_the_cgroup_namespace_from_within_the_cgroup)
+{
+	struct made m = make_v2(",{\"type\":\"cgroup\"}");
+	struct spec_process process = { .args = (const char *[]){ "ps" }, .n_args = 1, .cwd = "/" };
+	struct compile_exec in = {
+		.spec = m.spec,
+		.process = &process,
+		.init_pidfd = 7,
+		.cgroup = { .clone_dir = "/cg/x" },
+	};
+	struct made e = { 0 };
+	struct err err = { 0 };
+	int clone;
+
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	clone = find(&e, PLAN_CLONE, 0);
+	assert_int_equal(e.plan.steps[clone - 1].op, PLAN_SETNS_SLOT);
+	assert_int_equal(e.plan.steps[clone - 1].num[0] & CLONE_NEWCGROUP, 0);
+	assert_int_equal(e.plan.steps[clone + 1].op, PLAN_SETNS_SLOT);
+	assert_int_equal(e.plan.steps[clone + 1].num[0], CLONE_NEWCGROUP);
 	plan_done(&e.plan);
 	done(&m);
 }
