@@ -3,9 +3,10 @@
 
 PROGRAMS=(reeve containerd-shim-reeve-v2 reeved)
 
+# build_tree [TARGET]...: all, or these alone.
 build_tree() {
 	meson_dir build
-	quiet build ninja -C build
+	quiet build ninja -C build "$@"
 	mkdir -p out/bin
 	local p
 	for p in "${PROGRAMS[@]}"; do
