@@ -13,6 +13,7 @@
 
 #define EXEC_PATH_MAX 4096
 #define EXEC_FRESH_MAX 8
+#define EXEC_POINTERS 512 /* arguments and environment; more are mapped */
 #define EXEC_LAZY_FDS 256 /* fds below this are not closed one by one, but all at once by exec_close_rest() */
 
 /* The root of a file system that we mounted ourselves: nobody else has touched it, it holds no link of the image's. */
@@ -22,7 +23,7 @@ struct exec_fresh {
 };
 
 struct exec {
-	const char *base; /* the plan, mapped read-only */
+	const char *base; /* the plan; never written to */
 	const struct plan_header *plan;
 	uint32_t step;    /* number of the step that runs */
 	int sync;         /* launcher, or `start` after LISTEN; -1 when gone */
@@ -30,6 +31,8 @@ struct exec {
 	int host_null;    /* not used as a mask before it is verified; -1 */
 	int listen_fd;        /* of the LISTEN step; -1 */
 	unsigned preserve;    /* fds after 2 that the program gets */
+	int hooks;            /* the plan has some */
+	int at_root;          /* PIVOT has been: the working directory is "/" */
 	int empty_dir;    /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;
@@ -40,9 +43,12 @@ struct exec {
 	const char *cwd_again; /* CWD was refused to root: USER tries again as the user */
 	char **argv;
 	char **envp;
+	char *pointers[EXEC_POINTERS]; /* of lists */
+	size_t n_pointers;
 	char program[EXEC_PATH_MAX];
 	char text[EXEC_PATH_MAX]; /* scratch for details and paths */
 	int slots[PLAN_MAX_SLOTS];
+	_Alignas(8) char message[PLAN_MESSAGE_MAX]; /* the plan, unless it came in a memfd */
 };
 
 static inline const char *exec_str(const struct exec *x, uint32_t offset)

@@ -255,6 +255,6 @@ long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
 		sys_dup3((int)null, i, 0);
 	}
 	if (null >= 0)
-		sys_close((int)null);
+		exec_drop((int)null);
 	return 0;
 }

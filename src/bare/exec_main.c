@@ -244,7 +244,7 @@ static long op_lo_up(struct exec *x, const struct plan_step *s)
 	memcpy(req.name, "lo", 3);
 	req.flags = IFF_UP_RUNNING;
 	r = sys_call3(__NR_ioctl, sock, SIOCSIFFLAGS_, &req);
-	sys_close((int)sock);
+	exec_drop((int)sock);
 	return r;
 }
 
@@ -430,12 +430,11 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	}
 }
 
-/* Map and check the plan; its fd goes. 0 or negative errno. */
-static long load(struct exec *x, int fd)
+/* A plan that came in a memfd, which goes. Its size, or negative errno. */
+static long map_plan(struct exec *x, int fd)
 {
 	struct stat st;
 	long r = sys_call2(__NR_fstat, fd, &st);
-	const int32_t *slots;
 
 	if (r < 0)
 		return r;
@@ -446,14 +445,37 @@ static long load(struct exec *x, int fd)
 		return r;
 	sys_close(fd);
 	x->base = (const char *)r;
-	r = plan_check(x->base, (size_t)st.st_size);
+	return st.st_size;
+}
+
+static long receive_plan(struct exec *x)
+{
+	long n;
+
+	do
+		n = sys_read(x->sync, x->message, sizeof(x->message));
+	while (n == -EINTR);
+	x->base = x->message;
+	return n;
+}
+
+/* Get and check the plan. 0 or negative errno. */
+static long load(struct exec *x, int fd)
+{
+	long n = fd >= 0 ? map_plan(x, fd) : receive_plan(x);
+	const int32_t *slots;
+	long r;
+
+	if (n < 0)
+		return n;
+	r = plan_check(x->base, (size_t)n);
 	if (r < 0)
 		return r;
 	x->plan = (const struct plan_header *)(const void *)x->base;
 	slots = (const int32_t *)(const void *)(x->base + sizeof(*x->plan));
 	for (uint32_t i = 0; i < x->plan->n_slots; i++)
 		x->slots[i] = slots[i];
-	x->sync = x->slots[PLAN_SLOT_SYNC];
+	x->slots[PLAN_SLOT_SYNC] = x->sync;
 	return 0;
 }
 
@@ -467,7 +489,18 @@ static void look_ahead(struct exec *x, const struct plan_step *steps)
 			x->preserve = (unsigned)steps[i].num[0];
 		else if (steps[i].op == PLAN_LISTEN)
 			x->listen_fd = x->slots[steps[i].fd[0]];
+		else if (steps[i].op == PLAN_HOOK)
+			x->hooks = 1;
 	}
+}
+
+static int number(const char *s)
+{
+	int n = 0;
+
+	for (; *s >= '0' && *s <= '9' && n < 1000000; s++)
+		n = n * 10 + (*s - '0');
+	return n;
 }
 
 __attribute__((noreturn, used)) void exec_start(long *stack);
@@ -478,7 +511,6 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 	char **argv = (char **)(stack + 1);
 	const struct plan_step *steps;
 	uint64_t no_signals = 0;
-	int fd = 0;
 	long r;
 
 	/* Not traceable, /proc/PID closed, before anything is joined (CVE-2016-9962). */
@@ -486,12 +518,11 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 	sys_call2(__NR_prctl, PR_SET_NAME, "reeve-exec");
 	sys_call4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
 	sys_call1(__NR_umask, 0);
-	if (stack[0] != 2)
+	if (stack[0] != 2 && stack[0] != 3)
 		exec_exit(2);
-	for (const char *p = argv[1]; *p >= '0' && *p <= '9' && fd < 1000000; p++)
-		fd = fd * 10 + (*p - '0');
-	x->sync = x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = -1;
-	r = load(x, fd);
+	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = -1;
+	x->sync = number(argv[1]);
+	r = load(x, stack[0] == 3 ? number(argv[2]) : -1);
 	if (r < 0)
 		exec_exit(3); /* the launcher sees an end of file before STARTED */
 	steps = (const struct plan_step *)(const void *)(x->base + x->plan->steps);

@@ -116,7 +116,8 @@ long exec_op_rootfs(struct exec *x, const struct plan_step *s)
 	}
 	x->rootfd = x->slots[s->fd[0]];
 	r = sys_call5(__NR_move_mount, x->rootfd, "", SYS_AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
-	return r < 0 ? r : sys_call1(__NR_fchdir, x->rootfd);
+	/* where hooks start; PIVOT goes there by itself */
+	return r < 0 || !x->hooks ? r : sys_call1(__NR_fchdir, x->rootfd);
 }
 
 static int is_directory(int fd)
@@ -154,6 +155,17 @@ static long check_proc_target(struct exec *x, const char *path, int tree)
 	return -EINVAL;
 }
 
+/* "/name" -> "name"; NULL when there is more to resolve. */
+static const char *single_name(const char *path)
+{
+	while (*path == '/')
+		path++;
+	for (const char *p = path; *p; p++)
+		if (*p == '/')
+			return NULL;
+	return !path[0] || strcmp(path, ".") == 0 || strcmp(path, "..") == 0 ? NULL : path;
+}
+
 /* In a file system of ours: make the target and attach by name, which is not followed. */
 static long attach_fresh(struct exec *x, int tree, int parent, const char *name, int directory)
 {
@@ -174,12 +186,17 @@ static long attach_fresh(struct exec *x, int tree, int parent, const char *name,
 static long attach(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
 	const char *name;
-	int target = s->flags & PLAN_F_COPY_UP ? -ENOENT : exec_fresh_parent(x, path, &name);
+	int copy_up = s->flags & PLAN_F_COPY_UP;
+	int target = copy_up ? -ENOENT : exec_fresh_parent(x, path, &name);
 	long r;
 
 	x->detail = path;
 	if (target >= 0)
 		return attach_fresh(x, tree, target, name, directory);
+	/* A name in the root that is no link (which is not followed) needs no resolving; anything else does. */
+	name = copy_up || !directory ? NULL : single_name(path);
+	if (name && sys_call5(__NR_move_mount, tree, "", x->rootfd, name, MOVE_MOUNT_F_EMPTY_PATH) >= 0)
+		return 0;
 	target = exec_target_in_root(x, path, directory);
 	if (target < 0)
 		return target;
@@ -203,7 +220,10 @@ static void forget_fresh(struct exec *x, const char *path)
 
 static long attach_in_root(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
-	long r = check_proc_target(x, path, tree);
+	/* a procfs that we have just made is one */
+	long r = s->op == PLAN_MOUNT_FS && strcmp(exec_str(x, s->str[0]), "proc") == 0 && strcmp(path, "/proc") == 0
+			 ? 0
+			 : check_proc_target(x, path, tree);
 
 	if (r >= 0)
 		r = attach(x, tree, path, directory, s);
@@ -532,6 +552,19 @@ static int is_absent(long r)
 	return r == -ENOENT || r == -ENOTDIR;
 }
 
+/* Of what is usually masked in procfs and sysfs. A wrong guess costs a call, nothing else. */
+static int is_directory_by_name(const char *name)
+{
+	return strcmp(name, "acpi") == 0 || strcmp(name, "asound") == 0 || strcmp(name, "scsi") == 0 ||
+	       strcmp(name, "firmware") == 0;
+}
+
+static long mask_directory(const char *target)
+{
+	return sys_call5(__NR_mount, "tmpfs", target, "tmpfs",
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "nr_inodes=1,mode=755");
+}
+
 /* Both ends in file systems of ours: one or two mount(2) by name. */
 static long mask_by_name(struct exec *x, const struct place *p)
 {
@@ -540,11 +573,13 @@ static long mask_by_name(struct exec *x, const struct place *p)
 	long r;
 
 	exec_fd_path(p->fd, p->name, target);
+	if (is_directory_by_name(p->name)) {
+		r = mask_directory(target);
+		if (r != -ENOTDIR)
+			return r;
+	}
 	r = sys_call5(__NR_mount, exec_fd_path(x->null_dir, "null", null), target, NULL, 4096 /* MS_BIND */, NULL);
-	if (r != -ENOTDIR) /* a file, or absent */
-		return r;
-	return sys_call5(__NR_mount, "tmpfs", target, "tmpfs",
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "nr_inodes=1,mode=755");
+	return r == -ENOTDIR ? mask_directory(target) : r; /* else a file, or absent */
 }
 
 long exec_op_mask(struct exec *x, const struct plan_step *s)
@@ -604,6 +639,7 @@ long exec_op_pivot(struct exec *x, const struct plan_step *s)
 	}
 	if (r >= 0)
 		r = sys_call1(__NR_chdir, "/");
+	x->at_root = r >= 0;
 	exec_close_rest(x);
 	return r;
 }

@@ -54,8 +54,13 @@ static long change_dir(struct exec *x, const char *path)
 
 long exec_op_cwd(struct exec *x, const struct plan_step *s)
 {
-	long r = change_dir(x, exec_str(x, s->str[0]));
+	const char *path = exec_str(x, s->str[0]);
+	long r;
 
+	if (strcmp(path, "/") == 0)
+		r = x->at_root ? 0 : sys_call1(__NR_chdir, "/");
+	else
+		r = change_dir(x, path);
 	if (r == -EACCES && (s->flags & PLAN_F_RETRY)) {
 		x->cwd_again = exec_str(x, s->str[0]);
 		return 0;
@@ -116,11 +121,13 @@ static long set_ids(const struct plan_step *s)
 		r = sys_call3(__NR_setresuid, uid, uid, uid);
 	if (r < 0)
 		return r;
+	if (!uid)
+		return 0;
 	r = sys_call3(__NR_getresuid, &now[0], &now[1], &now[2]);
 	if (r < 0 || now[0] != uid || now[1] != uid || now[2] != uid)
 		return -EPERM;
 	/* dumpable came back with the change of ids; nobody may look until execve */
-	return uid ? sys_call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0) : 0;
+	return sys_call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 long exec_op_user(struct exec *x, const struct plan_step *s)
@@ -181,13 +188,20 @@ long exec_op_caps(struct exec *x, const struct plan_step *s)
 
 char **exec_list(struct exec *x, uint32_t offset, uint64_t n, size_t spare)
 {
-	size_t size = (n + spare + 1) * sizeof(char *);
-	long r = sys_call6(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t all = n + spare + 1;
 	const char *p = x->base + offset;
-	char **list = (char **)r;
+	char **list = x->pointers + x->n_pointers;
+	long r;
 
-	if (r < 0)
-		return NULL;
+	if (all <= EXEC_POINTERS - x->n_pointers) {
+		x->n_pointers += all;
+	} else {
+		r = sys_call6(__NR_mmap, 0, (long)(all * sizeof(char *)), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (r < 0)
+			return NULL;
+		list = (char **)r;
+	}
 	for (uint64_t i = 0; i < n; i++) {
 		list[i] = (char *)p;
 		p += strlen(p) + 1;
@@ -343,8 +357,9 @@ long exec_op_exec(struct exec *x, const struct plan_step *s)
 
 	/* Closed now, not at execve: args may name /proc/self/fd/N (CVE-2024-21626 follow-ups). Only the way back to
 	 * the launcher stays; its end of file is the news that the program runs. */
-	if (x->sync >= 0 && (unsigned)x->sync != keep) {
-		r = sys_dup3(x->sync, (int)keep, O_CLOEXEC);
+	if (x->sync >= 0) {
+		r = (unsigned)x->sync == keep ? sys_fcntl(x->sync, F_SETFD, FD_CLOEXEC)
+					      : sys_dup3(x->sync, (int)keep, O_CLOEXEC);
 		if (r < 0)
 			return r;
 	}

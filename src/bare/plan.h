@@ -3,6 +3,8 @@
 /*
  * The plan: what the executor does, as one flat block of bytes, and the messages between it and its launcher.
  *
+ * Way      The executor is started as `reeve-exec SYNC [PLAN]`, numbers of fds: the socket, whose first message is the
+ *          plan, or a memfd with a plan that is too large for one.
  * Layout   header, slot table, step table, then strings and blobs; every reference is a 32-bit offset from the
  *          start of the block, checked by plan_check() before the first step is carried out. The block ends in a
  *          zero byte, so that a string can never run past it. Host byte order: writer and reader are one machine.
@@ -21,12 +23,12 @@
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
 #define PLAN_VERSION 1u
 #define PLAN_MAX_SIZE (8u << 20)
+#define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_MAX_SLOTS 8192u
 #define PLAN_MAX_STEPS 32768u
 
 #define PLAN_SLOT_NONE (-1)
 #define PLAN_SLOT_SYNC 0 /* the launcher's socket (SOCK_SEQPACKET) */
-#define PLAN_SLOT_PLAN 1 /* the plan itself */
 
 // clang-format off
 /*

@@ -120,7 +120,7 @@ int plan_check(const void *data, size_t n)
 		return EBADMSG_;
 	if (h->magic != PLAN_MAGIC || h->version != PLAN_VERSION || h->size != n || base[n - 1])
 		return EBADMSG_;
-	if (h->n_slots < 2 || h->n_slots > PLAN_MAX_SLOTS || h->n_steps > PLAN_MAX_STEPS || h->steps % 8)
+	if (h->n_slots < 1 || h->n_slots > PLAN_MAX_SLOTS || h->n_steps > PLAN_MAX_STEPS || h->steps % 8)
 		return EBADMSG_;
 	if (h->steps < sizeof(*h) + 4 * (size_t)h->n_slots || h->steps > n ||
 		(n - h->steps) / sizeof(*s) < h->n_steps)

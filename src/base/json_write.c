@@ -85,6 +85,12 @@ void json_write_bool(struct json_writer *w, bool v)
 	buf_adds(w->out, v ? "true" : "false");
 }
 
+void json_write_raw(struct json_writer *w, const char *json)
+{
+	separate(w);
+	buf_adds(w->out, json);
+}
+
 void json_write_null(struct json_writer *w)
 {
 	separate(w);

@@ -35,6 +35,7 @@ void json_write_i64(struct json_writer *w, int64_t v);
 void json_write_u64(struct json_writer *w, uint64_t v);
 void json_write_bool(struct json_writer *w, bool v);
 void json_write_null(struct json_writer *w);
+void json_write_raw(struct json_writer *w, const char *json); /* one value, as it is */
 
 /* A member in one line. */
 void json_write_member_str(struct json_writer *w, const char *key, const char *s);

@@ -26,6 +26,8 @@ static void on_signal(struct loop_fd *s, uint32_t events)
 	struct foreground *f = container_of(s, struct foreground, signals);
 	struct signalfd_siginfo info;
 
+	if (f->ended) /* in the same round: the signal says so too */
+		return;
 	while (read(f->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			f->session->cli->process->reap_orphans(f->process->pid);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -312,10 +313,20 @@ int cgroup_path_clean(const char *path, struct arena *arena, const char **ret)
 
 int cgroup_host_self(const char *prefix, char **ret, struct err *err)
 {
-	char path[512];
+	char path[512], text[8192];
+	auto_close int fd = -EBADF;
+	ssize_t n = -1;
 	int r;
 
 	snprintf(path, sizeof(path), "%s/proc/self/cgroup", prefix);
+	fd = fd_open(path, O_RDONLY, 0);
+	if (fd >= 0)
+		n = read(fd, text, sizeof(text) - 1);
+	/* The kernel gives all of it at once, as far as it fits. */
+	if (n > 0 && (size_t)n < sizeof(text) - 1) {
+		*ret = strndup(text, (size_t)n);
+		return *ret ? 0 : err_oom(err);
+	}
 	r = fd_read_file_at(AT_FDCWD, path, 1u << 20, ret, NULL);
 	return r < 0 ? err_code(err, r, "read '%s'", path) : 0;
 }

@@ -58,8 +58,8 @@ struct compile_init {
 };
 
 /*
- * The plan of a container's init. *p is initialised here. `p` keeps slot PLAN_SLOT_SYNC and PLAN_SLOT_PLAN open for
- * the launcher to fill.
+ * The plan of a container's init. *p is initialised here. `p` keeps slot PLAN_SLOT_SYNC for the launcher's
+ * socket.
  */
 int compile_init(const struct compile_init *in, struct plan *p, struct err *err);
 

@@ -114,7 +114,7 @@ static int save_init(struct container *c, enum state_status status, struct err *
 		r = record_cgroup(c, err);
 	if (r < 0)
 		return r;
-	state_record_set_init(&c->state.record, &c->init);
+	state_record_set_init(&c->state.record, &c->init, !c->host->state->in_memory);
 	c->state.record.status = status;
 	r = state_save(&c->state, err);
 	state_unlock(&c->state);

@@ -80,9 +80,9 @@ static void reap(struct launch *l, bool process_too)
 
 	if (!l->host->reaper.own)
 		return;
-	if (l->stage_pidfd >= 0)
-		waitid(P_PIDFD, (id_t)l->stage_pidfd, &info, WEXITED);
-	l->stage_pidfd = fd_close(l->stage_pidfd);
+	if (l->stage)
+		waitid(P_PID, (id_t)l->stage, &info, WEXITED);
+	l->stage = 0;
 	if (process_too && l->process.pid)
 		waitid(P_PIDFD, (id_t)l->process.fd, &info, WEXITED);
 }
@@ -308,17 +308,27 @@ static void on_message(struct launch *l, struct plan_msg *m, int *fd);
 
 #define STAGE_CHECK_NS (10 * NS_PER_MS)
 
+static bool stage_has_ended(const struct launch *l)
+{
+	struct pollfd p = { .fd = l->stage_pidfd, .events = POLLIN };
+	siginfo_t info = { .si_pid = 0 };
+
+	if (!l->host->reaper.own)
+		return poll(&p, 1, 0) > 0;
+	/* Ours to reap, so its number is its own until we do. */
+	return waitid(P_PID, (id_t)l->stage, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid;
+}
+
 /* The host half was killed between its clone and its report: the process waits for us, and we for the report. */
 static void on_stage_check(struct loop_timer *t)
 {
 	struct launch *l = container_of(t, struct launch, stage_timer);
-	struct pollfd p = { .fd = l->stage_pidfd, .events = POLLIN };
 
 	if (l->process.pid || l->phase == PHASE_DONE)
 		return;
 	if (l->stage_gone)
 		fail_code(l, -ECANCELED, "the executor ended before it reported the container's process");
-	else if (poll(&p, 1, 0) > 0) /* its report may be in the socket still: one more round */
+	else if (stage_has_ended(l)) /* its report may be in the socket still: one more round */
 		l->stage_gone = true;
 	if (l->phase != PHASE_DONE)
 		loop_timer_set(l->host->loop, t, clock_boot_ns() + STAGE_CHECK_NS, on_stage_check);
@@ -425,24 +435,49 @@ static void on_sync(struct loop_fd *source, uint32_t events)
 
 /* ---- start and end ---- */
 
-static int write_plan(struct plan *p, int sync_fd, int *ret_fd, struct err *err)
+/* As the first message on the socket, or in a memfd when it is too large for one: *ret_fd stays -EBADF, or is that. */
+static int hand_over_plan(struct launch *l, int *ret_fd, struct err *err)
 {
-	auto_close int fd = memfd_create("plan", MFD_CLOEXEC);
+	auto_close int fd = -EBADF;
 	auto_free void *block = NULL;
 	size_t size;
 	int r;
 
-	if (fd < 0)
-		return err_sys(err, "make the plan");
-	plan_slot_set(p, PLAN_SLOT_SYNC, sync_fd);
-	plan_slot_set(p, PLAN_SLOT_PLAN, fd);
-	r = plan_finish(p, &block, &size, err);
+	r = plan_finish(&l->plan, &block, &size, err);
 	if (r < 0)
 		return r;
+	if (size <= PLAN_MESSAGE_MAX && fd_send(l->sync, block, size, NULL, 0) == 0)
+		return 0;
+	fd = memfd_create("plan", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "make the plan");
 	r = fd_write_full(fd, block, size);
 	if (r < 0)
 		return err_code(err, r, "write the plan");
 	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* The first fd after those of the container, where it need not be moved out of the way later, unless that is taken. */
+static int place_of_sync(const struct spawn *s, int theirs)
+{
+	int at = 3 + (int)s->preserve_fds;
+
+	for (size_t i = 0; i < s->n_keep; i++)
+		if (s->keep[i] == at)
+			return theirs;
+	return at == s->program ? theirs : at;
+}
+
+static int open_stdio(const struct launch_request *req, int stdio[3], int *ret_null, struct err *err)
+{
+	for (int i = 0; i < 3; i++) {
+		if (req->stdio[i] < 0 && *ret_null < 0)
+			*ret_null = fd_open("/dev/null", O_RDWR, 0);
+		stdio[i] = req->stdio[i] < 0 ? *ret_null : req->stdio[i];
+		if (stdio[i] < 0)
+			return err_code(err, *ret_null, "open /dev/null");
+	}
 	return 0;
 }
 
@@ -452,10 +487,10 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 	auto_close int plan_fd = -EBADF;
 	auto_close int theirs = -EBADF;
 	auto_close int null = -EBADF;
-	auto_free int *keep = mem_calloc(req->n_keep + 2, sizeof(int));
-	char number[16];
-	char *argv[] = { (char *)"reeve-exec", number, NULL };
-	struct spawn s = { .program = l->host->executor, .argv = argv, .keep = keep, .n_keep = req->n_keep + 2,
+	auto_free int *keep = mem_calloc(req->n_keep + 1, sizeof(int));
+	char numbers[2][16];
+	char *argv[] = { (char *)"reeve-exec", numbers[0], NULL, NULL };
+	struct spawn s = { .program = l->host->executor, .argv = argv, .keep = keep, .n_keep = req->n_keep,
 		.preserve_fds = req->preserve_fds, .with_parent = l->host->parent_pid > 0 };
 	int r;
 
@@ -465,22 +500,22 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 		return err_sys(err, "make the executor's socket");
 	l->sync = pair[0];
 	theirs = pair[1];
-	r = write_plan(&l->plan, theirs, &plan_fd, err);
+	r = hand_over_plan(l, &plan_fd, err);
+	if (r == 0)
+		r = open_stdio(req, s.stdio, &null, err);
 	if (r < 0)
 		return r;
 	if (req->n_keep)
 		memcpy(keep, req->keep, req->n_keep * sizeof(int));
-	keep[req->n_keep] = theirs;
-	keep[req->n_keep + 1] = plan_fd;
-	for (int i = 0; i < 3; i++) {
-		if (req->stdio[i] < 0 && null < 0)
-			null = fd_open("/dev/null", O_RDWR, 0);
-		s.stdio[i] = req->stdio[i] < 0 ? null : req->stdio[i];
+	if (plan_fd >= 0) {
+		keep[s.n_keep++] = plan_fd;
+		snprintf(numbers[1], sizeof(numbers[1]), "%d", plan_fd);
+		argv[2] = numbers[1];
 	}
-	if (s.stdio[0] < 0 || s.stdio[1] < 0 || s.stdio[2] < 0)
-		return err_code(err, null, "open /dev/null");
-	snprintf(number, sizeof(number), "%d", plan_fd);
-	r = spawn_process(&s, &l->stage, &l->stage_pidfd, err);
+	s.moved = theirs;
+	s.moved_to = place_of_sync(&s, theirs);
+	snprintf(numbers[0], sizeof(numbers[0]), "%d", s.moved_to);
+	r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);
 	return r < 0 ? err_in(err, "start the executor") : 0;
 }
 

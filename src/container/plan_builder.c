@@ -26,8 +26,7 @@ static void fail(struct plan *p, int code)
 void plan_init(struct plan *p)
 {
 	*p = (struct plan){ 0 };
-	plan_slot(p, -1);
-	plan_slot(p, -1);
+	plan_slot(p, -1); /* PLAN_SLOT_SYNC */
 }
 
 void plan_done(struct plan *p)

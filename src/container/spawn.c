@@ -62,7 +62,8 @@ IN_CHILD static int place_stdio(const int stdio[3])
 		}
 	}
 	for (int i = 0; i < 3; i++) {
-		if (from[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup3(from[i], i, 0) < 0)
+		/* ours are never close-on-exec: fd_ensure_stdio() */
+		if (from[i] != i && dup3(from[i], i, 0) < 0)
 			return -1;
 	}
 	return 0;
@@ -104,6 +105,8 @@ IN_CHILD static int prepare(const struct spawn *s)
 	for (unsigned i = 0; i < s->preserve_fds; i++)
 		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
 			return -1;
+	if (s->moved_to && (s->moved == s->moved_to ? fcntl(s->moved, F_SETFD, 0) : dup3(s->moved, s->moved_to, 0)) < 0)
+		return -1;
 	if (s->new_group && (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
 		return -1;
 	if (s->cwd && chdir(s->cwd) < 0) /* the child's: CLONE_FS is not shared */
@@ -134,17 +137,12 @@ int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct 
 {
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
 	struct child_args args = { .s = s, .ignored = ignored_signals() };
-	sigset_t all;
-	sigset_t old;
 	int pidfd = -EBADF;
 	pid_t pid;
 
-	/* No handler of ours may run in the child, which shares our memory. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &old);
+	/* Signals are not blocked: we have no handlers, so none can run in the child, which shares our memory. */
 	pid = clone(child_main, stack + sizeof(stack),
-		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (s->with_parent ? CLONE_PARENT : 0), &args, &pidfd);
-	sigprocmask(SIG_SETMASK, &old, NULL);
+		CLONE_VM | CLONE_VFORK | (ret_pidfd ? CLONE_PIDFD : 0) | SIGCHLD | (s->with_parent ? CLONE_PARENT : 0), &args, &pidfd);
 	if (pid < 0)
 		return err_sys(err, "start a process");
 	if (args.error) {
@@ -159,7 +157,5 @@ int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct 
 	*ret_pid = pid;
 	if (ret_pidfd)
 		*ret_pidfd = pidfd;
-	else
-		fd_close(pidfd);
 	return 0;
 }

@@ -26,9 +26,12 @@ struct spawn {
 	const int *keep;          /* fds that lose CLOEXEC in the child, at their numbers */
 	size_t n_keep;
 	unsigned preserve_fds;    /* 3.. that lose CLOEXEC */
+	int moved;                /* this fd becomes */
+	int moved_to;             /* that, which is none of the above; 0: there is none */
 	const char *cwd;          /* NULL: ours */
 	int new_group;            /* own process group, and killed when we die: hooks */
 	int with_parent;          /* CLONE_PARENT: child of our parent (guardian) */
 };
 
+/* ret_pidfd may be NULL. */
 int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *err);

@@ -114,21 +114,23 @@ int state_default_root(char **ret, struct err *err)
 	return 0;
 }
 
-static int check_root(int fd, const char *path, struct err *err)
+static int check_root(int fd, const char *path, bool *ret_in_memory, struct err *err)
 {
-	struct stat st, slash;
+	struct statx st;
 	struct statfs fs;
 
-	if (fstat(fd, &st) < 0 || stat("/", &slash) < 0 || fstatfs(fd, &fs) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0 || fstatfs(fd, &fs) < 0)
 		return err_sys(err, "look at root '%s'", path);
-	if (st.st_dev == slash.st_dev && st.st_ino == slash.st_ino)
+	/* Also when it is mounted in another place; only a mount's own root can be that. */
+	if ((st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && file_same_at(fd, AT_FDCWD, "/"))
 		return err_set(err, -EINVAL, "root '%s' is the root directory", path);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return err_set(err, -EPERM, "root '%s' belongs to user %u", path, st.st_uid);
-	if (st.st_mode & S_IWOTH)
+	if (st.stx_uid != 0 && st.stx_uid != geteuid())
+		return err_set(err, -EPERM, "root '%s' belongs to user %u", path, st.stx_uid);
+	if (st.stx_mode & S_IWOTH)
 		return err_set(err, -EPERM, "root '%s' is writable for everybody", path);
 	if (fs.f_type == NFS_SUPER_MAGIC)
 		return err_set(err, -ENOTSUP, "root '%s' is on NFS, where locks do not hold", path);
+	*ret_in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 	return 0;
 }
 
@@ -153,6 +155,7 @@ int state_dir_open(const char *root, bool create, struct state_dir *ret, struct 
 {
 	auto_free char *path = NULL;
 	auto_close int fd = -EBADF;
+	bool in_memory;
 	int r;
 
 	if (!root)
@@ -168,13 +171,15 @@ int state_dir_open(const char *root, bool create, struct state_dir *ret, struct 
 	fd = open_root(path, create, err);
 	if (fd < 0)
 		return fd;
-	r = check_root(fd, path, err);
+	r = check_root(fd, path, &in_memory, err);
 	if (r < 0)
 		return r;
 	/* Whatever cleans a user's runtime directory of old files spares what is sticky; only a wish. */
 	if (!root && create && strcmp(path, STATE_DEFAULT_ROOT) != 0)
 		(void)!fchmod(fd, S_ISVTX | 0700);
-	*ret = (struct state_dir){ .fd = take_fd(&fd), .path = take_ptr(path) };
+	*ret = (struct state_dir){
+		.fd = take_fd(&fd), .path = take_ptr(path), .in_memory = in_memory
+	};
 	return 0;
 }
 

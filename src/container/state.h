@@ -32,7 +32,8 @@
 
 struct state_dir {
 	int fd;
-	char *path; /* absolute */
+	char *path;     /* absolute */
+	bool in_memory; /* of a file system that ends with the boot */
 };
 
 #define STATE_DIR_NULL ((struct state_dir){ .fd = -9 })

@@ -3,7 +3,7 @@
  * The record of a container, between its struct and its file: one flat JSON object and a line with its CRC.
  *
  * Both directions go through one table of fields. A record remembers the document that it was read from, and writing
- * changes the known members in it: what a newer version put there stays. Absent strings and lists, zeros and false are not
+ * adds its unknown members to ours: what a newer version put there stays. Absent strings and lists, zeros and false are not
  * written.
  */
 #include "container/state_record.h"
@@ -17,6 +17,7 @@
 
 #include "base/crc32.h"
 #include "base/fd.h"
+#include "base/json_write.h"
 #define DEPTH_MAX 64
 #define CRC_PREFIX "crc32 "
 
@@ -279,24 +280,6 @@ int state_record_parse(const char *data, size_t size, struct state_record *ret, 
 
 /* ---- writing ---- */
 
-static struct json_object *value_of_strings(const struct state_record *r, const struct field *f)
-{
-	const char **list = *(const char ***)slot(r, f->offset);
-	size_t n = *(size_t *)slot(r, f->count_offset);
-	struct json_object *array = n ? json_object_new_array_ext((int)n) : NULL;
-
-	for (size_t i = 0; i < n && array; i++) {
-		struct json_object *s = json_object_new_string(list[i]);
-
-		if (!s || json_object_array_add(array, s) < 0) {
-			json_object_put(s);
-			json_object_put(array);
-			return NULL;
-		}
-	}
-	return array;
-}
-
 /* True when there is nothing to say; those members are left out. */
 static bool is_absent(const struct state_record *r, const struct field *f)
 {
@@ -319,72 +302,98 @@ static bool is_absent(const struct state_record *r, const struct field *f)
 	return true;
 }
 
-static struct json_object *value_of(const struct state_record *r, const struct field *f)
+static void write_strings(
+	const struct state_record *r, const struct field *f, struct json_writer *w)
+{
+	const char **list = *(const char ***)slot(r, f->offset);
+	size_t n = *(size_t *)slot(r, f->count_offset);
+
+	json_write_open(w, '[');
+	for (size_t i = 0; i < n; i++)
+		json_write_str(w, list[i]);
+	json_write_close(w, ']');
+}
+
+static void write_field(const struct state_record *r, const struct field *f, struct json_writer *w)
 {
 	const void *from = slot(r, f->offset);
 
+	if (is_absent(r, f))
+		return;
+	json_write_key(w, f->key);
 	switch (f->type) {
 	case FIELD_STRING:
-		return json_object_new_string(*(const char *const *)from);
+		json_write_str(w, *(const char *const *)from);
+		break;
 	case FIELD_UINT:
-		return json_object_new_uint64(*(const uint64_t *)from);
+		json_write_u64(w, *(const uint64_t *)from);
+		break;
 	case FIELD_INT:
-		return json_object_new_int64(*(const int64_t *)from);
+		json_write_i64(w, *(const int64_t *)from);
+		break;
 	case FIELD_BOOL:
-		return json_object_new_boolean(*(const bool *)from);
+		json_write_bool(w, true);
+		break;
 	case FIELD_WORD:
-		return json_object_new_string(f->words[*(const uint64_t *)from]);
+		json_write_str(w, f->words[*(const uint64_t *)from]);
+		break;
 	case FIELD_STRINGS:
-		return value_of_strings(r, f);
+		write_strings(r, f, w);
+		break;
 	}
-	return NULL;
 }
 
-static int write_field(
-	const struct state_record *r, const struct field *f, struct json_object *document)
+static bool is_known(const char *key)
 {
-	struct json_object *v;
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		if (strcmp(key, fields[i].key) == 0)
+			return true;
+	return false;
+}
 
-	if (is_absent(r, f)) {
-		json_object_object_del(document, f->key);
+/* What the document that it was read from has beside our fields. */
+static int write_unknown(struct json_object *document, struct json_writer *w)
+{
+	if (!document)
 		return 0;
-	}
-	v = value_of(r, f);
-	if (!v)
-		return -ENOMEM;
-	if (json_object_object_add(document, f->key, v) < 0) {
-		json_object_put(v);
-		return -ENOMEM;
+	json_object_object_foreach(document, key, value)
+	{
+		const char *text;
+
+		if (is_known(key))
+			continue;
+		text = json_object_to_json_string_ext(
+			value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		if (!text)
+			return -ENOMEM;
+		json_write_key(w, key);
+		json_write_raw(w, text);
 	}
 	return 0;
 }
 
 int state_record_write(const struct state_record *r, struct buf *out)
 {
-	struct json_object *document =
-		r->document ? json_object_get(r->document) : json_object_new_object();
+	struct json_writer w = { .out = out };
 	struct state_record full = *r;
-	const char *json;
-	size_t len = 0;
-	int code = document ? 0 : -ENOMEM;
+	size_t start = out->len, len;
+	int code;
 
 	assert(r->id && r->status < ARRAY_LEN(status_names) - 1);
 	if (full.version == 0)
 		full.version = STATE_VERSION;
-	for (size_t i = 0; i < ARRAY_LEN(fields) && code == 0; i++)
-		code = write_field(&full, &fields[i], document);
-	json = code == 0 ? json_object_to_json_string_length(document,
-				   JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len)
-			 : NULL;
-	if (json) {
-		buf_add(out, json, len);
-		buf_addf(out, "\n" CRC_PREFIX "%08x\n", crc32_add(0, json, len));
+	json_write_open(&w, '{');
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+		write_field(&full, &fields[i], &w);
+	code = write_unknown(r->document, &w);
+	json_write_close(&w, '}');
+	if (code == 0)
 		code = buf_ok(out);
-	} else {
-		code = -ENOMEM;
-	}
-	json_object_put(document);
-	return code;
+	if (code < 0)
+		return code;
+	len = out->len - start;
+	buf_addf(out, "\n" CRC_PREFIX "%08x\n", crc32_add(0, out->data + start, len));
+	return buf_ok(out);
 }
 
 /* ---- the struct ---- */
@@ -432,12 +441,12 @@ static const char *read_boot_id(struct arena *a)
 	return arena_strdup(a, text);
 }
 
-void state_record_set_init(struct state_record *r, const struct pidref *init)
+void state_record_set_init(struct state_record *r, const struct pidref *init, bool outlives_boot)
 {
 	r->init_pid = (uint64_t)init->pid;
 	r->init_start_time = init->start_time;
 	r->init_inode = init->inode;
-	r->boot_id = read_boot_id(&r->arena);
+	r->boot_id = outlives_boot ? read_boot_id(&r->arena) : NULL;
 }
 
 int state_record_init(const struct state_record *r, struct pidref *ret)

@@ -62,7 +62,7 @@ struct state_record {
 	uint64_t init_pid; /* 0: none; see state_record_init() */
 	uint64_t init_start_time;
 	uint64_t init_inode;
-	const char *boot_id; /* of the boot in which the pid counted */
+	const char *boot_id; /* in which the pid counted; NULL: the record ends with the boot */
 
 	uint64_t cgroup_layout;   /* enum state_cgroup_layout */
 	const char *cgroup_path;  /* below the mount of each hierarchy */
@@ -94,7 +94,8 @@ void state_record_done(struct state_record *r);
 const char *state_record_string(struct state_record *r, const char *s);
 /* Append to cgroup_dirs: before the directory is made, so that a crash leaves nothing unknown. -ENOMEM. */
 int state_record_add_cgroup_dir(struct state_record *r, const char *path);
-void state_record_set_init(struct state_record *r, const struct pidref *init);
+/* outlives_boot: the record may be read in a later boot of the machine, and then says which one it was. */
+void state_record_set_init(struct state_record *r, const struct pidref *init, bool outlives_boot);
 /* Open init if it still is the process of the record; -ESRCH when it is gone, reused or of another boot. */
 int state_record_init(const struct state_record *r, struct pidref *ret);
 

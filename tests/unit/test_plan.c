@@ -58,7 +58,7 @@ TEST(what_the_builder_writes_the_executor_accepts)
 	assert_string_equal((char *)block + s[0].str[0], "/proc/self/oom_score_adj");
 	assert_memory_equal((char *)block + s[0].blob, "100", 3);
 	assert_string_equal((char *)block + s[3].str[1] + strlen("/bin/sh") + 1, "-c");
-	assert_int_equal(s[1].fd[0], 2); /* after the two fixed slots */
+	assert_int_equal(s[1].fd[0], 1); /* after the fixed slot */
 }
 
 TEST(an_empty_plan_is_whole)
