@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A private containerd of a given version, for the tests of shims. Sourced after lib.bash.
 #
-#   CONTAINERD  1.6 (the system's), 1.7 or 2.1 (tools/peers)
+#   CONTAINERD  1.6, 1.7 or 2.1 (tools/peers), or system, whatever that is
 #   SHIM        reeve (when built) or runc: containerd's own shim of that version, with the system's runc
 
 CONTAINERD=${CONTAINERD:-1.6}
@@ -23,8 +23,8 @@ not_for_goshim() { # REASON
 # containerd_up DIR: start it there, and wait until it answers. CONTAINERD_PID is its process.
 containerd_up() {
 	CD=$1
-	local bin
-	bin=$("$TOP/tools/peers" "containerd-$CONTAINERD")/bin
+	local bin=/usr/bin
+	[ "$CONTAINERD" = system ] || bin=$("$TOP/tools/peers" "containerd-$CONTAINERD")/bin
 	mkdir -p "$CD"
 	cat >"$CD/config.toml" <<-TOML
 		version = 2

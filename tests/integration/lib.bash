@@ -16,10 +16,10 @@ export PATH="$TOP/out/bin:$PATH"
 
 # wait_until SECONDS COMMAND...: until the command succeeds.
 wait_until() {
-	local end=$(($(date +%s%N) + $1 * 1000000000 * ${TEST_SLOW:-1}))
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000 * ${TEST_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		if [ "$(date +%s%N)" -gt "$end" ]; then
+		if [ "${EPOCHREALTIME/[.,]/}" -gt "$end" ]; then
 			echo "did not come true: $*"
 			return 1
 		fi

@@ -36,12 +36,14 @@ deleted_with() {
 
 # --- run --------------------------------------------------------------------------------------------------------
 
+# bats test_tags=smoke
 @test "run passes output on, both streams apart" {
 	run --separate-stderr -0 run_in "$ID" /bin/sh -c 'echo out; echo err >&2'
 	equal "$output" out
 	equal "$stderr" err
 }
 
+# bats test_tags=smoke
 @test "run ends with the program's status" {
 	local code
 	for code in 0 7 126 127; do
@@ -53,6 +55,7 @@ deleted_with() {
 	run -137 run_in "$ID" /bin/sh -c 'sh -c "kill -KILL \$PPID"; kill -KILL -1; exit 137'
 }
 
+# bats test_tags=smoke
 @test "a program that does not exist is named, and nothing is left" {
 	run run_in "$ID" nosuchprogram
 	[ "$status" != 0 ]
@@ -100,6 +103,7 @@ deleted_with() {
 
 # --- streams ----------------------------------------------------------------------------------------------------
 
+# bats test_tags=smoke
 @test "standard input comes from a pipe, to its end" {
 	head -c 1000000 /dev/urandom >"$BATS_TEST_TMPDIR/in"
 	ctr run --rm --runtime "$SHIM_RUNTIME" "$IMAGE" "$ID" /bin/cat <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&-
@@ -139,6 +143,7 @@ has_bytes() { # FILE COUNT
 
 # --- a task in the background -----------------------------------------------------------------------------------
 
+# bats test_tags=smoke
 @test "run -d leaves a task that is listed, killed and deleted with its status" {
 	start_in "$ID" /bin/sleep 1000
 	local pid
@@ -172,6 +177,7 @@ has_bytes() { # FILE COUNT
 	equal "$output" ""
 }
 
+# bats test_tags=smoke
 @test "pause and resume" {
 	start_in "$ID" /bin/sh -c 'while :; do sleep 0.05; done'
 	ctr task pause "$ID"
@@ -217,6 +223,7 @@ has_bytes() { # FILE COUNT
 
 # --- exec -------------------------------------------------------------------------------------------------------
 
+# bats test_tags=smoke
 @test "exec passes streams and status" {
 	start_in "$ID" /bin/sleep 1000
 	run --separate-stderr -7 ctr task exec --exec-id e1 "$ID" /bin/sh -c 'echo out; echo err >&2; exit 7' </dev/null
@@ -299,6 +306,7 @@ in_terminal() {
 	(set -o pipefail && script -qec "$1" /dev/null <&7 3>&- | tr -d '\r')
 }
 
+# bats test_tags=smoke
 @test "run -t is a terminal, with the caller's size" {
 	run -6 in_terminal "stty rows 21 cols 77; ctr run -t --rm --runtime $SHIM_RUNTIME $IMAGE $ID /bin/sh -c 'tty; until [ \"\$(stty size 2>/dev/null)\" = \"21 77\" ]; do sleep 0.05; done; stty size; exit 6'"
 	equal "$output" $'/dev/pts/0\n21 77'
@@ -350,6 +358,7 @@ goshim_sockets() {
 	goshim_sockets
 }
 
+# bats test_tags=smoke
 @test "tasks outlive a restart of containerd" {
 	start_in "$ID" /bin/sh -c 'while :; do sleep 0.05; done'
 	local pid
