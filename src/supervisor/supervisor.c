@@ -137,6 +137,7 @@ static void feed_queued(struct supervisor *sup)
 	while ((slot = sup->queue)) {
 		struct held_task *t = slot->task;
 
+		assert(t); /* what is queued belongs to a task */
 		held_forget(slot);
 		feed_one(t, slot, &slot->in);
 	}

@@ -32,6 +32,8 @@ lint_tidy_file() {
 	key=$({ cat .clang-tidy tools/dev/tidy.h "$file" && clang -E -P -xc -D_GNU_SOURCE -Isrc -I. -Ibuild-clang -Ibuild-clang/proto -Itests/lib "$file" 2>/dev/null; } | sha256sum | cut -c1-32)
 	[ ! -e "out/tidy/$key" ] || return 0
 	[ "$file" != src/base/err.c ] || told=()
+	# That cmocka's assertions do not return, it cannot know.
+	[[ $file != tests/* ]] || told+=(--checks=-clang-analyzer-core.NullDereference)
 	clang-tidy -p build-clang --quiet "${told[@]}" "$file" 2>/dev/null >"out/tidy/$key.txt" || true
 	if grep -E ': (warning|error): ' "out/tidy/$key.txt"; then
 		mv "out/tidy/$key.txt" "out/tidy/${file//\//-}.txt"
