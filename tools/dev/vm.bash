@@ -10,6 +10,7 @@ vm_run() { # OPTION... -- COMMAND...
 # The suites that hold on a machine as most people have it. The machine is emulated: every deadline has room.
 vm_suites() {
 	local name
+	build_tree
 	one "the machine runs" vm_run --timeout 2400 --out "$SECTION_DIR/out" --env TEST_SLOW=10 --env BATS_TEST_TIMEOUT=900 \
 		. -- sh -c 'exec tests/integration/guest "$VM_OUT"'
 	cat "$SECTION_DIR/out/machine" 2>/dev/null || true
