@@ -14,7 +14,8 @@
 #define EXEC_PATH_MAX 4096
 #define EXEC_FRESH_MAX 8
 #define EXEC_POINTERS 512 /* arguments and environment; more are mapped */
-#define EXEC_LAZY_FDS 256 /* fds below this are not closed one by one, but all at once by exec_close_rest() */
+#define EXEC_LAZY_FDS \
+	256 /* fds below this are not closed one by one, but all at once by exec_close_rest() */
 
 /* The root of a file system that we mounted ourselves: nobody else has touched it, it holds no link of the image's. */
 struct exec_fresh {
@@ -25,22 +26,22 @@ struct exec_fresh {
 struct exec {
 	const char *base; /* the plan; never written to */
 	const struct plan_header *plan;
-	uint32_t step;    /* number of the step that runs */
-	int sync;         /* launcher, or `start` after LISTEN; -1 when gone */
-	int rootfd;       /* the container's root once ROOTFS has run */
-	int host_null;    /* not used as a mask before it is verified; -1 */
-	int listen_fd;        /* of the LISTEN step; -1 */
-	unsigned preserve;    /* fds after 2 that the program gets */
-	int hooks;            /* the plan has some */
-	int at_root;          /* PIVOT has been: the working directory is "/" */
-	int empty_dir;    /* first directory that was masked: its tmpfs is cloned for the others; -1 */
+	uint32_t step;     /* number of the step that runs */
+	int sync;          /* launcher, or `start` after LISTEN; -1 when gone */
+	int rootfd;        /* the container's root once ROOTFS has run */
+	int host_null;     /* not used as a mask before it is verified; -1 */
+	int listen_fd;     /* of the LISTEN step; -1 */
+	unsigned preserve; /* fds after 2 that the program gets */
+	int hooks;         /* the plan has some */
+	int at_root;       /* PIVOT has been: the working directory is "/" */
+	int empty_dir; /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;
-	int null_dir;         /* a file system of ours in which DEFAULT_DEVS has made `null`; -1 */
+	int null_dir; /* a file system of ours in which DEFAULT_DEVS has made `null`; -1 */
 	const char *detail;
 	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */
 	int tree_attr_missing;        /* open_tree_attr(2) is not there (before Linux 6.15) */
-	const char *cwd_again; /* CWD was refused to root: USER tries again as the user */
+	const char *cwd_again;        /* CWD was refused to root: USER tries again as the user */
 	char **argv;
 	char **envp;
 	char *pointers[EXEC_POINTERS]; /* of lists */
@@ -111,8 +112,8 @@ long exec_op_readonly(struct exec *x, const struct plan_step *s);
 long exec_op_pivot(struct exec *x, const struct plan_step *s);
 long exec_op_root_attr(struct exec *x, const struct plan_step *s);
 /* Detached copy of the mount at dirfd/path with attributes set; one call where the kernel has it. */
-int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set, uint64_t clr,
-	uint64_t propagation);
+int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set,
+	uint64_t clr, uint64_t propagation);
 int exec_attach(struct exec *x, int tree, int target);
 
 /* exec_copyup.c */

@@ -62,10 +62,12 @@ static long copy_link(int from_dir, int to_dir, const char *name, const struct s
 	n = sys_call3(__NR_symlinkat, target, to_dir, name);
 	if (n < 0)
 		return n;
-	return sys_call5(__NR_fchownat, to_dir, name, st->st_uid, st->st_gid, SYS_AT_SYMLINK_NOFOLLOW);
+	return sys_call5(
+		__NR_fchownat, to_dir, name, st->st_uid, st->st_gid, SYS_AT_SYMLINK_NOFOLLOW);
 }
 
-static long copy_subdir(struct exec *x, int from_dir, int to_dir, const char *name, const struct stat *st, int depth)
+static long copy_subdir(struct exec *x, int from_dir, int to_dir, const char *name,
+	const struct stat *st, int depth)
 {
 	long in = sys_openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	long out;
@@ -74,7 +76,8 @@ static long copy_subdir(struct exec *x, int from_dir, int to_dir, const char *na
 	if (in < 0)
 		return in;
 	r = sys_mkdirat(to_dir, name, 0700);
-	out = r < 0 ? r : sys_openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	out = r < 0 ? r
+		    : sys_openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
 	r = out;
 	if (out >= 0) {
 		r = copy_dir(x, (int)in, (int)out, depth + 1);

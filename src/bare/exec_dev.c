@@ -136,10 +136,11 @@ long exec_op_default_devs(struct exec *x, const struct plan_step *s)
 	static const struct {
 		char name[8];
 		unsigned char major, minor;
-	} nodes[] = { { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 }, { "urandom", 1, 9 },
-		{ "tty", 5, 0 } };
-	static const char links[][2][16] = { { "/proc/self/fd", "fd" }, { "/proc/self/fd/0", "stdin" },
-		{ "/proc/self/fd/1", "stdout" }, { "/proc/self/fd/2", "stderr" }, { "/proc/kcore", "core" },
+	} nodes[] = { { "null", 1, 3 }, { "zero", 1, 5 }, { "full", 1, 7 }, { "random", 1, 8 },
+		{ "urandom", 1, 9 }, { "tty", 5, 0 } };
+	static const char links[][2][16] = { { "/proc/self/fd", "fd" },
+		{ "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
+		{ "/proc/self/fd/2", "stderr" }, { "/proc/kcore", "core" },
 		{ "pts/ptmx", "ptmx" } };
 	int dir = open_dev(x);
 	char path[16] = "/dev/";
@@ -206,7 +207,8 @@ static long bind_console(struct exec *x, int slave)
 
 long exec_op_console(struct exec *x, const struct plan_step *s)
 {
-	struct winsize size = { (unsigned short)(s->num[0] >> 32), (unsigned short)s->num[0], 0, 0 };
+	struct winsize size = { (unsigned short)(s->num[0] >> 32), (unsigned short)s->num[0], 0,
+		0 };
 	int master = exec_open_in_root(x, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW, 0);
 	int slave;
 	long r = 0;
@@ -244,13 +246,16 @@ long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
 	long null = -1;
 
 	for (int i = 0; i < 3; i++) {
-		if (sys_call2(__NR_fstat, i, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103)
+		if (sys_call2(__NR_fstat, i, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||
+			st.st_rdev != 0x103)
 			continue;
 		if (null < 0)
-			null = sys_openat(SYS_AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+			null = sys_openat(
+				SYS_AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
 		if (null < 0)
 			return 0; /* an image without the node keeps the host's open file */
-		if (sys_call2(__NR_fstat, null, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103)
+		if (sys_call2(__NR_fstat, null, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||
+			st.st_rdev != 0x103)
 			break;
 		sys_dup3((int)null, i, 0);
 	}

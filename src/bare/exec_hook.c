@@ -39,8 +39,8 @@ static int state_memfd(struct exec *x, const struct plan_step *s)
 	return (int)fd;
 }
 
-__attribute__((noreturn)) static void child(struct exec *x, const struct plan_step *s, char **argv, char **envp,
-	int in, int out, int status)
+__attribute__((noreturn)) static void child(struct exec *x, const struct plan_step *s, char **argv,
+	char **envp, int in, int out, int status)
 {
 	int code;
 
@@ -62,7 +62,8 @@ __attribute__((noreturn)) static void child(struct exec *x, const struct plan_st
 }
 
 /* "PATH: exit status 1: output" as the detail; the step's code says only that it failed. */
-static long explain(struct exec *x, const struct plan_step *s, const char *what, int number, int out)
+static long explain(
+	struct exec *x, const struct plan_step *s, const char *what, int number, int out)
 {
 	char digits[24];
 	char *num = exec_utoa((uint64_t)number, digits);
@@ -105,7 +106,9 @@ static long reap(struct exec *x, const struct plan_step *s, int pid, int pidfd, 
 	memset(&info, 0, sizeof(info));
 	sys_call5(__NR_waitid, P_PIDFD_, pidfd, &info, WEXITED_, NULL);
 	if (r == 0)
-		return explain(x, s, ": killed, for it ran longer than its timeout in seconds: ", (int)s->num[2], out);
+		return explain(x, s,
+			": killed, for it ran longer than its timeout in seconds: ", (int)s->num[2],
+			out);
 	if (info.code != CLD_EXITED_)
 		return explain(x, s, ": killed by signal ", info.status, out);
 	return info.status ? explain(x, s, ": exit status ", info.status, out) : 0;

@@ -249,7 +249,8 @@ static long op_lo_up(struct exec *x, const struct plan_step *s)
 }
 
 /* The host's procfs is the trusted one: these steps stand before PIVOT, and sysctl tables follow the caller. */
-static long write_proc(struct exec *x, const char *prefix, const char *name, const struct plan_step *s)
+static long write_proc(
+	struct exec *x, const char *prefix, const char *name, const struct plan_step *s)
 {
 	long fd;
 	long r;
@@ -348,9 +349,11 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_LO_UP:
 		return op_lo_up(x, s);
 	case PLAN_HOSTNAME:
-		return sys_call2(__NR_sethostname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
+		return sys_call2(
+			__NR_sethostname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
 	case PLAN_DOMAINNAME:
-		return sys_call2(__NR_setdomainname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
+		return sys_call2(
+			__NR_setdomainname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));
 	case PLAN_SYSCTL:
 		return write_proc(x, "/proc/sys/", exec_str(x, s->str[0]), s);
 	case PLAN_LABEL:
@@ -402,7 +405,8 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_AFFINITY:
 		return op_affinity(x, s);
 	case PLAN_MEMPOLICY:
-		return sys_call3(__NR_set_mempolicy, s->num[0], exec_blob(x, s), s->blob_len * 8ull);
+		return sys_call3(
+			__NR_set_mempolicy, s->num[0], exec_blob(x, s), s->blob_len * 8ull);
 	case PLAN_UMASK:
 		return sys_call1(__NR_umask, s->num[0]), 0;
 	case PLAN_CWD:

@@ -28,17 +28,21 @@
 
 static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint64_t propagation)
 {
-	struct mount_attr a = { .attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION };
+	struct mount_attr a = {
+		.attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION
+	};
 
 	if (!set && !clr && !a.propagation)
 		return 0;
 	return sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | at_flags, &a, ATTR_SIZE);
 }
 
-int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set, uint64_t clr,
-	uint64_t propagation)
+int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set,
+	uint64_t clr, uint64_t propagation)
 {
-	struct mount_attr a = { .attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION };
+	struct mount_attr a = {
+		.attr_set = set, .attr_clr = clr, .propagation = propagation & MS_PROPAGATION
+	};
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | at_flags;
 	int wanted = set || clr || a.propagation;
 	long fd = -ENOSYS;
@@ -55,7 +59,8 @@ int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_fla
 	fd = sys_call3(__NR_open_tree, dirfd, path, flags);
 	if (fd < 0 || !wanted)
 		return (int)fd;
-	r = sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | (at_flags & SYS_AT_RECURSIVE), &a, ATTR_SIZE);
+	r = sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | (at_flags & SYS_AT_RECURSIVE),
+		&a, ATTR_SIZE);
 	if (r < 0) {
 		exec_drop((int)fd);
 		return (int)r;
@@ -130,8 +135,9 @@ static int is_directory(int fd)
 /* Only procfs, or a bind of a procfs root, goes on /proc; below it only what lxcfs serves (CVE-2019-16884). */
 static long check_proc_target(struct exec *x, const char *path, int tree)
 {
-	static const char files[][24] = { "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg",
-		"slabinfo", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled" };
+	static const char files[][24] = { "cpuinfo", "diskstats", "meminfo", "stat", "swaps",
+		"uptime", "loadavg", "slabinfo", "sys/kernel/ns_last_pid",
+		"sys/crypto/fips_enabled" };
 	struct statfs st;
 	struct stat top;
 
@@ -174,7 +180,8 @@ static long attach_fresh(struct exec *x, int tree, int parent, const char *name,
 	if (directory) {
 		r = sys_mkdirat(parent, name, 0755);
 	} else {
-		r = sys_openat(parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0);
+		r = sys_openat(
+			parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_RDONLY, 0);
 		if (r >= 0)
 			exec_drop((int)r);
 	}
@@ -183,7 +190,8 @@ static long attach_fresh(struct exec *x, int tree, int parent, const char *name,
 	return sys_call5(__NR_move_mount, tree, "", parent, name, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-static long attach(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
+static long attach(
+	struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
 	const char *name;
 	int copy_up = s->flags & PLAN_F_COPY_UP;
@@ -195,7 +203,8 @@ static long attach(struct exec *x, int tree, const char *path, int directory, co
 		return attach_fresh(x, tree, target, name, directory);
 	/* A name in the root that is no link (which is not followed) needs no resolving; anything else does. */
 	name = copy_up || !directory ? NULL : single_name(path);
-	if (name && sys_call5(__NR_move_mount, tree, "", x->rootfd, name, MOVE_MOUNT_F_EMPTY_PATH) >= 0)
+	if (name &&
+		sys_call5(__NR_move_mount, tree, "", x->rootfd, name, MOVE_MOUNT_F_EMPTY_PATH) >= 0)
 		return 0;
 	target = exec_target_in_root(x, path, directory);
 	if (target < 0)
@@ -218,10 +227,12 @@ static void forget_fresh(struct exec *x, const char *path)
 	x->n_fresh = kept;
 }
 
-static long attach_in_root(struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
+static long attach_in_root(
+	struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
 	/* a procfs that we have just made is one */
-	long r = s->op == PLAN_MOUNT_FS && strcmp(exec_str(x, s->str[0]), "proc") == 0 && strcmp(path, "/proc") == 0
+	long r = s->op == PLAN_MOUNT_FS && strcmp(exec_str(x, s->str[0]), "proc") == 0 &&
+				 strcmp(path, "/proc") == 0
 			 ? 0
 			 : check_proc_target(x, path, tree);
 
@@ -311,8 +322,8 @@ static void inherit_mode(struct exec *x, int fs, const char *path)
 /* Options that are flags of the superblock: mount(2) would pass them to the file system as data. */
 static int is_super_flag(const char *word)
 {
-	return strcmp(word, "sync") == 0 || strcmp(word, "dirsync") == 0 || strcmp(word, "lazytime") == 0 ||
-	       strcmp(word, "mand") == 0;
+	return strcmp(word, "sync") == 0 || strcmp(word, "dirsync") == 0 ||
+	       strcmp(word, "lazytime") == 0 || strcmp(word, "mand") == 0;
 }
 
 /* "a\0b\0" as "a,b" in x->text; 0 when that cannot be said to mount(2). */
@@ -352,8 +363,8 @@ static unsigned long mount_flags(uint64_t attr)
  */
 static long mount_by_name(struct exec *x, const struct plan_step *s)
 {
-	const uint64_t simple = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME |
-				MOUNT_ATTR_NODIRATIME;
+	const uint64_t simple = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+				MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
 	const char *path = exec_str(x, s->str[1]);
 	const char *source = exec_str(x, s->str[2]);
 	const char *name;
@@ -368,8 +379,8 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	r = sys_mkdirat(parent, name, 0755);
 	if (r < 0) /* what exists may be a mount of its own, with a mode to inherit */
 		return -ENOSYS;
-	r = sys_call5(__NR_mount, source, exec_fd_path(parent, name, target), exec_str(x, s->str[0]),
-		mount_flags(s->num[0]), x->text);
+	r = sys_call5(__NR_mount, source, exec_fd_path(parent, name, target),
+		exec_str(x, s->str[0]), mount_flags(s->num[0]), x->text);
 	return r == -ENOENT ? -ENOSYS : r;
 }
 
@@ -386,7 +397,9 @@ long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
 	x->detail = path;
 	if (parent >= 0) {
 		r = sys_mkdirat(parent, name, 0755);
-		return r < 0 ? r : sys_call5(__NR_mount, source, exec_fd_path(parent, name, target), NULL, 4096 /* MS_BIND */, NULL);
+		return r < 0 ? r
+			     : sys_call5(__NR_mount, source, exec_fd_path(parent, name, target),
+				       NULL, 4096 /* MS_BIND */, NULL);
 	}
 	tree = exec_clone_tree(x, SYS_AT_FDCWD, source, 0, 0, 0, MS_PRIVATE_);
 	if (tree < 0)
@@ -422,7 +435,8 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 	if (tree < 0)
 		return tree;
 	r = attach_in_root(x, (int)tree, path, 1, s);
-	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && tree < EXEC_LAZY_FDS && x->n_fresh < EXEC_FRESH_MAX)
+	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && tree < EXEC_LAZY_FDS &&
+		x->n_fresh < EXEC_FRESH_MAX)
 		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, (int)tree };
 	else
 		exec_drop((int)tree);
@@ -458,7 +472,8 @@ static int open_null(struct exec *x)
 	fd = sys_openat(SYS_AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (fd < 0)
 		return (int)fd;
-	if (sys_call2(__NR_fstat, fd, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103) {
+	if (sys_call2(__NR_fstat, fd, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||
+		st.st_rdev != 0x103) {
 		sys_close((int)fd);
 		x->detail = "/dev/null is not the null device";
 		return -ENODEV;
@@ -472,7 +487,10 @@ static int null_tree(struct exec *x)
 {
 	int fd = open_null(x);
 
-	return fd < 0 ? fd : exec_clone_tree(x, fd, "", 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, MS_PRIVATE_);
+	return fd < 0 ? fd
+		      : exec_clone_tree(x, fd, "", 0,
+				MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0,
+				MS_PRIVATE_);
 }
 
 static int empty_tree(struct exec *x)
@@ -490,7 +508,8 @@ static int empty_tree(struct exec *x)
 	r = sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	if (r >= 0)
 		r = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC,
-			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				MOUNT_ATTR_NOEXEC);
 	sys_close((int)fs);
 	return (int)r;
 }
@@ -529,7 +548,8 @@ static long attach_at(const struct place *p, int tree)
 static long mask_at(struct exec *x, const struct place *p)
 {
 	struct stat st;
-	long r = sys_call4(__NR_newfstatat, p->fd, p->name, &st, SYS_AT_SYMLINK_NOFOLLOW | SYS_AT_EMPTY_PATH);
+	long r = sys_call4(
+		__NR_newfstatat, p->fd, p->name, &st, SYS_AT_SYMLINK_NOFOLLOW | SYS_AT_EMPTY_PATH);
 	int directory = (st.st_mode & S_IFMT) == S_IFDIR;
 	int tree;
 
@@ -555,14 +575,15 @@ static int is_absent(long r)
 /* Of what is usually masked in procfs and sysfs. A wrong guess costs a call, nothing else. */
 static int is_directory_by_name(const char *name)
 {
-	return strcmp(name, "acpi") == 0 || strcmp(name, "asound") == 0 || strcmp(name, "scsi") == 0 ||
-	       strcmp(name, "firmware") == 0;
+	return strcmp(name, "acpi") == 0 || strcmp(name, "asound") == 0 ||
+	       strcmp(name, "scsi") == 0 || strcmp(name, "firmware") == 0;
 }
 
 static long mask_directory(const char *target)
 {
 	return sys_call5(__NR_mount, "tmpfs", target, "tmpfs",
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "nr_inodes=1,mode=755");
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		"nr_inodes=1,mode=755");
 }
 
 /* Both ends in file systems of ours: one or two mount(2) by name. */
@@ -578,7 +599,8 @@ static long mask_by_name(struct exec *x, const struct place *p)
 		if (r != -ENOTDIR)
 			return r;
 	}
-	r = sys_call5(__NR_mount, exec_fd_path(x->null_dir, "null", null), target, NULL, 4096 /* MS_BIND */, NULL);
+	r = sys_call5(__NR_mount, exec_fd_path(x->null_dir, "null", null), target, NULL,
+		4096 /* MS_BIND */, NULL);
 	return r == -ENOTDIR ? mask_directory(target) : r; /* else a file, or absent */
 }
 
@@ -601,7 +623,8 @@ long exec_op_readonly(struct exec *x, const struct plan_step *s)
 	int tree;
 
 	if (r >= 0) {
-		tree = exec_clone_tree(x, p.fd, p.name, SYS_AT_RECURSIVE | SYS_AT_SYMLINK_NOFOLLOW, MOUNT_ATTR_RDONLY, 0, 0);
+		tree = exec_clone_tree(x, p.fd, p.name, SYS_AT_RECURSIVE | SYS_AT_SYMLINK_NOFOLLOW,
+			MOUNT_ATTR_RDONLY, 0, 0);
 		r = tree;
 		if (tree >= 0) {
 			r = attach_at(&p, tree);

@@ -31,7 +31,8 @@ int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_n
 			continue;
 		while (name[k] && name[k] != '/')
 			k++;
-		if (name[k] || !k || k > 255 || (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
+		if (name[k] || !k || k > 255 ||
+			(name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
 			continue;
 		*ret_name = name;
 		return x->fresh[i].fd;

@@ -71,7 +71,8 @@ long exec_op_cwd(struct exec *x, const struct plan_step *s)
 static void drop_bounding(uint64_t keep)
 {
 	for (unsigned long cap = 0; cap < 64; cap++)
-		if (!(keep >> cap & 1) && sys_call5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0) == -EINVAL)
+		if (!(keep >> cap & 1) &&
+			sys_call5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0) == -EINVAL)
 			return; /* beyond the newest capability of this kernel */
 }
 
@@ -91,7 +92,8 @@ static long set_caps(const struct plan_caps *c)
 	struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct d[2] = {
 		{ (uint32_t)c->effective, (uint32_t)c->permitted, (uint32_t)c->inheritable },
-		{ (uint32_t)(c->effective >> 32), (uint32_t)(c->permitted >> 32), (uint32_t)(c->inheritable >> 32) },
+		{ (uint32_t)(c->effective >> 32), (uint32_t)(c->permitted >> 32),
+			(uint32_t)(c->inheritable >> 32) },
 	};
 
 	return sys_call2(__NR_capset, &h, d);

@@ -94,7 +94,7 @@ enum plan_op {
 #define X(name) PLAN_##name,
 	PLAN_OPS(X)
 #undef X
-	PLAN_N_OPS
+		PLAN_N_OPS
 };
 
 enum plan_flag {
@@ -113,8 +113,8 @@ enum plan_flag {
 	PLAN_F_RETRY = 1 << 12,
 	PLAN_F_KEEP_CAPS = 1 << 13,
 	PLAN_F_SET_HOME = 1 << 14,
-	PLAN_F_DIRECTORY = 1 << 15,           /* MOUNT_TREE: the source is known to be a directory */
-	PLAN_F_INSIDE = PLAN_F_REPLACE,       /* ROOTFS of an exec: the root is the container's already */
+	PLAN_F_DIRECTORY = 1 << 15,     /* MOUNT_TREE: the source is known to be a directory */
+	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 };
 
 struct plan_header {
@@ -129,9 +129,9 @@ struct plan_header {
 struct plan_step {
 	uint16_t op;
 	uint16_t flags;
-	int32_t fd[1];     /* slots */
-	uint32_t str[4];   /* offsets of NUL-terminated strings; 0 = none */
-	uint32_t blob;     /* offset of blob_len bytes, multiple of 8; 0 = none */
+	int32_t fd[1];   /* slots */
+	uint32_t str[4]; /* offsets of NUL-terminated strings; 0 = none */
+	uint32_t blob;   /* offset of blob_len bytes, multiple of 8; 0 = none */
 	uint32_t blob_len;
 	uint64_t num[4];
 };
@@ -161,9 +161,9 @@ enum plan_msg_type {
 struct plan_msg {
 	uint32_t magic;
 	uint16_t type;
-	uint16_t op;    /* of the step that failed */
-	uint32_t step;  /* its number */
-	int32_t code;   /* negative errno; 0 with a text of its own */
+	uint16_t op;   /* of the step that failed */
+	uint32_t step; /* its number */
+	int32_t code;  /* negative errno; 0 with a text of its own */
 	int32_t value;
 	char text[PLAN_MSG_TEXT]; /* detail, NUL-terminated; may hold bytes from the container */
 };
@@ -175,7 +175,7 @@ enum plan_go_id {
 	PLAN_GO_HOOKS,        /* prestart and createRuntime hooks have run */
 	PLAN_GO_READY,        /* state is saved: LISTEN, or go on to the program */
 	PLAN_GO_START,        /* from `start` through LISTEN */
-	PLAN_GO_LIMITS,       /* resource limits are set, while the process is still its launcher's user */
+	PLAN_GO_LIMITS, /* resource limits are set, while the process is still its launcher's user */
 };
 
 struct plan_go {

@@ -9,8 +9,7 @@
 
 const char *plan_op_name(unsigned op)
 {
-	static const char names[][16] = {
-		"none",
+	static const char names[][16] = { "none",
 #define X(name) #name,
 		PLAN_OPS(X)
 #undef X
@@ -92,8 +91,8 @@ static unsigned strings_needed(unsigned op)
 
 static int needs_slot(unsigned op)
 {
-	return op == PLAN_SETNS_SLOT || op == PLAN_OPEN || op == PLAN_TREE || op == PLAN_WRITE_SLOT ||
-	       op == PLAN_MOUNT_TREE || op == PLAN_LISTEN;
+	return op == PLAN_SETNS_SLOT || op == PLAN_OPEN || op == PLAN_TREE ||
+	       op == PLAN_WRITE_SLOT || op == PLAN_MOUNT_TREE || op == PLAN_LISTEN;
 }
 
 static int blob_ok(const struct plan_step *s)
@@ -120,7 +119,8 @@ int plan_check(const void *data, size_t n)
 		return EBADMSG_;
 	if (h->magic != PLAN_MAGIC || h->version != PLAN_VERSION || h->size != n || base[n - 1])
 		return EBADMSG_;
-	if (h->n_slots < 1 || h->n_slots > PLAN_MAX_SLOTS || h->n_steps > PLAN_MAX_STEPS || h->steps % 8)
+	if (h->n_slots < 1 || h->n_slots > PLAN_MAX_SLOTS || h->n_steps > PLAN_MAX_STEPS ||
+		h->steps % 8)
 		return EBADMSG_;
 	if (h->steps < sizeof(*h) + 4 * (size_t)h->n_slots || h->steps > n ||
 		(n - h->steps) / sizeof(*s) < h->n_steps)

@@ -25,7 +25,8 @@
 #include "container/cgroup_v1.h"
 #include "container/cgroup_v2.h"
 
-#define MAKE_TRIES 200 /* under a load of containers that share a parent, each of which may take it away */
+#define MAKE_TRIES \
+	200 /* under a load of containers that share a parent, each of which may take it away */
 #define V2_USUAL \
 	(CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_BLKIO) | \
 		CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_PIDS))

@@ -78,8 +78,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 /* ---- parts that both share (compile_process.c) ---- */
 
 /* Terminal, user, limits on what is executed: from after the mounts to before READY. */
-int compile_identity(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
-	bool setgroups_denied, struct err *err);
+int compile_identity(struct plan *p, const struct spec_process *process,
+	const struct compile_filter *filter, bool setgroups_denied, struct err *err);
 /* Scheduling attributes of the process. */
 int compile_scheduling(struct plan *p, const struct spec_process *process);
 /* execCPUAffinity: of an exec, before it enters the cgroup and after. */
@@ -90,8 +90,8 @@ int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *e
 /* The program and its environment; extra is one more variable or NULL. */
 int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra);
 /* From the release to the program. */
-void compile_final(struct plan *p, const struct spec_process *process, const struct compile_filter *filter,
-	unsigned preserve_fds);
+void compile_final(struct plan *p, const struct spec_process *process,
+	const struct compile_filter *filter, unsigned preserve_fds);
 /* Steps that put the new process into its cgroup: before and after PLAN_CLONE. */
 int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots);
 void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots);
@@ -112,6 +112,8 @@ struct compile_trees {
 	int32_t rootfs;
 	struct arena arena;
 };
-int compile_mount_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
-int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err);
+int compile_mount_trees(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
+int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
+	struct err *err);
 void compile_trees_done(struct compile_trees *t);

@@ -348,7 +348,8 @@ static int add_set_up(const struct compile_init *in, struct plan *p, const struc
 	if (spec->process && spec->process->terminal)
 		add_console(p, spec->process);
 	if (spec->process) {
-		if (!str_eq(spec->process->cwd, "/")) { /* made while the root can still be written */
+		if (!str_eq(spec->process->cwd,
+			    "/")) { /* made while the root can still be written */
 			s = plan_add(p, PLAN_MKDIR);
 			s->str[0] = plan_str(p, spec->process->cwd);
 			s->num[0] = 0755;

@@ -100,7 +100,8 @@ static struct plan_step *add_tree(struct plan *p, int32_t *slot, const char *pat
 	return s;
 }
 
-static int parse_options(const struct spec_mount *m, struct arena *a, struct mount_options *o, struct err *err)
+static int parse_options(
+	const struct spec_mount *m, struct arena *a, struct mount_options *o, struct err *err)
 {
 	int r = mount_option_parse(m->options, m->n_options, a, o, err);
 
@@ -112,7 +113,8 @@ static bool is_cgroup(const struct spec_mount *m)
 	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
 }
 
-int compile_mount_trees(const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
+int compile_mount_trees(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
 {
 	const struct spec *spec = in->spec;
 	uint64_t base = base_propagation(spec);
@@ -145,7 +147,8 @@ int compile_mount_trees(const struct compile_init *in, struct plan *p, struct co
 		if (!is_bind(m, &o))
 			continue;
 		if (str_empty(m->source))
-			return err_set(err, -EINVAL, "mount '%s': a bind mount needs a source", m->destination);
+			return err_set(err, -EINVAL, "mount '%s': a bind mount needs a source",
+				m->destination);
 		path = host_path(in, &t->arena, m->source);
 		if (!path)
 			return err_oom(err);
@@ -173,13 +176,14 @@ static bool drop_option(const struct spec *spec, const struct spec_mount *m, con
 {
 	uint64_t gid;
 
-	return str_eq(m->type, "devpts") && str_starts(word, "gid=") && spec_namespace_find(spec, SPEC_NS_USER) &&
+	return str_eq(m->type, "devpts") && str_starts(word, "gid=") &&
+	       spec_namespace_find(spec, SPEC_NS_USER) &&
 	       str_to_u64(word + 4, UINT32_MAX, &gid) == 0 && !gid_is_mapped(spec->linux_, gid);
 }
 
 /* Options for fsconfig, one string each, as the step's blob. */
-static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec, const struct spec_mount *m,
-	const struct mount_options *o)
+static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec,
+	const struct spec_mount *m, const struct mount_options *o)
 {
 	static const char align[8];
 	size_t start;
@@ -191,7 +195,8 @@ static void add_fs_options(struct plan *p, struct plan_step *s, const struct spe
 	for (size_t i = 0; i < o->n_data; i++)
 		if (!drop_option(spec, m, o->data[i]))
 			plan_str(p, o->data[i]);
-	if (spec->linux_ && !str_empty(spec->linux_->mount_label) && !str_eq(m->type, "proc") && !str_eq(m->type, "sysfs")) {
+	if (spec->linux_ && !str_empty(spec->linux_->mount_label) && !str_eq(m->type, "proc") &&
+		!str_eq(m->type, "sysfs")) {
 		buf_adds(&p->data, "context=");
 		plan_str(p, spec->linux_->mount_label);
 	}
@@ -209,8 +214,8 @@ static bool has_mode(const struct mount_options *o)
 	return false;
 }
 
-static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mount *m, const struct mount_options *o,
-	struct err *err)
+static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mount *m,
+	const struct mount_options *o, struct err *err)
 {
 	struct plan_step *s;
 
@@ -256,13 +261,14 @@ static void add_attach(struct plan *p, int32_t slot, const char *destination, ui
 static bool read_only_later(const struct compile_init *in, const char *dest)
 {
 	for (size_t i = 0; i < in->n_cgroup_mounts; i++)
-		if (in->cgroup_mounts[i].kind == CGROUP_MOUNT_RDONLY && str_eq(in->cgroup_mounts[i].dest, dest))
+		if (in->cgroup_mounts[i].kind == CGROUP_MOUNT_RDONLY &&
+			str_eq(in->cgroup_mounts[i].dest, dest))
 			return true;
 	return false;
 }
 
-static void add_cgroup_fs(const struct compile_init *in, struct plan *p, const struct cgroup_mount *row, const char *at,
-	const struct mount_options *o)
+static void add_cgroup_fs(const struct compile_init *in, struct plan *p,
+	const struct cgroup_mount *row, const char *at, const struct mount_options *o)
 {
 	struct plan_step *s = plan_add(p, PLAN_MOUNT_FS);
 
@@ -291,7 +297,8 @@ static int add_cgroup(const struct compile_init *in, struct plan *p, const struc
 	}
 	for (size_t i = 0; i < in->n_cgroup_mounts; i++) {
 		const struct cgroup_mount *row = &in->cgroup_mounts[i];
-		const char *at = row->dest[0] ? arena_printf(&a, "%s/%s", m->destination, row->dest) : m->destination;
+		const char *at = row->dest[0] ? arena_printf(&a, "%s/%s", m->destination, row->dest)
+					      : m->destination;
 		struct plan_step *s;
 
 		if (!at) {
@@ -324,7 +331,8 @@ static int add_cgroup(const struct compile_init *in, struct plan *p, const struc
 	return 0;
 }
 
-static int add_mount(const struct compile_init *in, struct plan *p, struct compile_trees *t, size_t i, struct err *err)
+static int add_mount(const struct compile_init *in, struct plan *p, struct compile_trees *t,
+	size_t i, struct err *err)
 {
 	const struct spec_mount *m = &in->spec->mounts[i];
 	struct mount_options o;
@@ -340,7 +348,8 @@ static int add_mount(const struct compile_init *in, struct plan *p, struct compi
 		uint64_t asked = asked_propagation(&o);
 
 		/* private and slave came with the copy */
-		add_attach(p, t->slots[i], m->destination, asked & (MS_SHARED_ | MS_UNBINDABLE_) ? asked : 0);
+		add_attach(p, t->slots[i], m->destination,
+			asked & (MS_SHARED_ | MS_UNBINDABLE_) ? asked : 0);
 		return 0;
 	}
 	if (is_cgroup(m))
@@ -415,7 +424,8 @@ static void add_device(struct plan *p, const struct spec *spec, const struct spe
 	s->num[2] = (uint64_t)(d->has_uid ? d->uid : 0) << 32 | (d->has_gid ? d->gid : 0);
 }
 
-int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t, struct err *err)
+int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
+	struct err *err)
 {
 	const struct spec *spec = in->spec;
 	struct compile_trees *trees = (struct compile_trees *)t;

@@ -51,8 +51,8 @@ struct container_handler {
  * Read DIR/config.json (or `config`, an absolute path), parse, validate. *ret_json is the document as it was read
  * (heap). Bundles that vanish, missing files and bad documents are one clear error.
  */
-int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec, char **ret_json,
-	size_t *ret_size, struct err *err);
+int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec,
+	char **ret_json, size_t *ret_size, struct err *err);
 
 /* ---- create, start ---- */
 
@@ -62,11 +62,11 @@ struct container_create {
 	struct spec *spec;  /* taken over on success and on failure */
 	const char *json;   /* the document, for the private copy */
 	size_t json_size;
-	int stdio[3];           /* become 0-2 of init unless terminal; -EBADF: /dev/null */
-	unsigned preserve_fds;  /* 3.. stay open in the container at the same numbers */
-	unsigned listen_fds;    /* LISTEN_FDS: the first of them are these */
-	bool start_by_socket;   /* init waits on ROOT/ID/start.sock for another process (command line) */
-	bool starts_at_once;    /* container_start() follows by itself: it is on record as running already */
+	int stdio[3];          /* become 0-2 of init unless terminal; -EBADF: /dev/null */
+	unsigned preserve_fds; /* 3.. stay open in the container at the same numbers */
+	unsigned listen_fds;   /* LISTEN_FDS: the first of them are these */
+	bool start_by_socket; /* init waits on ROOT/ID/start.sock for another process (command line) */
+	bool starts_at_once; /* container_start() follows by itself: it is on record as running already */
 	bool no_pivot;
 	bool no_new_keyring;
 	const char *sandbox_id; /* NULL: from the annotations */
@@ -110,10 +110,11 @@ struct cgroup *container_cgroup(struct container *c);
 bool container_owns_pidns(const struct container *c);
 
 struct container_exec {
-	const struct spec_process *process; /* complete: args, env, cwd, user, ... (see container_exec_defaults) */
+	const struct spec_process
+		*process; /* complete: args, env, cwd, user, ... (see container_exec_defaults) */
 	int stdio[3];
 	unsigned preserve_fds;
-	const char *cgroup;  /* below the container's cgroup; NULL: the container's */
+	const char *cgroup; /* below the container's cgroup; NULL: the container's */
 	bool ignore_paused;
 };
 
@@ -127,7 +128,8 @@ struct container_process; /* an exec that is on its way or runs */
 int container_exec(struct container *c, const struct container_exec *req,
 	const struct container_handler *handler, struct container_process **ret, struct err *err);
 const struct pidref *container_exec_process(const struct container_process *p);
-int container_exec_release(struct container_process *p, const struct container_handler *handler, struct err *err);
+int container_exec_release(
+	struct container_process *p, const struct container_handler *handler, struct err *err);
 void container_exec_free(struct container_process *p);
 
 /*
@@ -154,4 +156,5 @@ int container_update(struct container *c, const struct spec_resources *r, struct
  * force: kills everything of the container and waits. Idempotent: every step may be repeated after a crash. done
  * comes after the poststop hooks, whose failures are only warnings.
  */
-int container_delete(struct container *c, bool force, const struct container_handler *handler, struct err *err);
+int container_delete(
+	struct container *c, bool force, const struct container_handler *handler, struct err *err);

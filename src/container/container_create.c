@@ -35,7 +35,8 @@ static int check_rootfs(const char *path, struct err *err)
 	if (lstat(path, &st) < 0)
 		return err_sys(err, "root.path: root file system '%s'", path);
 	if (!S_ISDIR(st.st_mode))
-		return err_set(err, -ENOTDIR, "root.path: root file system '%s' is not a directory", path);
+		return err_set(
+			err, -ENOTDIR, "root.path: root file system '%s' is not a directory", path);
 	return 0;
 }
 
@@ -88,7 +89,8 @@ static int record_cgroup(struct container *c, struct err *err)
 	return r < 0 ? err_code(err, r, "record the cgroup") : 0;
 }
 
-static int fill_record(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
+static int fill_record(struct container *c, const struct container_create *req, const char *rootfs,
+	struct err *err)
 {
 	struct state_record *rec = &c->state.record;
 	const struct spec_hooks *h = c->spec->hooks;
@@ -280,8 +282,8 @@ static void on_running(void *arg)
 	container_done(arg, NULL);
 }
 
-static int runtime_hooks(void *arg, const struct pidref *process, struct hook_request ret[2], size_t *ret_n,
-	struct err *err)
+static int runtime_hooks(void *arg, const struct pidref *process, struct hook_request ret[2],
+	size_t *ret_n, struct err *err)
 {
 	struct container *c = arg;
 	const struct spec_hooks *h = c->spec->hooks;
@@ -292,7 +294,8 @@ static int runtime_hooks(void *arg, const struct pidref *process, struct hook_re
 	c->hook_state = container_hook_state(c, "creating", process->pid);
 	if (!c->hook_state)
 		return err_oom(err);
-	ret[0] = (struct hook_request){ h->prestart, h->n_prestart, c->hook_state, c->state.record.bundle, false };
+	ret[0] = (struct hook_request){ h->prestart, h->n_prestart, c->hook_state,
+		c->state.record.bundle, false };
 	ret[1] = (struct hook_request){ h->create_runtime, h->n_create_runtime, c->hook_state,
 		c->state.record.bundle, false };
 	*ret_n = 2;
@@ -300,7 +303,8 @@ static int runtime_hooks(void *arg, const struct pidref *process, struct hook_re
 }
 
 /* JSON around the pid, which only the process itself knows in its own namespace. */
-static int split_state(const struct container *c, const char *status, char **ret_head, char **ret_tail)
+static int split_state(
+	const struct container *c, const char *status, char **ret_head, char **ret_tail)
 {
 	char *text = container_hook_state(c, status, FAKE_PID);
 	char *pid = text ? strstr(text, FAKE_PID_TEXT) : NULL;
@@ -315,8 +319,8 @@ static int split_state(const struct container *c, const char *status, char **ret
 	return 0;
 }
 
-static int start_launch(struct container *c, const struct container_create *req, struct plan *plan, int listen_fd,
-	struct err *err)
+static int start_launch(struct container *c, const struct container_create *req, struct plan *plan,
+	int listen_fd, struct err *err)
 {
 	const struct spec_linux *l = c->spec->linux_;
 	struct launch_request lr = {
@@ -347,8 +351,8 @@ static int start_launch(struct container *c, const struct container_create *req,
 	return launch_start(c->host, &lr, &h, &c->launch, err);
 }
 
-static int compile_and_start(struct container *c, const struct container_create *req, const char *rootfs,
-	struct err *err)
+static int compile_and_start(struct container *c, const struct container_create *req,
+	const char *rootfs, struct err *err)
 {
 	struct cgroup_mount mounts[CGROUP_MOUNTS_MAX];
 	const char *dirs[CGROUP_HIERARCHIES_MAX];
@@ -387,8 +391,10 @@ static int compile_and_start(struct container *c, const struct container_create 
 		return r;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	in.cgroup_is_hosts = !c->cgroup;
-	r = cgroup_mounts(c->host->cgroups, c->cgroup, spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
-		!c->cgroup || cgroup_mount_is_readonly(c->spec), &arena, mounts, &in.n_cgroup_mounts);
+	r = cgroup_mounts(c->host->cgroups, c->cgroup,
+		spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
+		!c->cgroup || cgroup_mount_is_readonly(c->spec), &arena, mounts,
+		&in.n_cgroup_mounts);
 	if (r < 0)
 		err_code(err, r, "lay out the cgroup mount");
 	if (r == 0 && req->start_by_socket) {
@@ -411,7 +417,8 @@ static int compile_and_start(struct container *c, const struct container_create 
 }
 
 /* The id becomes ours, with everything on record that will be made. */
-static int claim(struct container *c, const struct container_create *req, const char *rootfs, struct err *err)
+static int claim(struct container *c, const struct container_create *req, const char *rootfs,
+	struct err *err)
 {
 	const struct state_file config = { "config.json", req->json, req->json_size };
 	int r;
@@ -423,8 +430,8 @@ static int claim(struct container *c, const struct container_create *req, const 
 	return r < 0 ? r : state_create(c->host->state, &c->state, &config, 1, err);
 }
 
-int container_create(const struct host *h, const struct container_create *req, const struct container_handler *handler,
-	struct container **ret, struct err *err)
+int container_create(const struct host *h, const struct container_create *req,
+	const struct container_handler *handler, struct container **ret, struct err *err)
 {
 	struct container *c = mem_calloc(1, sizeof(*c));
 	auto_free char *rootfs = NULL;

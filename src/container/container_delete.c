@@ -66,7 +66,8 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 	if (r == -ESRCH)
 		return not_running(err);
 	if (r < 0)
-		return err_code(err, r, "signal the init process of container '%s'", container_id(c));
+		return err_code(
+			err, r, "signal the init process of container '%s'", container_id(c));
 	if (sig == SIGKILL && s == CONTAINER_PAUSED)
 		thaw_for_kill(c);
 	return 0;
@@ -81,7 +82,8 @@ int container_pause(struct container *c, struct err *err)
 	if (s != CONTAINER_RUNNING && s != CONTAINER_CREATED)
 		return not_running(err);
 	if (!c->cgroup)
-		return err_set(err, -ENOTSUP, "cannot pause container '%s': it has no cgroup", container_id(c));
+		return err_set(err, -ENOTSUP, "cannot pause container '%s': it has no cgroup",
+			container_id(c));
 	return cgroup_freeze(c->cgroup, clock_boot_ns() + FREEZE_NS, err);
 }
 
@@ -111,7 +113,8 @@ int container_update(struct container *c, const struct spec_resources *res, stru
 	if (container_status(c) == CONTAINER_STOPPED)
 		return not_running(err);
 	if (!c->cgroup)
-		return err_set(err, -ENOTSUP, "cannot update container '%s': it has no cgroup", container_id(c));
+		return err_set(err, -ENOTSUP, "cannot update container '%s': it has no cgroup",
+			container_id(c));
 	return cgroup_apply(c->cgroup, res, true, err);
 }
 
@@ -132,7 +135,8 @@ static int wait_for_init(struct container *c, uint64_t deadline, struct err *err
 		if (r > 0)
 			break;
 		if (r == 0 || errno != EINTR)
-			return err_set(err, -EBUSY, "container init still running (process %d)", c->init.pid);
+			return err_set(err, -EBUSY, "container init still running (process %d)",
+				c->init.pid);
 	}
 	/* Ours when `run` created it; nobody's business otherwise. */
 	if (c->host->reaper.own)
@@ -166,10 +170,12 @@ static int kill_everything(struct container *c, uint64_t deadline, struct err *e
 	if (!container_gone(c)) {
 		r = pidref_kill(&c->init, SIGKILL);
 		if (r < 0 && r != -ESRCH)
-			return err_code(err, r, "kill the init process of container '%s'", container_id(c));
+			return err_code(
+				err, r, "kill the init process of container '%s'", container_id(c));
 	}
 	if (c->cgroup) {
-		r = cgroup_is_intended(c->cgroup) ? wait_for_interrupted(c, deadline, err) : cgroup_kill(c->cgroup, err);
+		r = cgroup_is_intended(c->cgroup) ? wait_for_interrupted(c, deadline, err)
+						  : cgroup_kill(c->cgroup, err);
 		if (r < 0)
 			return r;
 	}
@@ -186,8 +192,9 @@ static bool is_free_already(struct container *c)
 {
 	struct err ignored = { 0 };
 
-	return c->cgroup && !cgroup_is_intended(c->cgroup) && container_owns_pidns(c) && container_gone(c) &&
-	       wait_for_init(c, 0, &ignored) == 0 && cgroup_remove_try(c->cgroup, &ignored) == 0;
+	return c->cgroup && !cgroup_is_intended(c->cgroup) && container_owns_pidns(c) &&
+	       container_gone(c) && wait_for_init(c, 0, &ignored) == 0 &&
+	       cgroup_remove_try(c->cgroup, &ignored) == 0;
 }
 
 int container_destroy(struct container *c, struct err *err)
@@ -231,11 +238,12 @@ static int may_delete(struct container *c, bool force, struct err *err)
 	s = container_status(c);
 	if (s == CONTAINER_STOPPED || s == CONTAINER_CREATED)
 		return 0;
-	return err_set(err, -EBUSY, "cannot delete container '%s' that is not stopped: %s", container_id(c),
-		container_status_name(s));
+	return err_set(err, -EBUSY, "cannot delete container '%s' that is not stopped: %s",
+		container_id(c), container_status_name(s));
 }
 
-int container_delete(struct container *c, bool force, const struct container_handler *handler, struct err *err)
+int container_delete(
+	struct container *c, bool force, const struct container_handler *handler, struct err *err)
 {
 	int r = may_delete(c, force, err);
 

@@ -68,8 +68,8 @@ static int check_status(struct container *c, const struct container_exec *req, s
 	}
 }
 
-static int compile_and_start(struct container_process *p, const struct container_exec *req, struct cgroup *cg,
-	struct err *err)
+static int compile_and_start(struct container_process *p, const struct container_exec *req,
+	struct cgroup *cg, struct err *err)
 {
 	struct container *c = p->container;
 	const char *dirs[CGROUP_HIERARCHIES_MAX];
@@ -111,7 +111,8 @@ static int compile_and_start(struct container_process *p, const struct container
 	return r;
 }
 
-static int copy_rlimits(struct container_process *p, const struct spec_process *process, struct err *err)
+static int copy_rlimits(
+	struct container_process *p, const struct spec_process *process, struct err *err)
 {
 	if (!process->n_rlimits)
 		return 0;
@@ -135,8 +136,8 @@ static int start(struct container_process *p, const struct container_exec *req, 
 	return r;
 }
 
-int container_exec(struct container *c, const struct container_exec *req, const struct container_handler *handler,
-	struct container_process **ret, struct err *err)
+int container_exec(struct container *c, const struct container_exec *req,
+	const struct container_handler *handler, struct container_process **ret, struct err *err)
 {
 	struct container_process *p;
 	int r = check_status(c, req, err);
@@ -163,7 +164,8 @@ const struct pidref *container_exec_process(const struct container_process *p)
 	return launch_process(p->launch);
 }
 
-int container_exec_release(struct container_process *p, const struct container_handler *handler, struct err *err)
+int container_exec_release(
+	struct container_process *p, const struct container_handler *handler, struct err *err)
 {
 	p->handler = *handler;
 	return launch_release(p->launch, err);

@@ -37,8 +37,8 @@ const char *container_status_name(enum container_status s)
 	return names[s];
 }
 
-int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec, char **ret_json,
-	size_t *ret_size, struct err *err)
+int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec,
+	char **ret_json, size_t *ret_size, struct err *err)
 {
 	auto_freep(spec) struct spec *spec = NULL;
 	auto_free char *path = config ? NULL : path_join(dir, "config.json");
@@ -56,7 +56,8 @@ int container_load_bundle(const char *dir, const char *config, struct spec **ret
 	if (r < 0 && !S_ISDIR(st.st_mode))
 		return err_code(err, -ENOTDIR, "open bundle '%s'", dir);
 	if (r == -ENOENT)
-		return err_set(err, r, "JSON specification file %s not found in bundle '%s'", name, dir);
+		return err_set(
+			err, r, "JSON specification file %s not found in bundle '%s'", name, dir);
 	if (r < 0)
 		return err_code(err, r, "read '%s' of bundle '%s'", name, dir);
 	r = spec_parse(json, size, &spec, err);
@@ -129,7 +130,8 @@ static int load_spec(struct container *c, struct err *err)
 	int r = fd_read_file_at(c->state.dirfd, "config.json", CONFIG_MAX, &json, &size);
 
 	if (r < 0)
-		return err_code(err, r, "read the configuration of container '%s'", c->state.record.id);
+		return err_code(
+			err, r, "read the configuration of container '%s'", c->state.record.id);
 	return spec_parse(json, size, &c->spec, err);
 }
 

@@ -112,7 +112,8 @@ static int connect_to_init(struct container *c, struct err *err)
 	if (sock == -ENOENT || sock == -ECONNREFUSED)
 		return err_set(err, -EBUSY, "cannot start an already running container");
 	if (sock < 0)
-		return err_code(err, sock, "reach the init process of container '%s'", container_id(c));
+		return err_code(
+			err, sock, "reach the init process of container '%s'", container_id(c));
 	return launch_attach(c->host, sock, &h, &c->launch, err);
 }
 
@@ -150,6 +151,7 @@ int container_start(struct container *c, const struct container_handler *handler
 	}
 	if (!c->launch)
 		return connect_to_init(c, err);
-	launch_set_handler(c->launch, &(struct launch_handler){ .arg = c, .running = on_running, .failed = on_failed });
+	launch_set_handler(c->launch,
+		&(struct launch_handler){ .arg = c, .running = on_running, .failed = on_failed });
 	return launch_release(c->launch, err);
 }

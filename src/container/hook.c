@@ -89,8 +89,8 @@ static void describe(struct hook_run *r, int wait_status)
 		err_set(&r->err, -ETIMEDOUT, "hook '%s' did not end within %d seconds%s%s", path,
 			r->req.hooks[r->next].timeout, sep, output);
 	else if (WIFSIGNALED(wait_status))
-		err_set(&r->err, -ECANCELED, "hook '%s' was killed by signal %d%s%s", path, WTERMSIG(wait_status), sep,
-			output);
+		err_set(&r->err, -ECANCELED, "hook '%s' was killed by signal %d%s%s", path,
+			WTERMSIG(wait_status), sep, output);
 	else if (WEXITSTATUS(wait_status))
 		err_set(&r->err, -ECANCELED, "hook '%s' failed with exit status %d%s%s", path,
 			WEXITSTATUS(wait_status), sep, output);
@@ -127,7 +127,8 @@ static void on_timeout(struct loop_timer *t)
 	struct hook_run *r = container_of(t, struct hook_run, timer);
 
 	r->timed_out = true;
-	kill(-r->watch.pid, SIGKILL); /* its own group, and not reaped yet: the number is still its own */
+	kill(-r->watch.pid,
+		SIGKILL); /* its own group, and not reaped yet: the number is still its own */
 }
 
 static int launch_one(struct hook_run *r)

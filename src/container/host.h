@@ -26,8 +26,8 @@ struct host {
 	struct cgroup_host *cgroups;
 	struct seccomp_cache *seccomp; /* may be NULL: nothing is cached */
 	int executor;                  /* sealed memfd of reeve-exec */
-	int parent_pid;                /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
-	bool cgroups_disabled;         /* --cgroup-manager=disabled */
+	int parent_pid;        /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
+	bool cgroups_disabled; /* --cgroup-manager=disabled */
 	bool systemd_cgroup;
 };
 

@@ -41,7 +41,7 @@ struct launch {
 	int sync;
 	struct loop_fd source;
 	struct pidref process;
-	pid_t stage;    /* host half of the executor */
+	pid_t stage; /* host half of the executor */
 	int stage_pidfd;
 	struct loop_timer stage_timer;
 	bool stage_gone;
@@ -51,8 +51,8 @@ struct launch {
 	struct hook_run *hook_run;
 	struct loop_deferred release;
 	struct plan_msg early; /* came before STARTED; type 0: none */
-	bool limited; /* resource limits were set before READY */
-	bool given;   /* the identity is another one's to end */
+	bool limited;          /* resource limits were set before READY */
+	bool given;            /* the identity is another one's to end */
 	bool freed;
 };
 
@@ -120,7 +120,8 @@ static void lookup_error(struct err *e, const struct plan_msg *m)
 	else if (m->code == -EACCES)
 		err_set(e, m->code, "exec: \"%s\": permission denied", m->text);
 	else if (m->code == -ENOENT)
-		err_set(e, m->code, "exec: \"%s\": stat %s: no such file or directory", m->text, m->text);
+		err_set(e, m->code, "exec: \"%s\": stat %s: no such file or directory", m->text,
+			m->text);
 	else if (m->code == -ENOTDIR)
 		err_set(e, m->code, "exec: \"%s\": stat %s: not a directory", m->text, m->text);
 	else
@@ -214,7 +215,8 @@ static void next_hooks(struct launch *l)
 
 	if (l->next_hooks == l->n_hooks)
 		send_go(l, PLAN_GO_HOOKS);
-	else if (hook_start(l->host, &l->hooks[l->next_hooks++], hooks_done, l, &l->hook_run, &e) < 0)
+	else if (hook_start(l->host, &l->hooks[l->next_hooks++], hooks_done, l, &l->hook_run, &e) <
+		 0)
 		fail(l, &e);
 }
 
@@ -223,7 +225,8 @@ static void at_hooks(struct launch *l)
 	struct err e = { 0 };
 
 	l->n_hooks = l->next_hooks = 0;
-	if (l->req.hooks && l->req.hooks(l->handler.arg, &l->process, l->hooks, &l->n_hooks, &e) < 0)
+	if (l->req.hooks &&
+		l->req.hooks(l->handler.arg, &l->process, l->hooks, &l->n_hooks, &e) < 0)
 		fail(l, &e);
 	else
 		next_hooks(l);
@@ -236,8 +239,9 @@ static int set_rlimits(struct launch *l, struct err *e)
 		struct rlimit lim = { .rlim_cur = r->soft, .rlim_max = r->hard };
 
 		if (prlimit(l->process.pid, (__rlimit_resource_t)r->type, &lim, NULL) < 0)
-			return err_sys(e, "process.rlimits: set %s to %llu:%llu", rlimit_name(r->type),
-				(unsigned long long)r->soft, (unsigned long long)r->hard);
+			return err_sys(e, "process.rlimits: set %s to %llu:%llu",
+				rlimit_name(r->type), (unsigned long long)r->soft,
+				(unsigned long long)r->hard);
 	}
 	return 0;
 }
@@ -327,7 +331,8 @@ static void on_stage_check(struct loop_timer *t)
 	if (l->process.pid || l->phase == PHASE_DONE)
 		return;
 	if (l->stage_gone)
-		fail_code(l, -ECANCELED, "the executor ended before it reported the container's process");
+		fail_code(l, -ECANCELED,
+			"the executor ended before it reported the container's process");
 	else if (stage_has_ended(l)) /* its report may be in the socket still: one more round */
 		l->stage_gone = true;
 	if (l->phase != PHASE_DONE)
@@ -336,7 +341,8 @@ static void on_stage_check(struct loop_timer *t)
 
 static void watch_stage(struct launch *l)
 {
-	loop_timer_set(l->host->loop, &l->stage_timer, clock_boot_ns() + STAGE_CHECK_NS, on_stage_check);
+	loop_timer_set(
+		l->host->loop, &l->stage_timer, clock_boot_ns() + STAGE_CHECK_NS, on_stage_check);
 }
 
 static void replay(struct launch *l)
@@ -406,8 +412,10 @@ static void on_end(struct launch *l)
 		l->handler.running(l->handler.arg);
 		return;
 	}
-	err_set(&e, -ECANCELED, l->process.pid ? "the container's process ended during its set-up (killed, or out of memory)"
-					       : "the executor ended before it started the container's process");
+	err_set(&e, -ECANCELED,
+		l->process.pid ? "the container's process ended during its set-up (killed, or out "
+				 "of memory)"
+			       : "the executor ended before it started the container's process");
 	fail(l, &e);
 }
 
@@ -469,7 +477,8 @@ static int place_of_sync(const struct spawn *s, int theirs)
 	return at == s->program ? theirs : at;
 }
 
-static int open_stdio(const struct launch_request *req, int stdio[3], int *ret_null, struct err *err)
+static int open_stdio(
+	const struct launch_request *req, int stdio[3], int *ret_null, struct err *err)
 {
 	for (int i = 0; i < 3; i++) {
 		if (req->stdio[i] < 0 && *ret_null < 0)
@@ -490,8 +499,12 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 	auto_free int *keep = mem_calloc(req->n_keep + 1, sizeof(int));
 	char numbers[2][16];
 	char *argv[] = { (char *)"reeve-exec", numbers[0], NULL, NULL };
-	struct spawn s = { .program = l->host->executor, .argv = argv, .keep = keep, .n_keep = req->n_keep,
-		.preserve_fds = req->preserve_fds, .with_parent = l->host->parent_pid > 0 };
+	struct spawn s = { .program = l->host->executor,
+		.argv = argv,
+		.keep = keep,
+		.n_keep = req->n_keep,
+		.preserve_fds = req->preserve_fds,
+		.with_parent = l->host->parent_pid > 0 };
 	int r;
 
 	if (!keep)
@@ -519,8 +532,8 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 	return r < 0 ? err_in(err, "start the executor") : 0;
 }
 
-int launch_start(const struct host *h, struct launch_request *req, const struct launch_handler *handler,
-	struct launch **ret, struct err *err)
+int launch_start(const struct host *h, struct launch_request *req,
+	const struct launch_handler *handler, struct launch **ret, struct err *err)
 {
 	struct launch *l = mem_calloc(1, sizeof(*l));
 	int r;
@@ -548,8 +561,8 @@ int launch_start(const struct host *h, struct launch_request *req, const struct 
 	return 0;
 }
 
-int launch_attach(const struct host *h, int sync, const struct launch_handler *handler, struct launch **ret,
-	struct err *err)
+int launch_attach(const struct host *h, int sync, const struct launch_handler *handler,
+	struct launch **ret, struct err *err)
 {
 	struct launch *l = mem_calloc(1, sizeof(*l));
 	int r;

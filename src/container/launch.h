@@ -39,20 +39,22 @@ struct launch_request {
 	/* id maps, written at PLAN_GO_MAPS */
 	const struct spec_id_mapping *uid_maps, *gid_maps;
 	size_t n_uid_maps, n_gid_maps;
-	const struct spec_rlimit *rlimits; /* set by us on the waiting process, as late as possible */
+	const struct spec_rlimit
+		*rlimits; /* set by us on the waiting process, as late as possible */
 	size_t n_rlimits;
 	/* at PLAN_GO_HOOKS: makes the request for prestart and createRuntime (state text needs the pid) */
-	int (*hooks)(void *arg, const struct pidref *process, struct hook_request ret[2], size_t *ret_n, struct err *err);
+	int (*hooks)(void *arg, const struct pidref *process, struct hook_request ret[2],
+		size_t *ret_n, struct err *err);
 };
 
-int launch_start(const struct host *h, struct launch_request *req, const struct launch_handler *handler,
-	struct launch **ret, struct err *err);
+int launch_start(const struct host *h, struct launch_request *req,
+	const struct launch_handler *handler, struct launch **ret, struct err *err);
 /*
  * Go on with a process that waits in LISTEN: `sync` (taken over) is a connection to its start.sock. Tells it to start;
  * running() or failed() follows.
  */
-int launch_attach(const struct host *h, int sync, const struct launch_handler *handler, struct launch **ret,
-	struct err *err);
+int launch_attach(const struct host *h, int sync, const struct launch_handler *handler,
+	struct launch **ret, struct err *err);
 const struct pidref *launch_process(const struct launch *l);
 /* Hand the identity over. The launch goes on using it: its new owner ends it after launch_free(), and not in that round. */
 struct pidref launch_give_process(struct launch *l);

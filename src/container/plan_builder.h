@@ -22,7 +22,7 @@ struct plan {
 	size_t n_slots, cap_slots;
 	struct buf data; /* strings and blobs; offsets are from its start + 1 until plan_finish() */
 	struct plan_step lost; /* what plan_add() gives when not even the first one could be had */
-	int failed;      /* negative errno of the first failure */
+	int failed;            /* negative errno of the first failure */
 };
 
 /* Empty plan with the two fixed slots: the executor's end of the sync socket and the plan's own fd. */

@@ -23,7 +23,8 @@ static void on_exit_(struct loop_fd *source, uint32_t events)
 		return;
 	loop_fd_remove(source);
 	if (info.si_pid)
-		status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0) : W_EXITCODE(0, info.si_status);
+		status = info.si_code == CLD_EXITED ? W_EXITCODE(info.si_status, 0)
+						    : W_EXITCODE(0, info.si_status);
 	w->fn(w, status);
 }
 

@@ -91,7 +91,8 @@ static void parse_options(const struct rootfs_mount *m, struct options *o)
 	for (size_t i = 0; i < m->n_options; i++) {
 		const char *word = m->options[i];
 		const struct flag_word *f = find_word(flag_words, ARRAY_LEN(flag_words), word);
-		const struct flag_word *p = find_word(propagation_words, ARRAY_LEN(propagation_words), word);
+		const struct flag_word *p =
+			find_word(propagation_words, ARRAY_LEN(propagation_words), word);
 
 		if (f) {
 			o->flags |= f->set;
@@ -181,7 +182,8 @@ static int mount_from_dir(void *arg)
 	struct child_args *a = arg;
 
 	a->error = 0;
-	if (syscall(SYS_chdir, a->dir) < 0 || mount(a->m->source, a->target, a->m->type, a->flags, a->data) < 0)
+	if (syscall(SYS_chdir, a->dir) < 0 ||
+		mount(a->m->source, a->target, a->m->type, a->flags, a->data) < 0)
 		a->error = errno;
 	return 0;
 }
@@ -202,7 +204,8 @@ static int mount_in_child(struct child_args *a)
 	return -a->error;
 }
 
-static int mount_long(const struct rootfs_mount *m, const char *target, const struct options *o, struct err *err)
+static int mount_long(
+	const struct rootfs_mount *m, const char *target, const struct options *o, struct err *err)
 {
 	struct buf data = { 0 };
 	auto_free char *dir = NULL;
@@ -215,7 +218,9 @@ static int mount_long(const struct rootfs_mount *m, const char *target, const st
 		r = mount_in_child(&a);
 	}
 	buf_done(&data);
-	return r < 0 ? err_code(err, r, "mount %s at '%s' with options of %zu bytes", m->type, target, o->data.len) : 0;
+	return r < 0 ? err_code(err, r, "mount %s at '%s' with options of %zu bytes", m->type,
+			       target, o->data.len)
+		     : 0;
 }
 
 /* ---- one mount ---- */
@@ -233,7 +238,8 @@ static int mount_one(const struct rootfs_mount *m, const char *target, struct er
 	else if (o.data.len > DATA_MAX)
 		r = mount_long(m, target, &o, err);
 	else if (mount(m->source, target, type, o.flags, o.data.data) < 0)
-		r = err_sys(err, "mount %s '%s' at '%s'", m->type ? m->type : "", m->source ? m->source : "", target);
+		r = err_sys(err, "mount %s '%s' at '%s'", m->type ? m->type : "",
+			m->source ? m->source : "", target);
 	/* a bind takes its flags only with a remount */
 	if (r == 0 && (o.flags & MS_BIND) && (o.flags & ~(unsigned long)(MS_BIND | MS_REC)) &&
 		mount(NULL, target, NULL, o.flags | MS_REMOUNT, NULL) < 0)
@@ -303,8 +309,8 @@ static int unmount_below(const char *rootfs, struct err *err)
 		if (sscanf(line, "%*d %*d %*s %*s %4095s", path) != 1)
 			continue;
 		p = path;
-		if (strncmp(p, rootfs, len) == 0 && p[len] == '/' && umount2(path, UMOUNT_NOFOLLOW) < 0 &&
-			errno != EINVAL && errno != ENOENT)
+		if (strncmp(p, rootfs, len) == 0 && p[len] == '/' &&
+			umount2(path, UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
 			return err_sys(err, "unmount '%s'", path);
 		if (line > text)
 			line--;

@@ -45,7 +45,7 @@ int spawn_open_executor(int *ret_fd, struct err *err)
 struct child_args {
 	const struct spawn *s;
 	uint64_t ignored; /* signals that we ignore: bit 0 is signal 1 */
-	int error; /* of the step that failed, positive errno */
+	int error;        /* of the step that failed, positive errno */
 };
 
 /* 0-2 in place, without one overwriting the source of another. */
@@ -105,7 +105,8 @@ IN_CHILD static int prepare(const struct spawn *s)
 	for (unsigned i = 0; i < s->preserve_fds; i++)
 		if (fcntl((int)i + 3, F_SETFD, 0) < 0)
 			return -1;
-	if (s->moved_to && (s->moved == s->moved_to ? fcntl(s->moved, F_SETFD, 0) : dup3(s->moved, s->moved_to, 0)) < 0)
+	if (s->moved_to && (s->moved == s->moved_to ? fcntl(s->moved, F_SETFD, 0)
+						    : dup3(s->moved, s->moved_to, 0)) < 0)
 		return -1;
 	if (s->new_group && (setpgid(0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0))
 		return -1;
@@ -142,7 +143,9 @@ int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct 
 
 	/* Signals are not blocked: we have no handlers, so none can run in the child, which shares our memory. */
 	pid = clone(child_main, stack + sizeof(stack),
-		CLONE_VM | CLONE_VFORK | (ret_pidfd ? CLONE_PIDFD : 0) | SIGCHLD | (s->with_parent ? CLONE_PARENT : 0), &args, &pidfd);
+		CLONE_VM | CLONE_VFORK | (ret_pidfd ? CLONE_PIDFD : 0) | SIGCHLD |
+			(s->with_parent ? CLONE_PARENT : 0),
+		&args, &pidfd);
 	if (pid < 0)
 		return err_sys(err, "start a process");
 	if (args.error) {

@@ -18,19 +18,19 @@
 int spawn_open_executor(int *ret_fd, struct err *err);
 
 struct spawn {
-	int program;              /* fd to execute; or -EBADF and */
-	const char *path;         /* this path */
+	int program;      /* fd to execute; or -EBADF and */
+	const char *path; /* this path */
 	char *const *argv;
-	char *const *envp;        /* NULL: an empty environment */
-	int stdio[3];             /* become 0-2 */
-	const int *keep;          /* fds that lose CLOEXEC in the child, at their numbers */
+	char *const *envp; /* NULL: an empty environment */
+	int stdio[3];      /* become 0-2 */
+	const int *keep;   /* fds that lose CLOEXEC in the child, at their numbers */
 	size_t n_keep;
-	unsigned preserve_fds;    /* 3.. that lose CLOEXEC */
-	int moved;                /* this fd becomes */
-	int moved_to;             /* that, which is none of the above; 0: there is none */
-	const char *cwd;          /* NULL: ours */
-	int new_group;            /* own process group, and killed when we die: hooks */
-	int with_parent;          /* CLONE_PARENT: child of our parent (guardian) */
+	unsigned preserve_fds; /* 3.. that lose CLOEXEC */
+	int moved;             /* this fd becomes */
+	int moved_to;          /* that, which is none of the above; 0: there is none */
+	const char *cwd;       /* NULL: ours */
+	int new_group;         /* own process group, and killed when we die: hooks */
+	int with_parent;       /* CLONE_PARENT: child of our parent (guardian) */
 };
 
 /* ret_pidfd may be NULL. */

@@ -20,8 +20,8 @@
 #include "base/path.h"
 #include "container/container.h"
 #include "container/host.h"
-#include "container/seccomp.h"
 #include "container/oom_watch.h"
+#include "container/seccomp.h"
 #include "container/state.h"
 #include "container/stats.h"
 
@@ -197,10 +197,12 @@ static int start_create(
 static int check_options(const struct request_options *o, struct err *err)
 {
 	if (!str_empty(o->binary_name) && !str_eq(path_basename(o->binary_name), "reeve"))
-		return err_set(err, -EINVAL, "options: BinaryName \"%s\": only the runtime in process is supported",
+		return err_set(err, -EINVAL,
+			"options: BinaryName \"%s\": only the runtime in process is supported",
 			o->binary_name);
 	if (o->systemd_cgroup)
-		return err_set(err, -EINVAL, "options: SystemdCgroup: only the cgroupfs driver is supported");
+		return err_set(err, -EINVAL,
+			"options: SystemdCgroup: only the cgroupfs driver is supported");
 	return 0;
 }
 

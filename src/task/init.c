@@ -167,7 +167,7 @@ void init_created(struct step *s, struct task_op *op)
 void init_create_failed(struct step *s, struct task_op *op, enum task_code code, const char *text)
 {
 	op_end(s, op, code, text); /* and nothing else: INV-12 */
-	s->t->init.token = 0; /* what had begun is nobody's */
+	s->t->init.token = 0;      /* what had begun is nobody's */
 	task_move(s->t, TASK_GONE);
 	step_emit(s, FX_GONE, TASK_INIT);
 }

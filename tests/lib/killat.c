@@ -37,9 +37,11 @@ int main(int argc, char **argv)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return 2;
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL));
+	ptrace(PTRACE_SETOPTIONS, pid, NULL,
+		(void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL));
 	for (;;) {
-		if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)signal_to_pass) < 0 && errno != ESRCH)
+		if (ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)signal_to_pass) < 0 &&
+			errno != ESRCH)
 			return 2;
 		if (waitpid(pid, &status, 0) < 0)
 			return 2;

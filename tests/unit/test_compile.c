@@ -7,8 +7,11 @@
 #include "base/mem.h"
 #include "container/compile.h"
 
-#define HEAD "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\"%s},\"process\":{\"args\":[\"true\"],\"cwd\":\"/\"," \
-	"\"user\":{\"uid\":%d,\"gid\":0}%s},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{\"type\":\"pid\"}%s]%s}%s}"
+#define HEAD \
+	"{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\"%s},\"process\":{\"args\":[" \
+	"\"true\"],\"cwd\":\"/\"," \
+	"\"user\":{\"uid\":%d,\"gid\":0}%s},\"linux\":{\"namespaces\":[{\"type\":\"mount\"},{" \
+	"\"type\":\"pid\"}%s]%s}%s}"
 
 struct made {
 	struct spec *spec;
@@ -18,8 +21,8 @@ struct made {
 };
 
 /* A spec with holes: root, uid, process, namespaces, linux, top level. */
-static struct made make(const char *root, int uid, const char *process, const char *namespaces, const char *linux_,
-	const char *top)
+static struct made make(const char *root, int uid, const char *process, const char *namespaces,
+	const char *linux_, const char *top)
 {
 	struct made m = { 0 };
 	static const char *const dirs[] = { "/cg/memory/x", "/cg/pids/x" };
@@ -68,7 +71,10 @@ static const char *text(const struct made *m, int step, int k)
 
 TEST(joined_namespaces_come_before_the_clone_and_the_mount_namespace_last)
 {
-	struct made m = make("", 0, "", ",{\"type\":\"network\",\"path\":\"/n/net\"},{\"type\":\"user\",\"path\":\"/n/user\"}", "", "");
+	struct made m = make("", 0, "",
+		",{\"type\":\"network\",\"path\":\"/n/net\"},{\"type\":\"user\",\"path\":\"/n/"
+		"user\"}",
+		"", "");
 	int clone = find(&m, PLAN_CLONE, 0);
 	int first = find(&m, PLAN_SETNS, 0);
 
@@ -157,7 +163,9 @@ TEST(the_host_tree_never_stays_shared)
 TEST(bind_sources_are_opened_on_the_host_side_and_relative_ones_below_the_bundle)
 {
 	struct made m = make("", 0, "", "", "",
-		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"data\",\"options\":[\"rbind\",\"ro\",\"rprivate\"]}]");
+		",\"mounts\":[{\"destination\":\"/"
+		"d\",\"type\":\"bind\",\"source\":\"data\",\"options\":[\"rbind\",\"ro\","
+		"\"rprivate\"]}]");
 	int root = find(&m, PLAN_TREE, 0);
 	int tree = find(&m, PLAN_TREE, root + 1);
 	int attach = find(&m, PLAN_MOUNT_TREE, 0);
@@ -176,7 +184,8 @@ TEST(bind_sources_are_opened_on_the_host_side_and_relative_ones_below_the_bundle
 TEST(a_shared_mount_keeps_its_peers_until_it_is_attached)
 {
 	struct made m = make("", 0, "", "", "",
-		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\",\"options\":[\"rbind\",\"rshared\"]}]");
+		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/"
+		"s\",\"options\":[\"rbind\",\"rshared\"]}]");
 	int tree = find(&m, PLAN_TREE, find(&m, PLAN_TREE, 0) + 1);
 
 	assert_int_equal(m.plan.steps[tree].num[2], 0);
@@ -186,7 +195,8 @@ TEST(a_shared_mount_keeps_its_peers_until_it_is_attached)
 
 TEST(the_root_becomes_read_only_only_after_everything_was_made_in_it)
 {
-	struct made m = make(",\"readonly\":true", 0, "", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
+	struct made m =
+		make(",\"readonly\":true", 0, "", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
 	int attr = find(&m, PLAN_ROOT_ATTR, 0);
 
 	assert_true(attr > find(&m, PLAN_PIVOT, 0));
@@ -198,7 +208,8 @@ TEST(the_root_becomes_read_only_only_after_everything_was_made_in_it)
 
 TEST(masks_come_before_the_console)
 {
-	struct made m = make("", 0, ",\"terminal\":true", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
+	struct made m =
+		make("", 0, ",\"terminal\":true", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
 
 	assert_true(find(&m, PLAN_MASK, 0) < find(&m, PLAN_CONSOLE, 0));
 	done(&m);
@@ -230,8 +241,11 @@ TEST(without_no_new_privs_the_filter_is_loaded_before_the_capabilities_go)
 TEST(a_new_user_namespace_waits_for_its_maps_and_binds_its_devices)
 {
 	struct made m = make("", 0, "", ",{\"type\":\"user\"}",
-		",\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}],\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}]",
-		",\"mounts\":[{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"gid=5\",\"mode=0620\"]}]");
+		",\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}],\"gidMappings\":"
+		"[{\"containerID\":0,\"hostID\":1000,\"size\":1}]",
+		",\"mounts\":[{\"destination\":\"/dev/"
+		"pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"gid=5\",\"mode="
+		"0620\"]}]");
 	int barrier = find(&m, PLAN_BARRIER, 0);
 	int pts = find(&m, PLAN_MOUNT_FS, 0);
 	int devs = find(&m, PLAN_DEFAULT_DEVS, 0);
@@ -248,13 +262,15 @@ TEST(a_new_user_namespace_waits_for_its_maps_and_binds_its_devices)
 /* Setting the limits of another user's process takes a capability that root does not have everywhere. */
 TEST(limits_of_another_user_are_set_before_it_is_one)
 {
-	struct made m = make("", 1000, ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "", "", "");
+	struct made m = make("", 1000,
+		",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "", "", "");
 	int barrier = find(&m, PLAN_BARRIER, 0);
 
 	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_LIMITS);
 	assert_true(barrier < find(&m, PLAN_USER, 0) && barrier > find(&m, PLAN_PIVOT, 0));
 	done(&m);
-	m = make("", 0, ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "", "", "");
+	m = make("", 0, ",\"rlimits\":[{\"type\":\"RLIMIT_NOFILE\",\"soft\":10,\"hard\":20}]", "",
+		"", "");
 	assert_true(find(&m, PLAN_BARRIER, 0) < 0);
 	done(&m);
 }
@@ -274,7 +290,8 @@ TEST(of_duplicate_variables_the_last_one_is_passed)
 TEST(hosts_dev_is_left_alone)
 {
 	struct made m = make("", 0, "", "", "",
-		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"rbind\"]}]");
+		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/"
+		"dev\",\"options\":[\"rbind\"]}]");
 
 	assert_true(find(&m, PLAN_DEFAULT_DEVS, 0) < 0);
 	done(&m);
@@ -303,7 +320,8 @@ TEST(a_ptmx_among_the_devices_is_not_made)
 TEST(no_device_is_made_in_the_hosts_dev)
 {
 	struct made m = make("", 0, "", "", DEVICES,
-		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"rbind\"]}]");
+		",\"mounts\":[{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/"
+		"dev\",\"options\":[\"rbind\"]}]");
 	int first = find(&m, PLAN_MKNOD, 0);
 
 	assert_string_equal(text(&m, first, 0), "/srv/null");
@@ -314,7 +332,8 @@ TEST(no_device_is_made_in_the_hosts_dev)
 TEST(hooks_in_the_container_stand_where_the_spec_wants_them)
 {
 	struct made m = make("", 0, "", "", "",
-		",\"hooks\":{\"createRuntime\":[{\"path\":\"/r\"}],\"createContainer\":[{\"path\":\"/c\",\"timeout\":3}],"
+		",\"hooks\":{\"createRuntime\":[{\"path\":\"/"
+		"r\"}],\"createContainer\":[{\"path\":\"/c\",\"timeout\":3}],"
 		"\"startContainer\":[{\"path\":\"/s\",\"args\":[\"s\",\"x\"]}]}");
 	int create = find(&m, PLAN_HOOK, 0);
 	int start = find(&m, PLAN_HOOK, create + 1);
@@ -339,7 +358,8 @@ TEST(the_plan_of_an_exec_joins_before_it_clones)
 
 	assert_ok(compile_exec(&in, &e.plan, &err));
 	assert_true(find(&e, PLAN_SETNS_SLOT, 0) < find(&e, PLAN_CLONE, 0));
-	assert_int_equal(e.plan.steps[find(&e, PLAN_SETNS_SLOT, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
+	assert_int_equal(
+		e.plan.steps[find(&e, PLAN_SETNS_SLOT, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
 	assert_int_equal(e.plan.steps[find(&e, PLAN_CLONE, 0)].num[0], 0);
 	plan_done(&e.plan);
 	done(&m);
@@ -371,7 +391,8 @@ TEST(an_exec_joins_the_cgroup_namespace_from_within_the_cgroup)
 
 TEST(a_bind_without_source_is_named)
 {
-	struct made m = make("", 0, "", "", "", ",\"mounts\":[{\"destination\":\"/d\",\"options\":[\"bind\"]}]");
+	struct made m = make(
+		"", 0, "", "", "", ",\"mounts\":[{\"destination\":\"/d\",\"options\":[\"bind\"]}]");
 
 	assert_int_equal(m.r, -EINVAL);
 	assert_text_has(m.err.text, "/d");

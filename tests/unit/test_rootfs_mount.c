@@ -40,7 +40,8 @@ static void make_layers(const char *dir, int n, struct buf *list)
 {
 	auto_free char *parent = NULL;
 
-	assert_true(asprintf(&parent, "%s/a-directory-with-quite-a-long-name-for-snapshots", dir) > 0);
+	assert_true(
+		asprintf(&parent, "%s/a-directory-with-quite-a-long-name-for-snapshots", dir) > 0);
 	assert_ok(mkdir(parent, 0755));
 	for (int i = 0; i < n; i++) {
 		auto_free char *path = NULL;
@@ -127,7 +128,9 @@ TEST(a_bind_can_be_read_only)
 	auto_free char *rootfs = NULL;
 	auto_free char *file = NULL;
 	const char *bind[] = { "bind", "ro" };
-	struct rootfs_mount m = { .type = "bind", .source = t.path, .options = bind, .n_options = 2 };
+	struct rootfs_mount m = {
+		.type = "bind", .source = t.path, .options = bind, .n_options = 2
+	};
 	struct err err = { 0 };
 
 	own_mounts();
