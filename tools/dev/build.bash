@@ -4,6 +4,7 @@
 PROGRAMS=(reeve containerd-shim-reeve-v2 reeved)
 
 # build_tree [TARGET]...: all, or these alone.
+# shellcheck disable=SC2120 # most callers build all of it
 build_tree() {
 	meson_dir build
 	quiet build ninja -C build "$@"
