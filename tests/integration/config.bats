@@ -129,18 +129,21 @@ refused() {
 	[ "$output" -gt 10000000 ] || fail "$output"
 }
 
+# `spec` names one where the machine has v2 alone.
+OWN_CGROUPNS='.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "cgroup"}])'
+
 @test "a cgroup namespace shows the container's cgroup as the root, in an exec too" {
-	inside 'cat /proc/self/cgroup' '.linux.namespaces += [{"type": "cgroup"}]'
+	inside 'cat /proc/self/cgroup' "$OWN_CGROUPNS"
 	[[ "$output" != *test/* && "$output" != */init* ]] || fail "$output"
 	rm -rf "$B"
-	ct_sleep '.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "cgroup"}])'
+	ct_sleep "$OWN_CGROUPNS"
 	run -0 rt exec "$ID" /bin/sh -c 'cat /proc/self/cgroup; readlink /proc/self/ns/cgroup' </dev/null
 	[[ "$output" != *test/* && "$output" != */init* ]] || fail "$output"
 	contains "$output" "$(readlink "/proc/$(pid_of)/ns/cgroup")"
 }
 
 @test "a cgroup namespace of another container is joined, by its execs too" {
-	ct_sleep '.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "cgroup"}])'
+	ct_sleep "$OWN_CGROUPNS"
 	local ns
 	ns=$(readlink "/proc/$(pid_of)/ns/cgroup")
 	mkdir "$B/2"
@@ -278,7 +281,7 @@ refused() {
 
 @test "the cgroup mount shows the container's own cgroup" {
 	inside 'd=$(dirname $(find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs | head -n 1)); cat $d/cgroup.procs; mkdir $d/x 2>/dev/null || echo read-only' \
-		'.mounts += [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}] | .linux.namespaces += [{"type": "cgroup"}]'
+		'.mounts += [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}] | '"$OWN_CGROUPNS"
 	contains "$output" 1
 	contains "$output" read-only
 }
