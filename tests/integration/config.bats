@@ -518,6 +518,15 @@ CapAmb: 0000000000000020"
 	matches "$output" "can't fork|Resource temporarily unavailable"
 }
 
+@test "a container at its limit of processes takes an exec" {
+	bundle '.process.args = ["/bin/sleep", "1000"] | .linux.resources.pids = {"limit": 1}'
+	ct_start
+	run -2 rt exec "$ID" /bin/sh -c 'echo in; /bin/true; echo not here' </dev/null
+	matches "$output" "^in"
+	matches "$output" "can't fork|Resource temporarily unavailable"
+	equal "$(cg pids pids.current pids.current)" 1
+}
+
 @test "a program beyond its memory is killed" {
 	bundle_sh 'dd if=/dev/zero of=/dev/null bs=100M count=1; echo $?' '.linux.resources.memory = {"limit": 16777216, "swap": 16777216} | .process.args = ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=100M", "count=1"]'
 	run -137 ct_run
