@@ -19,7 +19,7 @@ vm_suites() {
 		tap_cases "vm $name: " <"$SECTION_DIR/out/$name.tap" >"$SECTION_DIR/tap"
 		cat "$SECTION_DIR/tap" >>"$SECTION_DIR/cases"
 		! grep -q '^not ok' "$SECTION_DIR/tap" || {
-			grep -A 25 '^not ok' "$SECTION_DIR/out/$name.tap" | head -n 60
+			grep -A 25 '^not ok' "$SECTION_DIR/out/$name.tap" | head -n 60 || true
 			cat "$SECTION_DIR/out/$name.err"
 		} | sed 's/^/    /'
 	done
