@@ -15,7 +15,7 @@ def cell:
 
 def titles: {
 	run: "run", life: "life", control: "control", exec: "exec", seq: "runs", par: "runs", peak: "run",
-	syscalls: "run", exit: "death to", memory: "memory" };
+	syscalls: "run", exit: "exit", memory: "memory" };
 
 (reduce (.results[].peers[].peer) as $p ([]; if index([$p]) then . else . + [$p] end)) as $peers
 | ([""] + $peers),

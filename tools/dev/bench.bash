@@ -7,7 +7,7 @@ bench_help() {
 	cat <<'HELP'
 usage: ./dev bench [quick] [oci|syscalls|containerd]... | --doc
 
-  (nothing)    everything, with the sample sizes of docs/benchmarks.md: about ten minutes
+  (nothing)    everything, with the sample sizes of docs/benchmarks.md: five to ten minutes
   quick        few samples beside the newest peers at hand: about a minute
   oci          `reeve` beside runc and crun: time, CPU, system calls, memory
   containerd   containerd-shim-reeve-v2 beside containerd-shim-runc-v2: time, memory
@@ -98,19 +98,29 @@ bench_containerd() {
 	bench_result containerd
 }
 
+# Rows joined by " | " on stdin, the first one the titles.
+bench_rows() {
+	sed 's/^/| /; s/$/ |/; s/^|  | /| | /; s/ |  |$/ | |/' |
+		awk 'NR == 1 { print; gsub(/[^|]+/, "---"); sub(/---$/, ""); print; next } { print }'
+}
+
 bench_markdown() { # NAME
+	if [ "$1" = marks ]; then
+		jq -nr --arg sep ' | ' --slurpfile oci "$BENCH/oci.json" --slurpfile containerd "$BENCH/containerd.json" \
+			-f tests/bench/marks.jq | bench_rows
+		return
+	fi
 	jq -r '.about | "Taken \(.taken) (\(.mode)) on: \(.cpu), \(.cpus) CPUs\(if .virtual != "" then " of a virtual machine" else "" end), \(.memory_mib) MiB, Linux \(.kernel), \(.cgroups), Debian \(.debian); \(.reeve) (\(.commit)); \(.system)\(if .sid != "" then "; of sid: " + .sid else "" end). Load before: \(.load)."' "$BENCH/$1.json" | fold -sw 116 | sed 's/ *$//'
 	echo
-	jq -r --arg sep ' | ' -f tests/bench/table.jq "$BENCH/$1.json" | sed 's/^/| /; s/$/ |/; s/^|  | /| | /' |
-		awk 'NR == 1 { print; gsub(/[^|]+/, "---"); sub(/---$/, ""); print; next } { print }'
+	jq -r --arg sep ' | ' -f tests/bench/table.jq "$BENCH/$1.json" | bench_rows
 	jq -r '.failures[] | "\nFailed \(.times) times: \(.peer), \(.test) \(.regime): \(.failed)"' "$BENCH/$1.json"
 }
 
 # Put the tables between their marks; the words around them stay.
 bench_doc() {
 	local doc=docs/benchmarks.md name
-	for name in oci containerd; do
-		[ -e "$BENCH/$name.json" ] || continue
+	[ -e "$BENCH/oci.json" ] && [ -e "$BENCH/containerd.json" ] || die "nothing measured yet: ./dev bench"
+	for name in marks oci containerd; do
 		bench_markdown "$name" >"$BENCH/$name.md"
 		awk -v name="$name" -v table="$BENCH/$name.md" '
 			$0 == "<!-- table " name " -->" { print; while ((getline line <table) > 0) print line; skip = 1 }

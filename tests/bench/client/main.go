@@ -344,12 +344,15 @@ func exits(p *peer, events *exitEvents) error {
 	x.exit = closed // for down(): it was waited for here
 	go func() { <-exit; answered <- time.Now() }()
 	time.Sleep(20 * time.Millisecond) // what the start left behind has settled
+	begin := time.Now()
 	if err := syscall.Kill(int(x.task.Pid()), syscall.SIGKILL); err != nil {
 		return err
 	}
 	end := <-died
-	p.ms("event", events.of(x.id).Sub(end))
-	p.ms("wait", (<-answered).Sub(end))
+	event := events.of(x.id)
+	p.ms("kill to event", event.Sub(begin))
+	p.ms("death to event", event.Sub(end))
+	p.ms("death to wait", (<-answered).Sub(end))
 	return nil
 }
 
