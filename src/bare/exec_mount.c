@@ -132,21 +132,36 @@ static int is_directory(int fd)
 	return sys_call2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
 }
 
+static int in_procfs(int fd)
+{
+	struct statfs st;
+
+	return sys_call2(__NR_fstatfs, fd, &st) == 0 && st.f_type == PROC_SUPER_MAGIC;
+}
+
+/* "/proc" -> "", "/proc/x" -> "x"; NULL: the name is another's. */
+static const char *below_proc(const char *path)
+{
+	while (*path == '/')
+		path++;
+	if (!exec_starts(path, "proc") || (path[4] && path[4] != '/'))
+		return NULL;
+	for (path += 4; *path == '/';)
+		path++;
+	return path;
+}
+
 /* Only procfs, or a bind of a procfs root, goes on /proc; below it only what lxcfs serves (CVE-2019-16884). */
 static long check_proc_target(struct exec *x, const char *path, int tree)
 {
 	static const char files[][24] = { "cpuinfo", "diskstats", "meminfo", "stat", "swaps",
-		"uptime", "loadavg", "slabinfo", "sys/kernel/ns_last_pid",
+		"uptime", "loadavg", "slabinfo", "net/dev", "sys/kernel/ns_last_pid",
 		"sys/crypto/fips_enabled" };
-	struct statfs st;
 	struct stat top;
 
-	while (*path == '/')
-		path++;
-	if (!exec_starts(path, "proc") || (path[4] && path[4] != '/'))
+	path = below_proc(path);
+	if (!path)
 		return 0;
-	for (path += 4; *path == '/';)
-		path++;
 	if (*path) {
 		for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 			if (strcmp(path, files[i]) == 0)
@@ -154,8 +169,7 @@ static long check_proc_target(struct exec *x, const char *path, int tree)
 		x->detail = "inside /proc only procfs files that lxcfs serves can be mounted";
 		return -EINVAL;
 	}
-	if (sys_call2(__NR_fstatfs, tree, &st) == 0 && st.f_type == PROC_SUPER_MAGIC &&
-		sys_call2(__NR_fstat, tree, &top) == 0 && top.st_ino == 1)
+	if (in_procfs(tree) && sys_call2(__NR_fstat, tree, &top) == 0 && top.st_ino == 1)
 		return 0;
 	x->detail = "only procfs can be mounted on /proc";
 	return -EINVAL;
@@ -209,6 +223,13 @@ static long attach(
 	target = exec_target_in_root(x, path, directory);
 	if (target < 0)
 		return target;
+	/* By a link of the image: all that is done by the name /proc, masks first of all, would be done behind this. */
+	if (!below_proc(path) && in_procfs(target)) {
+		x->detail = "it leads into /proc, where only procfs files that lxcfs serves can be "
+			    "mounted";
+		exec_drop(target);
+		return -EINVAL;
+	}
 	r = s->flags & PLAN_F_COPY_UP ? exec_copy_up(x, target, tree) : 0;
 	if (r >= 0)
 		r = exec_attach(x, tree, target);
@@ -384,6 +405,54 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	return r == -ENOENT ? -ENOSYS : r;
 }
 
+/* fsconfig takes one option at a time, of at most 255 bytes: overlay's directories are longer, and some join theirs. */
+static int is_joined(const struct exec *x, const struct plan_step *s)
+{
+	const char *p = exec_blob(x, s);
+	const char *end = p + s->blob_len;
+
+	for (; p && p < end; p += strlen(p) + 1) {
+		size_t n = 0;
+
+		while (p[n] && p[n] != ',')
+			n++;
+		if (p[n] || n > 255)
+			return 1;
+	}
+	return 0;
+}
+
+/* Such options go to mount(2), which leaves their commas to the file system; the target is an fd nevertheless. */
+static long mount_joined(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[1]);
+	char at[300];
+	int target;
+	long r;
+
+	x->detail = path;
+	if (!join_options(x, s))
+		return -E2BIG;
+	target = exec_target_in_root(x, path, 1);
+	if (target < 0)
+		return target;
+	r = in_procfs(target)
+		    ? -EINVAL
+		    : sys_call5(__NR_mount, exec_str(x, s->str[2]), exec_fd_path(target, "", at),
+			      exec_str(x, s->str[0]),
+			      mount_flags(s->num[0]) | (s->num[0] & MOUNT_ATTR_RDONLY), x->text);
+	sys_close(target);
+	if (r < 0)
+		return r;
+	forget_fresh(x, path);
+	target = exec_open_in_root(x, path, O_PATH, 0);
+	if (target < 0)
+		return target;
+	r = set_attr(target, 0, s->num[0] & MOUNT_ATTR_NOSYMFOLLOW, 0, s->num[2]);
+	sys_close(target);
+	return r;
+}
+
 long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[0]);
@@ -409,6 +478,18 @@ long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
+/* Only the kernel and we have made what lies directly in one: no link of the image. */
+static int is_blank(const char *type)
+{
+	static const char types[][8] = { "proc", "tmpfs", "sysfs", "devpts", "mqueue", "cgroup",
+		"cgroup2" };
+
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return 1;
+	return 0;
+}
+
 long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[1]);
@@ -418,6 +499,8 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 
 	if (r != -ENOSYS)
 		return r;
+	if (!(s->flags & PLAN_F_COPY_UP) && is_joined(x, s))
+		return mount_joined(x, s);
 	x->detail = exec_str(x, s->str[0]);
 	fs = sys_call2(__NR_fsopen, x->detail, FSOPEN_CLOEXEC);
 	if (fs < 0)
@@ -435,8 +518,8 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 	if (tree < 0)
 		return tree;
 	r = attach_in_root(x, (int)tree, path, 1, s);
-	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && tree < EXEC_LAZY_FDS &&
-		x->n_fresh < EXEC_FRESH_MAX)
+	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && is_blank(exec_str(x, s->str[0])) &&
+		tree < EXEC_LAZY_FDS && x->n_fresh < EXEC_FRESH_MAX)
 		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, (int)tree };
 	else
 		exec_drop((int)tree);
@@ -521,11 +604,23 @@ struct place {
 	int fresh;
 };
 
+/* The links of procfs and those that we make in /dev: to be followed, below the container's root. */
+static int is_known_link(const char *name)
+{
+	static const char names[][12] = { "self", "thread-self", "mounts", "net", "fd", "stdin",
+		"stdout", "stderr", "core", "ptmx" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return 1;
+	return 0;
+}
+
 static int find_place(struct exec *x, const char *path, struct place *p)
 {
 	x->detail = path;
 	p->fd = exec_fresh_parent(x, path, &p->name);
-	p->fresh = p->fd >= 0;
+	p->fresh = p->fd >= 0 && !is_known_link(p->name);
 	if (p->fresh)
 		return 0;
 	p->name = "";

@@ -68,12 +68,20 @@ long exec_op_cwd(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
-static void drop_bounding(uint64_t keep)
+/* Without CAP_SETPCAP what is to go may stay only where it is not there anyway. */
+static long drop_bounding(struct exec *x, uint64_t keep)
 {
-	for (unsigned long cap = 0; cap < 64; cap++)
-		if (!(keep >> cap & 1) &&
-			sys_call5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0) == -EINVAL)
-			return; /* beyond the newest capability of this kernel */
+	for (unsigned long cap = 0; cap < 64; cap++) {
+		long r = keep >> cap & 1 ? 0 : sys_call5(__NR_prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+
+		if (r == -EINVAL)
+			return 0; /* beyond the newest capability of this kernel */
+		if (r < 0 && sys_call5(__NR_prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1) {
+			x->detail = "capabilities cannot be taken from the bounding set";
+			return r;
+		}
+	}
+	return 0;
 }
 
 /* /dev/stdout and the like must be openable by the user: the pipes were made by root. Failure harms nobody else. */
@@ -143,7 +151,9 @@ long exec_op_user(struct exec *x, const struct plan_step *s)
 		r = sys_call2(__NR_setgroups, s->blob_len / 4, exec_blob(x, s));
 	if (r < 0)
 		return r;
-	drop_bounding(s->num[3]);
+	r = drop_bounding(x, s->num[3]);
+	if (r < 0)
+		return r;
 	if (s->num[0]) {
 		r = sys_call5(__NR_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
 		if (r < 0)
@@ -301,8 +311,10 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 		char *line = chunk;
 
 		n = sys_read(fd, chunk + have, sizeof(chunk) - 1 - have);
-		if (n <= 0)
+		if (n < 0)
 			break;
+		if (n == 0 && have)
+			chunk[have++] = '\n'; /* the last line may lack its own */
 		have += (size_t)n;
 		total += (size_t)n;
 		chunk[have] = 0;

@@ -49,6 +49,8 @@ static int step_ok(const char *base, const struct plan_header *h, const struct p
 		return 0;
 	if (!s->blob && s->blob_len)
 		return 0;
+	if (s->op == PLAN_ROOTFS && (s->flags & PLAN_F_CHROOT ? !s->str[0] : s->fd[0] < 0))
+		return 0;
 	if (s->op == PLAN_HOOK || s->op == PLAN_LOOKUP)
 		return (!s->num[0] || s->str[1]) && (!s->num[1] || s->str[2]) &&
 		       list_fits(base, h->size, s->str[1], s->num[0]) &&

@@ -287,9 +287,12 @@ static int runtime_hooks(void *arg, const struct pidref *process, struct hook_re
 {
 	struct container *c = arg;
 	const struct spec_hooks *h = c->spec->hooks;
+	int r;
 
-	/* Hooks may call the runtime for this very container. */
-	state_unlock(&c->state);
+	/* Hooks may call the runtime for this very container: it is unlocked, and has its process on record. */
+	r = save_init(c, STATE_CREATING, err);
+	if (r < 0)
+		return r;
 	free(c->hook_state);
 	c->hook_state = container_hook_state(c, "creating", process->pid);
 	if (!c->hook_state)

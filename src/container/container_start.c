@@ -97,11 +97,21 @@ static void on_running(void *arg)
 	run_poststart(c);
 }
 
+static int not_startable(const struct container *c, struct err *err)
+{
+	return err_set(err, -EBUSY,
+		container_gone(c) ? "cannot start a container that has stopped"
+				  : "cannot start an already running container");
+}
+
 static void on_failed(void *arg, const struct err *e)
 {
+	struct container *c = arg;
 	struct err copy = *e;
 
-	finish(arg, &copy);
+	if (e->code == -ECONNRESET)
+		not_startable(c, &copy);
+	finish(c, &copy);
 }
 
 static int connect_to_init(struct container *c, struct err *err)
@@ -110,7 +120,7 @@ static int connect_to_init(struct container *c, struct err *err)
 	int sock = fd_unix_connect_at(c->state.dirfd, "start.sock", SOCK_SEQPACKET);
 
 	if (sock == -ENOENT || sock == -ECONNREFUSED)
-		return err_set(err, -EBUSY, "cannot start an already running container");
+		return not_startable(c, err);
 	if (sock < 0)
 		return err_code(
 			err, sock, "reach the init process of container '%s'", container_id(c));

@@ -98,6 +98,8 @@ static void describe(struct hook_run *r, int wait_status)
 
 static void one_ended(struct hook_run *r)
 {
+	r->watch.pidfd = fd_close(r->watch.pidfd);
+	r->output = fd_close(r->output);
 	if (r->err.code && r->req.best_effort) {
 		log_write(r->host->log, LOG_WARN_, "%s", r->err.text);
 		r->err.code = 0;
@@ -117,8 +119,6 @@ static void on_exit_(struct reaper_watch *w, int wait_status)
 	r->running = false;
 	loop_timer_cancel(&r->timer);
 	describe(r, wait_status);
-	w->pidfd = fd_close(w->pidfd);
-	r->output = fd_close(r->output);
 	one_ended(r);
 }
 
@@ -129,6 +129,16 @@ static void on_timeout(struct loop_timer *t)
 	r->timed_out = true;
 	kill(-r->watch.pid,
 		SIGKILL); /* its own group, and not reaped yet: the number is still its own */
+}
+
+/* Nobody would hear of its end. */
+static void end_unwatched(const struct hook_run *r)
+{
+	siginfo_t info;
+
+	kill(-r->watch.pid, SIGKILL);
+	if (r->host->reaper.own)
+		waitid(P_PID, (id_t)r->watch.pid, &info, WEXITED);
 }
 
 static int launch_one(struct hook_run *r)
@@ -157,10 +167,12 @@ static int launch_one(struct hook_run *r)
 	if (code < 0)
 		return err_in(&r->err, "hook '%s'", h->path);
 	r->watch.fn = on_exit_;
-	r->running = true;
 	code = r->host->reaper.watch(r->host->reaper.arg, &r->watch);
-	if (code < 0)
+	if (code < 0) {
+		end_unwatched(r);
 		return err_code(&r->err, code, "watch hook '%s'", h->path);
+	}
+	r->running = true;
 	if (h->has_timeout)
 		code = loop_timer_set(r->host->loop, &r->timer,
 			clock_boot_ns() + (uint64_t)h->timeout * NS_PER_SEC, on_timeout);

@@ -54,6 +54,7 @@ struct launch {
 	bool limited;          /* resource limits were set before READY */
 	bool given;            /* the identity is another one's to end */
 	bool freed;
+	bool attached; /* to a process that another one has made */
 };
 
 static int send_go(struct launch *l, enum plan_go_id id)
@@ -433,7 +434,9 @@ static void on_sync(struct loop_fd *source, uint32_t events)
 	n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, MSG_DONTWAIT);
 	if (n == -EAGAIN)
 		return;
-	if (n == 0 || n == -ECONNRESET)
+	if (n == -ECONNRESET && l->attached)
+		fail_code(l, (int)n, "start the container's process"); /* it took another's word */
+	else if (n == 0 || n == -ECONNRESET)
 		on_end(l);
 	else if (n != (ssize_t)sizeof(m) || m.magic != PLAN_MAGIC)
 		fail_code(l, n < 0 ? (int)n : -EBADMSG, "message of the executor");
@@ -577,6 +580,7 @@ int launch_attach(const struct host *h, int sync, const struct launch_handler *h
 	l->stage_pidfd = -EBADF;
 	l->process = PIDREF_NULL;
 	l->phase = PHASE_RELEASED;
+	l->attached = true;
 	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
 	if (r == 0)
 		r = send_go(l, PLAN_GO_START);

@@ -51,7 +51,7 @@ int launch_start(const struct host *h, struct launch_request *req,
 	const struct launch_handler *handler, struct launch **ret, struct err *err);
 /*
  * Go on with a process that waits in LISTEN: `sync` (taken over) is a connection to its start.sock. Tells it to start;
- * running() or failed() follows.
+ * running() or failed() follows; failed() with -ECONNRESET when another one was faster or the process is gone.
  */
 int launch_attach(const struct host *h, int sync, const struct launch_handler *handler,
 	struct launch **ret, struct err *err);
