@@ -15,7 +15,7 @@
 #include "supervisor/fdtable.h"
 #include "supervisor/logger.h"
 #include "supervisor/payload.h"
-#include "supervisor/stdio.h"
+#include "supervisor/process_io.h"
 #include "task/task.h"
 
 #define HOLDER_BUCKETS 64
@@ -37,7 +37,7 @@ struct held_proc {
 	struct held_task *task;
 	uint32_t slot;
 	struct payload payload; /* the Create, or the Exec */
-	struct stdio io;
+	struct process_io io;
 	struct pidref who; /* while it lives */
 	uint64_t token;
 	struct exit_watch watch;
@@ -92,7 +92,7 @@ struct supervisor {
 	bool busy; /* effects are being performed */
 	struct held_input *queue, **queue_end;
 	struct logger_list loggers;
-	struct stdio_env stdio_env;
+	struct process_io_env process_io_env;
 	struct held_task *leaving; /* gone, to be freed at the end of the round */
 
 	/* The request that is being taken, for what it orders. */

@@ -161,15 +161,15 @@ static void job_fail(struct held_job *j, const char *prefix, const struct err *e
 
 /* ---- streams and mounts ---- */
 
-static int open_streams(
-	struct held_proc *p, void (*ready)(struct stdio *s, const struct err *err), struct err *err)
+static int open_streams(struct held_proc *p,
+	void (*ready)(struct process_io *s, const struct err *err), struct err *err)
 {
 	const struct request *r = &p->payload.request;
 	const struct request_options *opt = &create_of(p->task)->options;
 	bool is_exec = p->slot != TASK_INIT;
 	char prefix[512];
-	struct stdio_open o = {
-		.env = &p->task->sup->stdio_env,
+	struct process_io_open o = {
+		.env = &p->task->sup->process_io_env,
 		.ns = p->task->ns,
 		.id = is_exec ? r->exec_id : r->id,
 		.prefix = prefix,
@@ -183,7 +183,7 @@ static int open_streams(
 
 	snprintf(prefix, sizeof(prefix), is_exec ? "t/%s/%s/e/%s/" : "t/%s/%s/i/", p->task->ns,
 		p->task->core.id, is_exec ? r->exec_id : "");
-	return stdio_open(&p->io, &o, err);
+	return process_io_open(&p->io, &o, err);
 }
 
 static char *rootfs_of(const struct held_task *t)
@@ -293,7 +293,7 @@ static void on_console(struct backend_call *call, int master)
 	struct held_job *j = container_of(call, struct held_job, call);
 	struct err err;
 
-	if (stdio_console(&j->proc->io, master, &err) < 0)
+	if (process_io_console(&j->proc->io, master, &err) < 0)
 		warn(j->task, &err);
 }
 
@@ -304,7 +304,7 @@ static void on_made(struct backend_call *call, const struct pidref *process)
 
 	watch_process(j->proc, process, j->token);
 	exit_expect_end(&j->expect);
-	stdio_made(&j->proc->io);
+	process_io_made(&j->proc->io);
 	held_feed(j->task, &j->made, &in);
 }
 
@@ -314,10 +314,10 @@ static void create_done(struct held_job *j, const struct backend_outcome *o)
 	struct task_input in = { .type = IN_DONE, .shared_pidns = o->shared_pidns };
 	struct err ignored;
 
-	stdio_made(&t->init.io);
+	process_io_made(&t->init.io);
 	if (o->err) {
 		job_forget_process(&t->init);
-		stdio_close(&t->init.io);
+		process_io_close(&t->init.io);
 		unmount_rootfs(t, &ignored);
 		job_fail(j, prefix_of(j), o->err);
 		return;
@@ -341,7 +341,7 @@ static void start_done(struct held_job *j, const struct backend_outcome *o)
 		in.pid = (uint32_t)o->process->pid;
 		watch_process(&j->task->init, o->process, j->token);
 	}
-	stdio_made(&j->task->init.io);
+	process_io_made(&j->task->init.io);
 	job_return(j, &in);
 }
 
@@ -352,7 +352,7 @@ static void exec_done(struct held_job *j, const struct backend_outcome *o)
 		return;
 	}
 	job_forget_process(j->proc);
-	stdio_close(&j->proc->io);
+	process_io_close(&j->proc->io);
 	job_fail(j, prefix_of(j), o->err);
 }
 
@@ -365,7 +365,7 @@ static void delete_done(struct held_job *j, const struct backend_outcome *o)
 		job_fail(j, prefix_of(j), o->err);
 		return;
 	}
-	stdio_close(&t->init.io);
+	process_io_close(&t->init.io);
 	if (unmount_rootfs(t, &err) < 0)
 		job_fail(j, "failed to unmount rootfs: ", &err);
 	else
@@ -458,7 +458,7 @@ static void fail_before_backend(struct held_job *j, const struct err *err)
 {
 	struct err ignored;
 
-	stdio_close(&j->proc->io);
+	process_io_close(&j->proc->io);
 	if (j->type == FX_CREATE)
 		unmount_rootfs(j->task, &ignored);
 	job_fail(j, "", err);
@@ -481,7 +481,7 @@ static struct held_job *starting_job(struct held_proc *p)
 	return j;
 }
 
-static void on_streams_ready(struct stdio *s, const struct err *err)
+static void on_streams_ready(struct process_io *s, const struct err *err)
 {
 	struct held_job *j = starting_job(container_of(s, struct held_proc, io));
 
@@ -601,7 +601,7 @@ static struct held_job *draining_job(struct held_proc *p)
 	return j;
 }
 
-static void on_drained(struct stdio *s)
+static void on_drained(struct process_io *s)
 {
 	struct held_job *j = draining_job(container_of(s, struct held_proc, io));
 
@@ -617,7 +617,7 @@ static void drain(struct held_job *j)
 		job_done(j);
 		return;
 	}
-	stdio_drain(&j->proc->io, c->drain_idle_ns ? c->drain_idle_ns : DRAIN_IDLE_NS,
+	process_io_drain(&j->proc->io, c->drain_idle_ns ? c->drain_idle_ns : DRAIN_IDLE_NS,
 		c->drain_max_ns ? c->drain_max_ns : DRAIN_MAX_NS, on_drained);
 }
 

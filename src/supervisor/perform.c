@@ -75,7 +75,7 @@ static void proc_done(struct held_proc *p)
 	if (!p)
 		return;
 	job_forget_process(p);
-	stdio_close(&p->io);
+	process_io_close(&p->io);
 	payload_done(&p->payload);
 }
 
@@ -134,13 +134,13 @@ static void perform(struct held_task *t, const struct task_input *in, const stru
 		exec_new(t, e->exec);
 		break;
 	case FX_CLOSE_IO:
-		stdio_close_stdin(&held_proc_of(t, e->exec)->io);
+		process_io_close_stdin(&held_proc_of(t, e->exec)->io);
 		break;
 	case FX_RESIZE:
-		stdio_resize(&held_proc_of(t, e->exec)->io, e->width, e->height);
+		process_io_resize(&held_proc_of(t, e->exec)->io, e->width, e->height);
 		break;
 	case FX_FLUSH:
-		stdio_exited(&held_proc_of(t, e->exec)->io);
+		process_io_exited(&held_proc_of(t, e->exec)->io);
 		break;
 	case FX_PIDS:
 		tell_pids(t, e);

@@ -432,7 +432,7 @@ int supervisor_new(const struct supervisor_config *config, struct supervisor **r
 	sup->config = *config;
 	sup->queue_end = &sup->queue;
 	sup->loggers = (struct logger_list){ .loop = config->loop, .exits = config->exits };
-	sup->stdio_env = (struct stdio_env){
+	sup->process_io_env = (struct process_io_env){
 		.loop = config->loop,
 		.fds = config->fds,
 		.loggers = &sup->loggers,

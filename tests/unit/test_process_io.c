@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "supervisor/stdio.h"
+#include "supervisor/process_io.h"
 
 #include <pty.h>
 #include <signal.h>
@@ -18,9 +18,9 @@ struct bench {
 	struct own_children *children;
 	struct fdtable fds;
 	struct logger_list loggers;
-	struct stdio_env env;
+	struct process_io_env env;
 	struct test_tmpdir dir;
-	struct stdio io;
+	struct process_io io;
 	int drained;
 	int ready;
 	char error[480];
@@ -41,14 +41,14 @@ static void bench_init(struct bench *b)
 	assert_ok(own_children_new(b->loop, b->exits, &b->children));
 	b->dir = test_tmpdir();
 	b->loggers = (struct logger_list){ .loop = b->loop, .exits = b->exits };
-	b->env = (struct stdio_env){ .loop = b->loop, .fds = &b->fds, .loggers = &b->loggers };
+	b->env = (struct process_io_env){ .loop = b->loop, .fds = &b->fds, .loggers = &b->loggers };
 }
 
 /* Nothing is left open, whatever happened. */
 static void bench_done(struct bench *b)
 {
-	stdio_close(&b->io);
-	stdio_close(&b->io);
+	process_io_close(&b->io);
+	process_io_close(&b->io);
 	assert_int_equal(b->fds.n, 0);
 	logger_end_all(&b->loggers);
 	fdtable_done(&b->fds);
@@ -65,12 +65,12 @@ static void rounds(struct bench *b, int n)
 		assert_true(loop_round(b->loop, 5) >= 0);
 }
 
-static void on_drained(struct stdio *s)
+static void on_drained(struct process_io *s)
 {
 	container_of(s, struct bench, io)->drained++;
 }
 
-static void on_ready(struct stdio *s, const struct err *err)
+static void on_ready(struct process_io *s, const struct err *err)
 {
 	struct bench *b = container_of(s, struct bench, io);
 
@@ -98,7 +98,7 @@ static const char *fifo(struct bench *b, const char *name)
 
 static int open_io(struct bench *b, const struct request_stdio *paths, bool stdin_closed)
 {
-	struct stdio_open o = {
+	struct process_io_open o = {
 		.env = &b->env,
 		.ns = "k8s.io",
 		.id = "c1",
@@ -108,7 +108,7 @@ static int open_io(struct bench *b, const struct request_stdio *paths, bool stdi
 		.ready = on_ready,
 	};
 	struct err err = { 0 };
-	int r = stdio_open(&b->io, &o, &err);
+	int r = process_io_open(&b->io, &o, &err);
 
 	snprintf(b->error, sizeof(b->error), "%s", err.text);
 	return r;
@@ -139,7 +139,7 @@ TEST(nothing_asked_for_is_nothing_opened)
 	for (int i = 0; i < 3; i++)
 		assert_true(b.io.child[i] < 0);
 	assert_int_equal(b.fds.n, 0);
-	stdio_drain(&b.io, NS_PER_SEC, NS_PER_SEC, on_drained);
+	process_io_drain(&b.io, NS_PER_SEC, NS_PER_SEC, on_drained);
 	assert_int_equal(b.drained, 0);
 	rounds(&b, 2);
 	assert_int_equal(b.drained, 1);
@@ -167,7 +167,7 @@ TEST(fifos_carry_all_three_streams)
 	expect(b.io.child[0], "typed");
 	expect(out, "said");
 	expect(err, "wrong");
-	stdio_made(&b.io);
+	process_io_made(&b.io);
 	rounds(&b, 3);
 	expect(out, ""); /* the last writer is gone: clients see the end */
 	expect(err, "");
@@ -215,7 +215,7 @@ TEST(stdin_ends_after_close_io)
 	close(in);
 	rounds(&b, 2);
 	assert_int_equal(read(b.io.child[0], &c, 1), -1);
-	stdio_close_stdin(&b.io); /* before the process has been made: with the grace */
+	process_io_close_stdin(&b.io); /* before the process has been made: with the grace */
 	loop_round(b.loop, 200);
 	rounds(&b, 3);
 	assert_int_equal(read(b.io.child[0], &c, 1), 0);
@@ -259,7 +259,7 @@ TEST(unread_output_outlives_the_end_of_the_stream)
 	paths = (struct request_stdio){ .out = fifo(&b, "1") };
 	assert_int_equal(open_io(&b, &paths, false), 0);
 	assert_int_equal(write(b.io.child[1], "unread", 6), 6);
-	stdio_made(&b.io);
+	process_io_made(&b.io);
 	rounds(&b, 3); /* no client, and nobody writes any more */
 	out = client(paths.out, O_RDONLY);
 	expect(out, "unread");
@@ -341,10 +341,10 @@ TEST(a_drain_ends_with_the_output)
 	bench_init(&b);
 	paths = (struct request_stdio){ .out = fifo(&b, "1"), .err = fifo(&b, "2") };
 	assert_int_equal(open_io(&b, &paths, false), 0);
-	stdio_drain(&b.io, 5 * NS_PER_SEC, 10 * NS_PER_SEC, on_drained);
+	process_io_drain(&b.io, 5 * NS_PER_SEC, 10 * NS_PER_SEC, on_drained);
 	rounds(&b, 3);
 	assert_int_equal(b.drained, 0);
-	stdio_made(&b.io);
+	process_io_made(&b.io);
 	rounds(&b, 3);
 	assert_int_equal(b.drained, 1);
 	bench_done(&b);
@@ -363,7 +363,7 @@ TEST(a_drain_gives_up_when_nothing_moves_and_not_while_something_does)
 	assert_int_equal(open_io(&b, &paths, false), 0);
 	out = client(paths.out, O_RDONLY);
 	start = clock_boot_ns();
-	stdio_drain(&b.io, 100 * NS_PER_MS, 400 * NS_PER_MS, on_drained);
+	process_io_drain(&b.io, 100 * NS_PER_MS, 400 * NS_PER_MS, on_drained);
 	while (clock_boot_ns() - start < 250 * NS_PER_MS) {
 		assert_int_equal(b.drained, 0);
 		assert_int_equal(write(b.io.child[1], "x", 1), 1);
@@ -375,7 +375,7 @@ TEST(a_drain_gives_up_when_nothing_moves_and_not_while_something_does)
 	assert_in_range((clock_boot_ns() - start) / NS_PER_MS, 300, 420);
 	b.drained = 0;
 	start = clock_boot_ns(); /* and a writer that never stops is left after the whole time */
-	stdio_drain(&b.io, 100 * NS_PER_MS, 300 * NS_PER_MS, on_drained);
+	process_io_drain(&b.io, 100 * NS_PER_MS, 300 * NS_PER_MS, on_drained);
 	while (!b.drained) {
 		assert_int_equal(write(b.io.child[1], "x", 1), 1);
 		loop_round(b.loop, 10);
@@ -414,9 +414,9 @@ TEST(a_terminal_carries_both_ways_and_ends_with_its_process)
 	assert_int_equal(open_io(&b, &paths, false), 0);
 	in = client(paths.in, O_WRONLY);
 	out = client(paths.out, O_RDONLY);
-	stdio_resize(&b.io, 100, 30); /* before there is a terminal */
+	process_io_resize(&b.io, 100, 30); /* before there is a terminal */
 	master = open_terminal(&slave);
-	assert_ok(stdio_console(&b.io, master, NULL));
+	assert_ok(process_io_console(&b.io, master, NULL));
 	assert_ok(ioctl(slave, TIOCGWINSZ, &size));
 	assert_int_equal(size.ws_col, 100);
 	assert_int_equal(size.ws_row, 30);
@@ -424,7 +424,7 @@ TEST(a_terminal_carries_both_ways_and_ends_with_its_process)
 	rounds(&b, 4);
 	expect(slave, "ls\n");
 	assert_int_equal(write(slave, "file\n", 5), 5);
-	stdio_exited(&b.io);
+	process_io_exited(&b.io);
 	rounds(&b, 4);
 	expect(out, "file\n");
 	assert_int_equal(read(out, c, 1), 0);
@@ -448,9 +448,9 @@ TEST(the_end_of_stdin_hangs_a_terminal_up)
 	};
 	assert_int_equal(open_io(&b, &paths, false), 0);
 	in = client(paths.in, O_WRONLY);
-	assert_ok(stdio_console(&b.io, open_terminal(&slave), NULL));
+	assert_ok(process_io_console(&b.io, open_terminal(&slave), NULL));
 	close(in);
-	stdio_close_stdin(&b.io);
+	process_io_close_stdin(&b.io);
 	rounds(&b, 4);
 	assert_true(read(slave, &c, 1) <= 0); /* hung up */
 	close(slave);
@@ -466,7 +466,7 @@ TEST(a_terminal_that_nobody_reads_does_not_fill)
 	bench_init(&b);
 	memset(line, 'x', sizeof(line));
 	assert_int_equal(open_io(&b, &(struct request_stdio){ .terminal = true }, false), 0);
-	assert_ok(stdio_console(&b.io, open_terminal(&slave), NULL));
+	assert_ok(process_io_console(&b.io, open_terminal(&slave), NULL));
 	fd_set_nonblock(slave, true);
 	for (int i = 0; i < 100; i++) {
 		assert_int_equal(write(slave, line, sizeof(line)), sizeof(line));
@@ -518,7 +518,7 @@ TEST(a_logging_binary_gets_the_streams_its_arguments_and_its_environment)
 	assert_string_equal(b.error, "");
 	assert_int_equal(write(b.io.child[1], "said", 4), 4);
 	assert_int_equal(write(b.io.child[2], "wrong", 5), 5);
-	stdio_made(&b.io);
+	process_io_made(&b.io);
 	for (int i = 0; i < 100 && faccessat(b.dir.fd, "out.done", F_OK, 0) < 0; i++)
 		loop_round(b.loop, 50);
 	read_text(&b, "args", text);
@@ -527,7 +527,7 @@ TEST(a_logging_binary_gets_the_streams_its_arguments_and_its_environment)
 	assert_string_equal(text, "said");
 	read_text(&b, "err", text);
 	assert_string_equal(text, "wrong");
-	stdio_close(&b.io);
+	process_io_close(&b.io);
 	for (int i = 0; i < 100 && b.loggers.first; i++)
 		loop_round(b.loop, 50);
 	assert_null(b.loggers.first); /* reaped */
@@ -544,7 +544,7 @@ TEST(the_second_kind_of_logging_binary_must_say_that_it_is_ready)
 	for (int i = 0; i < 100 && !b.ready; i++)
 		loop_round(b.loop, 50);
 	assert_text_has(b.error, "did not call ready");
-	stdio_close(&b.io);
+	process_io_close(&b.io);
 	assert_int_equal(
 		open_io(&b, &(struct request_stdio){ .out = "binary:///bin/true" }, false), 1);
 	b.ready = 0;
@@ -558,21 +558,21 @@ TEST(pipes_belong_to_the_user_that_the_client_names)
 {
 	struct bench b;
 	struct request_stdio paths;
-	struct stdio_open o;
+	struct process_io_open o;
 	struct stat st;
 
 	if (geteuid() != 0)
 		test_skip("giving files away needs root");
 	bench_init(&b);
 	paths = (struct request_stdio){ .in = fifo(&b, "0"), .out = fifo(&b, "1") };
-	o = (struct stdio_open){ .env = &b.env,
+	o = (struct process_io_open){ .env = &b.env,
 		.ns = "n",
 		.id = "c",
 		.prefix = "t/n/c/i/",
 		.paths = &paths,
 		.uid = 1000,
 		.gid = 1001 };
-	assert_int_equal(stdio_open(&b.io, &o, NULL), 0);
+	assert_int_equal(process_io_open(&b.io, &o, NULL), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_ok(fstat(b.io.child[i], &st));
 		assert_int_equal(st.st_uid, 1000);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stdio: kinds of streams, and what happens to them at the edges of a process's life.
+ * Process I/O: kinds of streams, and what happens to them at the edges of a process's life.
  *
  * Fifos are opened for reading and writing: that never blocks, keeps unread bytes while no client
  * is there and keeps a client that goes from breaking the pipe (5.2). So our own fd is a writer of
@@ -8,7 +8,7 @@
  * place (5.3). Fifos are opened anew through /proc/self/fd, never by path, for a client may have
  * removed the name.
  */
-#include "supervisor/stdio.h"
+#include "supervisor/process_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,31 +29,31 @@
  */
 #define STDIN_GRACE_NS (100 * NS_PER_MS)
 
-static const char *const stream_name[STDIO_STREAMS] = { "in", "out", "err" };
+static const char *const stream_name[STREAM_COUNT] = { "in", "out", "err" };
 
 /* ---- the fd table ---- */
 
-static char *name_of(const struct stdio *s, const char *what, char name[512])
+static char *name_of(const struct process_io *s, const char *what, char name[512])
 {
 	snprintf(name, 512, "%s%s", s->prefix, what);
 	return name;
 }
 
-static int keep(struct stdio *s, const char *what, int fd)
+static int keep(struct process_io *s, const char *what, int fd)
 {
 	char name[512];
 
 	return fdtable_put(s->env->fds, name_of(s, what, name), fd);
 }
 
-static int kept(const struct stdio *s, const char *what)
+static int kept(const struct process_io *s, const char *what)
 {
 	char name[512];
 
 	return fdtable_get(s->env->fds, name_of(s, what, name));
 }
 
-static void drop(struct stdio *s, const char *what)
+static void drop(struct process_io *s, const char *what)
 {
 	char name[512];
 
@@ -71,13 +71,13 @@ static int open_again(int fd, int flags)
 
 /* ---- ends of relays ---- */
 
-static void check_drained(struct stdio *s);
+static void check_drained(struct process_io *s);
 
 /*
  * Our end of an output fifo that nobody writes to any more. Bytes that no client has read yet live
  * as long as somebody has the fifo open, and a client must see its end: so we stay as a reader.
  */
-static void leave_fifo(struct stdio *s, const char *fifo, const char *unread)
+static void leave_fifo(struct process_io *s, const char *fifo, const char *unread)
 {
 	int fd = kept(s, fifo), bytes = 0;
 
@@ -90,10 +90,10 @@ static void leave_fifo(struct stdio *s, const char *fifo, const char *unread)
 	drop(s, fifo);
 }
 
-static void hang_up(struct stdio *s)
+static void hang_up(struct process_io *s)
 {
-	relay_stop(&s->relay[STDIO_IN]);
-	relay_stop(&s->relay[STDIO_OUT]);
+	relay_stop(&s->relay[STREAM_IN]);
+	relay_stop(&s->relay[STREAM_OUT]);
 	drop(s, "in.fifo");
 	drop(s, "in.reader");
 	drop(s, "pty.in");
@@ -105,10 +105,10 @@ static void hang_up(struct stdio *s)
 
 static void on_in_ended(struct relay *r)
 {
-	struct stdio *s = container_of(r, struct stdio, relay[STDIO_IN]);
+	struct process_io *s = container_of(r, struct process_io, relay[STREAM_IN]);
 
 	if (s->terminal) { /* as Go's shim: the end of its input hangs a terminal up (5.4) */
-		relay_pump(&s->relay[STDIO_OUT]);
+		relay_pump(&s->relay[STREAM_OUT]);
 		hang_up(s);
 		check_drained(s);
 		return;
@@ -120,7 +120,7 @@ static void on_in_ended(struct relay *r)
 
 static void on_out_ended(struct relay *r)
 {
-	struct stdio *s = container_of(r, struct stdio, relay[STDIO_OUT]);
+	struct process_io *s = container_of(r, struct process_io, relay[STREAM_OUT]);
 
 	if (s->terminal) {
 		hang_up(s);
@@ -134,7 +134,7 @@ static void on_out_ended(struct relay *r)
 
 static void on_err_ended(struct relay *r)
 {
-	struct stdio *s = container_of(r, struct stdio, relay[STDIO_ERR]);
+	struct process_io *s = container_of(r, struct process_io, relay[STREAM_ERR]);
 
 	leave_fifo(s, "err.fifo", "err.unread");
 	drop(s, "err.file");
@@ -142,7 +142,7 @@ static void on_err_ended(struct relay *r)
 	check_drained(s);
 }
 
-static relay_fn *const on_ended[STDIO_STREAMS] = { on_in_ended, on_out_ended, on_err_ended };
+static relay_fn *const on_ended[STREAM_COUNT] = { on_in_ended, on_out_ended, on_err_ended };
 
 /* ---- opening ---- */
 
@@ -184,7 +184,7 @@ static int open_log_file(const char *path, struct err *err)
 }
 
 /* A pipe: the process's end is child[stream], ours is kept and does not block. */
-static int open_pipe(struct stdio *s, int stream, uint32_t uid, uint32_t gid, struct err *err)
+static int open_pipe(struct process_io *s, int stream, uint32_t uid, uint32_t gid, struct err *err)
 {
 	auto_close int ours = -EBADF;
 	char what[16];
@@ -192,8 +192,8 @@ static int open_pipe(struct stdio *s, int stream, uint32_t uid, uint32_t gid, st
 
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return err_sys(err, "make a pipe for std%s", stream_name[stream]);
-	s->child[stream] = p[stream != STDIO_IN];
-	ours = p[stream == STDIO_IN];
+	s->child[stream] = p[stream != STREAM_IN];
+	ours = p[stream == STREAM_IN];
 	if ((uid || gid) && fchown(s->child[stream], uid, gid) < 0)
 		return err_sys(err, "give std%s to %u:%u", stream_name[stream], uid, gid);
 	r = fd_set_nonblock(ours, true);
@@ -203,16 +203,16 @@ static int open_pipe(struct stdio *s, int stream, uint32_t uid, uint32_t gid, st
 	return r < 0 ? err_code(err, r, "keep the pipe of std%s", stream_name[stream]) : 0;
 }
 
-static int start_relay(struct stdio *s, int stream, int in, int out, struct err *err)
+static int start_relay(struct process_io *s, int stream, int in, int out, struct err *err)
 {
-	bool from_tty = s->terminal && stream == STDIO_OUT;
+	bool from_tty = s->terminal && stream == STREAM_OUT;
 	int r = relay_start(&s->relay[stream], s->env->loop, in, out, from_tty ? RELAY_FROM_TTY : 0,
 		on_ended[stream]);
 
 	return r < 0 ? err_code(err, r, "watch std%s", stream_name[stream]) : 0;
 }
 
-static void close_in_now(struct stdio *s)
+static void close_in_now(struct process_io *s)
 {
 	int fifo = kept(s, "in.fifo"), reader;
 
@@ -221,17 +221,17 @@ static void close_in_now(struct stdio *s)
 	reader = open_again(fifo, O_RDONLY);
 	if (reader < 0 || keep(s, "in.reader", reader) < 0)
 		return;
-	if (relay_replace_in(&s->relay[STDIO_IN], reader) == 0)
+	if (relay_replace_in(&s->relay[STREAM_IN], reader) == 0)
 		drop(s, "in.fifo");
 }
 
 static void on_in_grace(struct loop_timer *t)
 {
-	close_in_now(container_of(t, struct stdio, in_timer));
+	close_in_now(container_of(t, struct process_io, in_timer));
 }
 
 /* stdin's fifo; its other side is the pipe, or the terminal when it is there. */
-static int open_in(struct stdio *s, const struct stdio_open *o, struct err *err)
+static int open_in(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
 	bool is_fifo;
 	int fd, r;
@@ -255,15 +255,15 @@ static int open_in(struct stdio *s, const struct stdio_open *o, struct err *err)
 	s->in_wanted = true;
 	if (s->terminal)
 		return 0;
-	r = open_pipe(s, STDIO_IN, o->uid, o->gid, err);
+	r = open_pipe(s, STREAM_IN, o->uid, o->gid, err);
 	if (r == 0)
-		r = start_relay(s, STDIO_IN, fd, kept(s, "in.pipe"), err);
+		r = start_relay(s, STREAM_IN, fd, kept(s, "in.pipe"), err);
 	return r;
 }
 
 /* stdout or stderr into a client's fifo or file. */
-static int open_out(
-	struct stdio *s, const struct stdio_open *o, int stream, const char *path, struct err *err)
+static int open_out(struct process_io *s, const struct process_io_open *o, int stream,
+	const char *path, struct err *err)
 {
 	char what[16];
 	bool is_fifo;
@@ -287,17 +287,17 @@ static int open_out(
 	return start_relay(s, stream, kept(s, what), fd, err);
 }
 
-static int open_fifos(struct stdio *s, const struct stdio_open *o, struct err *err)
+static int open_fifos(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
-	int r = open_out(s, o, STDIO_OUT, o->paths->out, err);
+	int r = open_out(s, o, STREAM_OUT, o->paths->out, err);
 
 	if (r == 0 && !s->terminal)
-		r = open_out(s, o, STDIO_ERR, o->paths->err, err);
+		r = open_out(s, o, STREAM_ERR, o->paths->err, err);
 	return r;
 }
 
 /* One file, shared by both streams (5.1). */
-static int open_file(struct stdio *s, const struct stdio_open *o, struct err *err)
+static int open_file(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
 	const char *path = strchr(o->paths->out + strlen("file://"), '/');
 	int fd, both, r;
@@ -317,24 +317,24 @@ static int open_file(struct stdio *s, const struct stdio_open *o, struct err *er
 		return err_code(err, r, "keep stdout '%s'", path);
 	if (s->terminal)
 		return 0;
-	r = open_pipe(s, STDIO_OUT, o->uid, o->gid, err);
+	r = open_pipe(s, STREAM_OUT, o->uid, o->gid, err);
 	if (r == 0)
-		r = start_relay(s, STDIO_OUT, kept(s, "out.pipe"), kept(s, "out.file"), err);
+		r = start_relay(s, STREAM_OUT, kept(s, "out.pipe"), kept(s, "out.file"), err);
 	if (r == 0)
-		r = open_pipe(s, STDIO_ERR, o->uid, o->gid, err);
+		r = open_pipe(s, STREAM_ERR, o->uid, o->gid, err);
 	if (r == 0)
-		r = start_relay(s, STDIO_ERR, kept(s, "err.pipe"), kept(s, "err.file"), err);
+		r = start_relay(s, STREAM_ERR, kept(s, "err.pipe"), kept(s, "err.file"), err);
 	return r;
 }
 
 static void on_logger_ready(void *arg, const struct err *err)
 {
-	struct stdio *s = arg;
+	struct process_io *s = arg;
 
 	s->ready(s, err);
 }
 
-static int open_logger(struct stdio *s, const struct stdio_open *o, struct err *err)
+static int open_logger(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
 	struct logger_request req = {
 		.uri = o->paths->out,
@@ -360,13 +360,13 @@ static int open_logger(struct stdio *s, const struct stdio_open *o, struct err *
 	if ((o->uid || o->gid) &&
 		(fchown(out, o->uid, o->gid) < 0 || fchown(err_fd, o->uid, o->gid) < 0))
 		return err_sys(err, "give the logging binary's pipes to %u:%u", o->uid, o->gid);
-	s->child[STDIO_OUT] = take_fd(&out);
-	s->child[STDIO_ERR] = take_fd(&err_fd);
+	s->child[STREAM_OUT] = take_fd(&out);
+	s->child[STREAM_ERR] = take_fd(&err_fd);
 	return 1;
 }
 
 /* The scheme of stdout decides the kind; none is a path. */
-static int open_kind(struct stdio *s, const struct stdio_open *o, struct err *err)
+static int open_kind(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
 	const char *out = o->paths->out ? o->paths->out : "";
 	const char *colon = *out == '/' ? NULL : strstr(out, "://");
@@ -381,11 +381,11 @@ static int open_kind(struct stdio *s, const struct stdio_open *o, struct err *er
 	return err_set(err, -EINVAL, "unknown STDIO scheme %.*s", (int)len, out);
 }
 
-int stdio_open(struct stdio *s, const struct stdio_open *o, struct err *err)
+int process_io_open(struct process_io *s, const struct process_io_open *o, struct err *err)
 {
 	int r, pending;
 
-	*s = (struct stdio){
+	*s = (struct process_io){
 		.env = o->env,
 		.child = { -EBADF, -EBADF, -EBADF },
 		.terminal = o->paths->terminal,
@@ -396,25 +396,25 @@ int stdio_open(struct stdio *s, const struct stdio_open *o, struct err *err)
 	pending = open_kind(s, o, err);
 	r = pending < 0 ? pending : open_in(s, o, err);
 	if (r == 0 && o->stdin_closed)
-		stdio_close_stdin(s);
+		process_io_close_stdin(s);
 	if (r < 0) {
-		stdio_close(s);
+		process_io_close(s);
 		return r;
 	}
 	return pending;
 }
 
-void stdio_made(struct stdio *s)
+void process_io_made(struct process_io *s)
 {
 	if (!s->prefix)
 		return;
-	for (int i = 0; i < STDIO_STREAMS; i++)
+	for (int i = 0; i < STREAM_COUNT; i++)
 		s->child[i] = fd_close(s->child[i]);
 }
 
 /* ---- terminal ---- */
 
-static int kept_out(const struct stdio *s)
+static int kept_out(const struct process_io *s)
 {
 	static const char *const kinds[] = { "out.fifo", "out.file", "out.log" };
 
@@ -427,7 +427,7 @@ static int kept_out(const struct stdio *s)
 	return -EBADF; /* nobody wants it: read and dropped, or the terminal would fill */
 }
 
-int stdio_console(struct stdio *s, int master, struct err *err)
+int process_io_console(struct process_io *s, int master, struct err *err)
 {
 	int in = kept(s, "in.fifo"), again, r;
 
@@ -440,8 +440,8 @@ int stdio_console(struct stdio *s, int master, struct err *err)
 	if (r < 0)
 		return err_code(err, r, "keep the console");
 	if (s->width || s->height)
-		stdio_resize(s, s->width, s->height);
-	r = start_relay(s, STDIO_OUT, master, kept_out(s), err);
+		process_io_resize(s, s->width, s->height);
+	r = start_relay(s, STREAM_OUT, master, kept_out(s), err);
 	if (in < 0)
 		in = kept(s, "in.reader");
 	if (r < 0 || in < 0)
@@ -451,10 +451,10 @@ int stdio_console(struct stdio *s, int master, struct err *err)
 	r = again < 0 ? -errno : keep(s, "pty.in", again);
 	if (r < 0)
 		return err_code(err, r, "keep the console");
-	return start_relay(s, STDIO_IN, in, again, err);
+	return start_relay(s, STREAM_IN, in, again, err);
 }
 
-void stdio_resize(struct stdio *s, uint32_t width, uint32_t height)
+void process_io_resize(struct process_io *s, uint32_t width, uint32_t height)
 {
 	struct winsize size = { .ws_col = (uint16_t)width, .ws_row = (uint16_t)height };
 	int fd;
@@ -470,12 +470,12 @@ void stdio_resize(struct stdio *s, uint32_t width, uint32_t height)
 
 /* ---- the rest of its life ---- */
 
-void stdio_close_stdin(struct stdio *s)
+void process_io_close_stdin(struct process_io *s)
 {
 	if (!s->prefix || s->in_closed)
 		return;
 	s->in_closed = true;
-	if (s->child[STDIO_IN] < 0 && s->relay[STDIO_IN].loop) { /* long open */
+	if (s->child[STREAM_IN] < 0 && s->relay[STREAM_IN].loop) { /* long open */
 		close_in_now(s);
 		return;
 	}
@@ -484,32 +484,32 @@ void stdio_close_stdin(struct stdio *s)
 		close_in_now(s);
 }
 
-void stdio_flush(struct stdio *s)
+void process_io_flush(struct process_io *s)
 {
 	if (!s->prefix)
 		return;
-	relay_pump(&s->relay[STDIO_OUT]);
-	relay_pump(&s->relay[STDIO_ERR]);
+	relay_pump(&s->relay[STREAM_OUT]);
+	relay_pump(&s->relay[STREAM_ERR]);
 }
 
-void stdio_exited(struct stdio *s)
+void process_io_exited(struct process_io *s)
 {
 	if (!s->prefix)
 		return;
 	if (s->terminal)
-		relay_finish(&s->relay[STDIO_OUT]);
+		relay_finish(&s->relay[STREAM_OUT]);
 	else
-		stdio_flush(s);
+		process_io_flush(s);
 }
 
-static bool output_is_over(const struct stdio *s)
+static bool output_is_over(const struct process_io *s)
 {
-	return !s->relay[STDIO_OUT].loop && !s->relay[STDIO_ERR].loop;
+	return !s->relay[STREAM_OUT].loop && !s->relay[STREAM_ERR].loop;
 }
 
-static void tell_drained(struct stdio *s)
+static void tell_drained(struct process_io *s)
 {
-	void (*drained)(struct stdio * s) = s->drained;
+	void (*drained)(struct process_io * s) = s->drained;
 
 	loop_timer_cancel(&s->drain_timer);
 	loop_defer_cancel(&s->drain_deferred);
@@ -518,25 +518,25 @@ static void tell_drained(struct stdio *s)
 		drained(s);
 }
 
-static void check_drained(struct stdio *s)
+static void check_drained(struct process_io *s)
 {
 	if (s->drained && output_is_over(s))
 		tell_drained(s);
 }
 
-static uint64_t next_look(const struct stdio *s)
+static uint64_t next_look(const struct process_io *s)
 {
-	uint64_t moved = s->relay[STDIO_OUT].moved_boot_ns;
+	uint64_t moved = s->relay[STREAM_OUT].moved_boot_ns;
 
-	if (s->relay[STDIO_ERR].moved_boot_ns > moved)
-		moved = s->relay[STDIO_ERR].moved_boot_ns;
+	if (s->relay[STREAM_ERR].moved_boot_ns > moved)
+		moved = s->relay[STREAM_ERR].moved_boot_ns;
 	moved += s->drain_idle_ns;
 	return moved < s->drain_deadline_ns ? moved : s->drain_deadline_ns;
 }
 
 static void on_drain_timer(struct loop_timer *t)
 {
-	struct stdio *s = container_of(t, struct stdio, drain_timer);
+	struct process_io *s = container_of(t, struct process_io, drain_timer);
 	uint64_t next = next_look(s);
 
 	if (next <= clock_boot_ns() ||
@@ -546,19 +546,19 @@ static void on_drain_timer(struct loop_timer *t)
 
 static void on_drain_deferred(struct loop_deferred *d)
 {
-	tell_drained(container_of(d, struct stdio, drain_deferred));
+	tell_drained(container_of(d, struct process_io, drain_deferred));
 }
 
-void stdio_drain(
-	struct stdio *s, uint64_t idle_ns, uint64_t max_ns, void (*drained)(struct stdio *s))
+void process_io_drain(struct process_io *s, uint64_t idle_ns, uint64_t max_ns,
+	void (*drained)(struct process_io *s))
 {
 	uint64_t now = clock_boot_ns();
 
 	s->drained = drained;
-	stdio_flush(s);
+	process_io_flush(s);
 	s->drain_idle_ns = idle_ns;
 	s->drain_deadline_ns = now + max_ns;
-	for (int i = STDIO_OUT; i < STDIO_STREAMS; i++) /* idle from here on, not since long ago */
+	for (int i = STREAM_OUT; i < STREAM_COUNT; i++) /* idle from here on, not since long ago */
 		if (s->relay[i].loop)
 			s->relay[i].moved_boot_ns = now;
 	if (output_is_over(s) ||
@@ -566,18 +566,18 @@ void stdio_drain(
 		loop_defer(s->env->loop, &s->drain_deferred, on_drain_deferred);
 }
 
-void stdio_close(struct stdio *s)
+void process_io_close(struct process_io *s)
 {
 	if (!s->prefix)
 		return;
-	for (int i = 0; i < STDIO_STREAMS; i++)
+	for (int i = 0; i < STREAM_COUNT; i++)
 		relay_stop(&s->relay[i]);
 	loop_timer_cancel(&s->in_timer);
 	loop_timer_cancel(&s->drain_timer);
 	loop_defer_cancel(&s->drain_deferred);
-	stdio_made(s);
+	process_io_made(s);
 	fdtable_close_prefix(s->env->fds, s->prefix);
 	logger_stop(s->logger);
 	free(s->prefix);
-	*s = (struct stdio){ .child = { -EBADF, -EBADF, -EBADF } };
+	*s = (struct process_io){ .child = { -EBADF, -EBADF, -EBADF } };
 }
