@@ -10,6 +10,10 @@
  * another handler of the batch has removed, whose fd number, slot and memory may already belong to
  * a new one. Each event therefore carries slot and generation, and a slot changes its generation
  * whenever its source leaves.
+ *
+ * epoll waits on a clock that stands still while the machine is suspended; deadlines are on one that goes
+ * on. So a long wait is ended by a timerfd of that clock; a short one is left to epoll, which costs no
+ * call and can be late by no more than its own length.
  */
 #include "event/loop.h"
 
@@ -18,11 +22,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 
 #define BATCH 64
+#define SHORT_NS (100 * NS_PER_MS)
+#define ALARM \
+	UINT64_MAX /* stands for the timerfd where events name a slot: there are fewer of these */
 
 struct slot {
 	struct loop_fd *source; /* NULL: free */
@@ -42,6 +51,9 @@ struct loop {
 	struct loop_deferred *queued,
 		**queued_end;          /* for the end of this round, or the next while deferring */
 	struct loop_deferred *running; /* those that this round still has to call */
+	int alarm;         /* timerfd of CLOCK_BOOTTIME; -EBADF until a long wait needs it */
+	uint64_t alarm_ns; /* what it is set to; 0: nothing */
+	bool no_alarm;
 	bool no_pwait2;
 	bool stopped;
 	int stop_code;
@@ -54,6 +66,7 @@ int loop_new(struct loop **ret)
 	if (!l)
 		return -ENOMEM;
 	l->queued_end = &l->queued;
+	l->alarm = -EBADF;
 	l->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epfd < 0) {
 		int r = -errno;
@@ -70,6 +83,7 @@ void loop_free(struct loop *l)
 	if (!l)
 		return;
 	fd_close(l->epfd);
+	fd_close(l->alarm);
 	free(l->slots);
 	free(l->heap);
 	free(l);
@@ -181,11 +195,25 @@ void loop_fd_close(struct loop_fd *s)
 	forget(s);
 }
 
+/* The timers look at the clock themselves: it has only woken us. */
+static void alarm_rang(struct loop *l)
+{
+	uint64_t n;
+
+	if (read(l->alarm, &n, sizeof(n)) >= 0)
+		l->alarm_ns = 0;
+}
+
 static void serve_fd(struct loop *l, const struct epoll_event *e)
 {
 	uint32_t slot = (uint32_t)e->data.u64, generation = (uint32_t)(e->data.u64 >> 32);
-	struct loop_fd *s = l->slots[slot].source;
+	struct loop_fd *s;
 
+	if (e->data.u64 == ALARM) {
+		alarm_rang(l);
+		return;
+	}
+	s = l->slots[slot].source;
 	if (s && l->slots[slot].generation == generation)
 		s->fn(s, e->events);
 }
@@ -338,10 +366,43 @@ static void serve_deferred(struct loop *l)
 
 /* rounds */
 
-/* Nanoseconds to wait at most; UINT64_MAX: for ever. */
-static uint64_t patience_ns(const struct loop *l, int timeout_ms)
+static bool make_alarm(struct loop *l)
 {
-	uint64_t wait = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * NS_PER_MS, now;
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = ALARM };
+
+	if (l->alarm >= 0 || l->no_alarm)
+		return l->alarm >= 0;
+	l->alarm = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->alarm >= 0 && epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->alarm, &e) < 0)
+		l->alarm = fd_close(l->alarm);
+	l->no_alarm = l->alarm < 0; /* late after a suspend is better than never */
+	return !l->no_alarm;
+}
+
+/* True when the timerfd rings at the first deadline: epoll need not know it. */
+static bool set_alarm(struct loop *l)
+{
+	uint64_t at = l->heap[0]->deadline_ns;
+	struct itimerspec t = {
+		.it_value.tv_sec = (time_t)(at / NS_PER_SEC),
+		.it_value.tv_nsec = (long)(at % NS_PER_SEC),
+	};
+
+	if (!make_alarm(l))
+		return false;
+	if (l->alarm_ns == at)
+		return true;
+	if (timerfd_settime(l->alarm, TFD_TIMER_ABSTIME, &t, NULL) < 0)
+		return false;
+	l->alarm_ns = at;
+	return true;
+}
+
+/* Nanoseconds to wait at most; UINT64_MAX: for ever. */
+static uint64_t patience_ns(struct loop *l, int timeout_ms)
+{
+	uint64_t wait = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms * NS_PER_MS;
+	uint64_t now, left;
 
 	if (l->queued || l->stopped || timeout_ms == 0)
 		return 0;
@@ -350,7 +411,10 @@ static uint64_t patience_ns(const struct loop *l, int timeout_ms)
 	now = clock_boot_ns();
 	if (l->heap[0]->deadline_ns <= now)
 		return 0;
-	return l->heap[0]->deadline_ns - now < wait ? l->heap[0]->deadline_ns - now : wait;
+	left = l->heap[0]->deadline_ns - now;
+	if (left >= wait)
+		return wait;
+	return left > SHORT_NS && set_alarm(l) ? wait : left;
 }
 
 static int wait_ms(struct loop *l, struct epoll_event *events, uint64_t wait_ns)

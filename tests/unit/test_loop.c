@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -276,6 +278,54 @@ TEST(a_round_waits_for_the_next_timer_and_not_longer)
 	start = clock_boot_ns();
 	assert_ok(loop_round(l, 15));
 	assert_true(clock_boot_ns() - start >= 14 * NS_PER_MS);
+}
+
+/* Milliseconds until a timerfd of CLOCK_BOOTTIME among our fds rings; -1: there is none, 0: it is not set. */
+static long alarm_ms(void)
+{
+	for (int fd = 0; fd < 64; fd++) {
+		char path[64], text[512];
+		unsigned long long s, ns;
+		const char *at;
+		ssize_t n;
+		int info;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		info = open(path, O_RDONLY | O_CLOEXEC);
+		n = info < 0 ? 0 : read(info, text, sizeof(text) - 1);
+		close(info);
+		text[n > 0 ? n : 0] = '\0';
+		if (!strstr(text, "clockid: 7\n"))
+			continue;
+		at = strstr(text, "it_value: (");
+		assert_non_null(at);
+		assert_int_equal(sscanf(at, "it_value: (%llu, %llu)", &s, &ns), 2);
+		return (long)(s * 1000 + ns / NS_PER_MS);
+	}
+	return -1;
+}
+
+TEST(a_long_wait_is_ended_by_the_clock_that_goes_on_in_a_suspend)
+{
+	auto_freep(loop) struct loop *l = fresh();
+	struct timer a = { .name = "a" }, b = { .name = "b" }, c = { .name = "c" };
+	uint64_t start = clock_boot_ns();
+
+	assert_ok(loop_timer_set(l, &a.timer, start + 20 * NS_PER_MS, on_timer));
+	while (!*calls)
+		assert_ok(loop_round(l, 10000));
+	assert_int_equal(alarm_ms(), -1); /* a short wait needs none */
+
+	assert_ok(loop_timer_set(l, &b.timer, start + 3600 * NS_PER_SEC, on_timer));
+	assert_ok(loop_round(l, 1));
+	assert_int_equal(alarm_ms(), -1); /* nor does one that its caller bounds */
+	assert_ok(loop_timer_set(l, &c.timer, start + 400 * NS_PER_MS, on_timer));
+	while (strlen(calls) < 2) {
+		assert_ok(loop_round(l, -1));
+		assert_true(alarm_ms() >= 0 && alarm_ms() <= 400);
+	}
+	assert_string_equal(calls, "ac");
+	assert_true(clock_boot_ns() - start >= 400 * NS_PER_MS);
 }
 
 static void on_timer_again(struct loop_timer *t)
