@@ -24,6 +24,7 @@
 #include "bare/exec.h"
 
 #define MSG_NOSIGNAL_ 0x4000
+#define UMOUNT_NOFOLLOW_ 8
 #define AF_INET_ 2
 #define SOCK_DGRAM_ 2
 #define SOCK_CLOEXEC_ 02000000
@@ -517,6 +518,19 @@ static void look_ahead(struct exec *x, const struct plan_step *steps)
 	}
 }
 
+/*
+ * "-u PATH": no plan, but the unmounting of a root file system, which waits for the disk and so is not for its caller's
+ * thread. Until nothing is mounted there any more; the errno is our status.
+ */
+static int unmount_all(const char *path)
+{
+	long r = 0;
+
+	for (int i = 0; r == 0 && i < 1000; i++)
+		r = sys_call2(__NR_umount2, path, UMOUNT_NOFOLLOW_);
+	return r == -EINVAL || r == -ENOENT ? 0 : r == 0 ? EBUSY : (int)-r;
+}
+
 static int number(const char *s)
 {
 	int n = 0;
@@ -543,6 +557,8 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 	sys_call1(__NR_umask, 0);
 	if (stack[0] != 2 && stack[0] != 3)
 		exec_exit(2);
+	if (stack[0] == 3 && argv[1][0] == '-')
+		exec_exit(unmount_all(argv[2]));
 	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = -1;
 	x->sync = number(argv[1]);
 	r = load(x, stack[0] == 3 ? number(argv[2]) : -1);

@@ -9,12 +9,15 @@
 static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
 {
 	struct container *c = NULL;
+	struct container_handler h;
 	struct session s = { 0 };
 	int r;
 
 	r = session_look(&s, cli, args->items[0], false, &c, err);
 	if (r == 0) {
-		r = container_resume(c, err);
+		r = container_resume(c, session_handler(&s, &h), err);
+		if (r == 0)
+			r = session_wait(&s, err);
 		container_free(c);
 	}
 	session_done(&s);

@@ -11,7 +11,7 @@
  *          alone. Handlers get it back as an argument. container_free() in a handler is fine (released later).
  * Errors   Negative errno with *err; texts are those that clients match (spec/oci-runtime.md 1.6), without the
  *          prefix of the command. A failed create leaves nothing behind; a failed exec no process.
- * Blocks   Only what is said to. container_delete() waits for processes it kills, at most ten seconds.
+ * Blocks   Never, but for short waits of the kernel.
  * Context  Parent, single thread.
  */
 #include <stdbool.h>
@@ -143,9 +143,11 @@ int container_exec_defaults(const struct container *c, struct spec_process *p, s
  * running" when it is stopped (all: success). A frozen container is thawed for SIGKILL.
  */
 int container_kill(struct container *c, int sig, bool all, struct err *err);
-/* Freeze and thaw; wait at most two seconds. "container not running", "container not paused". */
-int container_pause(struct container *c, struct err *err);
-int container_resume(struct container *c, struct err *err);
+/* Freeze and thaw, in at most two seconds. "container not running", "container not paused". */
+int container_pause(struct container *c, const struct container_handler *handler, struct err *err);
+int container_resume(struct container *c, const struct container_handler *handler, struct err *err);
+/* Thaw at once, best effort, whoever froze it. A pause under way fails. */
+void container_thaw(struct container *c);
 /* All host pids of the cgroup subtree; heap array. */
 int container_pids(struct container *c, pid_t **ret, size_t *ret_n, struct err *err);
 /* Absent fields stay as they are; devices are not touched; the result is saved. */
@@ -153,7 +155,7 @@ int container_update(struct container *c, const struct spec_resources *r, struct
 
 /*
  * Delete: stopped: resources, state, poststop hooks. created: killed first. running or paused: error without force.
- * force: kills everything of the container and waits. Idempotent: every step may be repeated after a crash. done
+ * force: kills everything of the container and waits, at most ten seconds. Idempotent: every step may be repeated after a crash. done
  * comes after the poststop hooks, whose failures are only warnings.
  */
 int container_delete(

@@ -181,18 +181,31 @@ struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dir
 
 /* ---- failure ---- */
 
+static void forget(struct container *c)
+{
+	struct err ignored = { 0 };
+
+	/* Unless somebody has deleted it meanwhile, and perhaps made another one of that id. */
+	if (c->state.locked || state_relock(&c->state, &ignored) == 0)
+		state_remove(&c->state, &ignored);
+}
+
+/* Of a create that got nowhere: only what it made; hardly ever a process has entered it. */
 static void undo(struct container *c)
 {
 	struct err ignored = { 0 };
 
 	if (c->cgroup) {
-		/* only what this create made; its processes are gone or going */
 		cgroup_kill(c->cgroup, &ignored);
 		cgroup_remove(c->cgroup, clock_boot_ns() + NS_PER_SEC, &ignored);
 	}
-	/* Unless somebody has deleted it meanwhile, and perhaps made another one of that id. */
-	if (c->state.locked || state_relock(&c->state, &ignored) == 0)
-		state_remove(&c->state, &ignored);
+	forget(c);
+}
+
+static void undone(struct container *c, const struct err *e)
+{
+	forget(c);
+	container_done(c, &c->failure);
 }
 
 static void run_poststop(struct container *c);
@@ -212,8 +225,7 @@ static void poststop_done(void *arg, const struct err *err)
 	struct container *c = arg;
 
 	c->hooks = NULL;
-	undo(c);
-	container_done(c, &c->failure);
+	container_destroy(c, NS_PER_SEC, undone);
 }
 
 /* A container whose create got as far as the runtime's hooks is destroyed as any other: with its poststop hooks. */

@@ -1,43 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kill, pause, resume, update, ps and delete: what is done to a container that exists, by this process or another.
+ * kill, update, ps and delete: what is done to a container that exists, by this process or another.
  *
- * delete is a list of steps that may each be repeated: kill, wait, cgroup, mounts, state, poststop hooks. The state
- * directory goes last among the resources, so that a delete that failed can be tried again.
+ * delete is a list of steps that may each be repeated: kill, wait, cgroups (container_destroy.c), state, poststop hooks.
+ * The state directory goes last among the resources, so that a delete that failed can be tried again.
  */
 #include "container/container_impl.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define FREEZE_NS (2 * NS_PER_SEC)
 #define KILL_NS (10 * NS_PER_SEC)
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 /* ---- kill ---- */
 
 static int not_running(struct err *err)
 {
 	return err_set(err, -ESRCH, "container not running");
-}
-
-static void thaw_for_kill(struct container *c)
-{
-	struct err ignored = { 0 };
-
-	/* A frozen v1 cgroup keeps SIGKILL waiting for ever. */
-	if (c->cgroup)
-		cgroup_thaw(c->cgroup, clock_boot_ns() + FREEZE_NS, &ignored);
 }
 
 static int kill_all(struct container *c, int sig, struct err *err)
@@ -69,29 +53,8 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 		return err_code(
 			err, r, "signal the init process of container '%s'", container_id(c));
 	if (sig == SIGKILL && s == CONTAINER_PAUSED)
-		thaw_for_kill(c);
+		container_thaw(c); /* a frozen v1 cgroup keeps SIGKILL waiting for ever */
 	return 0;
-}
-
-/* ---- pause and resume ---- */
-
-int container_pause(struct container *c, struct err *err)
-{
-	enum container_status s = container_status(c);
-
-	if (s != CONTAINER_RUNNING && s != CONTAINER_CREATED)
-		return not_running(err);
-	if (!c->cgroup)
-		return err_set(err, -ENOTSUP, "cannot pause container '%s': it has no cgroup",
-			container_id(c));
-	return cgroup_freeze(c->cgroup, clock_boot_ns() + FREEZE_NS, err);
-}
-
-int container_resume(struct container *c, struct err *err)
-{
-	if (container_status(c) != CONTAINER_PAUSED)
-		return err_set(err, -EBUSY, "container not paused");
-	return cgroup_thaw(c->cgroup, clock_boot_ns() + FREEZE_NS, err);
 }
 
 /* ---- pids, update ---- */
@@ -119,95 +82,6 @@ int container_update(struct container *c, const struct spec_resources *res, stru
 }
 
 /* ---- delete ---- */
-
-static int wait_for_init(struct container *c, uint64_t deadline, struct err *err)
-{
-	struct pollfd p = { .fd = c->init.fd, .events = POLLIN };
-	siginfo_t info;
-
-	if (!c->init.pid || c->exited)
-		return 0;
-	for (;;) {
-		uint64_t now = clock_boot_ns();
-		int left_ms = now >= deadline ? 0 : (int)((deadline - now) / NS_PER_MS) + 1;
-		int r = poll(&p, 1, left_ms);
-
-		if (r > 0)
-			break;
-		if (r == 0 || errno != EINTR)
-			return err_set(err, -EBUSY, "container init still running (process %d)",
-				c->init.pid);
-	}
-	/* Ours when `run` created it; nobody's business otherwise. */
-	if (c->host->reaper.own)
-		waitid(P_PIDFD, (id_t)c->init.fd, &info, WEXITED | WNOHANG);
-	return 0;
-}
-
-/*
- * A create that was killed before its record said which cgroups it made: they must not be killed by name alone. Its
- * process, if it got so far, saw the end of file at its barrier and leaves by itself.
- */
-static int wait_for_interrupted(struct container *c, uint64_t deadline, struct err *err)
-{
-	for (;;) {
-		auto_free pid_t *pids = NULL;
-		size_t n = 0;
-		int r = cgroup_pids(c->cgroup, &pids, &n, err);
-
-		if (r < 0 || n == 0)
-			return r;
-		if (clock_boot_ns() >= deadline)
-			return cgroup_kill(c->cgroup, err); /* refuses, and says why */
-		poll(NULL, 0, 1);
-	}
-}
-
-static int kill_everything(struct container *c, uint64_t deadline, struct err *err)
-{
-	int r;
-
-	if (!container_gone(c)) {
-		r = pidref_kill(&c->init, SIGKILL);
-		if (r < 0 && r != -ESRCH)
-			return err_code(
-				err, r, "kill the init process of container '%s'", container_id(c));
-	}
-	if (c->cgroup) {
-		r = cgroup_is_intended(c->cgroup) ? wait_for_interrupted(c, deadline, err)
-						  : cgroup_kill(c->cgroup, err);
-		if (r < 0)
-			return r;
-	}
-	return wait_for_init(c, deadline, err);
-}
-
-static int free_resources(struct container *c, uint64_t deadline, struct err *err)
-{
-	return c->cgroup ? cgroup_remove(c->cgroup, deadline, err) : 0;
-}
-
-/* The kernel ended all processes with init: seldom anything is left to kill, and asking costs more than removing. */
-static bool is_free_already(struct container *c)
-{
-	struct err ignored = { 0 };
-
-	return c->cgroup && !cgroup_is_intended(c->cgroup) && container_owns_pidns(c) &&
-	       container_gone(c) && wait_for_init(c, 0, &ignored) == 0 &&
-	       cgroup_remove_try(c->cgroup, &ignored) == 0;
-}
-
-int container_destroy(struct container *c, struct err *err)
-{
-	uint64_t deadline = clock_boot_ns() + KILL_NS;
-	int r;
-
-	if (is_free_already(c))
-		return 0;
-	r = kill_everything(c, deadline, err);
-
-	return r < 0 ? r : free_resources(c, deadline, err);
-}
 
 static void poststop_done(void *arg, const struct err *err)
 {
@@ -242,6 +116,24 @@ static int may_delete(struct container *c, bool force, struct err *err)
 		container_id(c), container_status_name(s));
 }
 
+static void destroyed(struct container *c, const struct err *e)
+{
+	struct err copy = { 0 };
+
+	if (e)
+		copy = *e;
+	else
+		state_remove(&c->state, &copy);
+	if (copy.code == 0) {
+		container_trace(c, "deleted");
+		run_poststop(c, &copy);
+	} else {
+		state_unlock(&c->state);
+	}
+	if (copy.code)
+		container_done(c, &copy);
+}
+
 int container_delete(
 	struct container *c, bool force, const struct container_handler *handler, struct err *err)
 {
@@ -258,13 +150,6 @@ int container_delete(
 	/* the text needs the configuration, which goes with the state */
 	if (c->state.record.poststop_hooks && container_need_spec(c, err) == 0)
 		c->hook_state = container_hook_state(c, "stopped", 0);
-	r = container_destroy(c, err);
-	if (r == 0)
-		r = state_remove(&c->state, err);
-	if (r < 0) {
-		state_unlock(&c->state);
-		return r;
-	}
-	container_trace(c, "deleted");
-	return run_poststop(c, err);
+	container_destroy(c, KILL_NS, destroyed);
+	return 0;
 }

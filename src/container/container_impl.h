@@ -11,6 +11,24 @@
 #include "container/launch.h"
 #include "container/seccomp.h"
 #include "container/state.h"
+#include "container/wait_until.h"
+
+/* A pause or resume that is under way. */
+struct container_freezer {
+	bool busy;
+	struct cgroup_freezing freezing;
+	struct wait_until wait;
+	struct container_handler handler;
+};
+
+/* The end of processes and cgroups that is waited for. */
+struct container_destroyer {
+	struct wait_until wait;
+	uint64_t deadline_ns;
+	struct err last; /* why the cgroups could not be removed yet, or why it failed */
+	struct loop_deferred failed;
+	void (*done)(struct container *c, const struct err *err);
+};
 
 struct container {
 	const struct host *host;
@@ -22,8 +40,10 @@ struct container {
 	struct hook_run *hooks;
 	struct container_handler handler; /* of the operation that runs */
 	struct container_handler outer;   /* of a start that has become a delete */
-	char *hook_state;                 /* text for the hooks that run */
-	struct err failure;               /* kept while what it broke is undone */
+	struct container_freezer freezer;
+	struct container_destroyer destroyer;
+	char *hook_state;   /* text for the hooks that run */
+	struct err failure; /* kept while what it broke is undone */
 	struct loop_deferred release;
 	bool start_by_socket;
 	bool starts_at_once;
@@ -51,5 +71,12 @@ bool container_gone(const struct container *c);
 
 bool container_is_abandoned(struct container *c);
 
-/* Kill what is left, wait, free all kernel objects and the state directory; what is gone already is fine. */
-int container_destroy(struct container *c, struct err *err);
+/*
+ * Kill what is left, wait, free the cgroups; what is gone already is fine. `done` comes once: a failure from the
+ * loop, a success also from within the call, for mostly there is nothing to wait for.
+ */
+void container_destroy(struct container *c, uint64_t patience_ns,
+	void (*done)(struct container *c, const struct err *err));
+/* For who frees the container: nobody hears of what is under way; a freeze is undone. */
+void container_destroyer_stop(struct container *c);
+void container_freezer_stop(struct container *c);

@@ -179,6 +179,8 @@ void container_free(struct container *c)
 	if (!c || c->freed)
 		return;
 	c->freed = true;
+	container_freezer_stop(c);
+	container_destroyer_stop(c);
 	launch_free(c->launch);
 	hook_cancel(c->hooks);
 	c->launch = NULL;

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "container/spawn.h"
 
 #define DATA_MAX 4095 /* what mount(2) copies, less the NUL */
 #define STACK_SIZE (32 * 1024)
@@ -336,4 +337,63 @@ int rootfs_unmount(const char *rootfs, struct err *err)
 			return err_sys(err, "unmount '%s'", rootfs);
 	}
 	return err_set(err, -EBUSY, "unmount '%s': too many mounts on top of each other", rootfs);
+}
+
+/* ---- unmount by a child ---- */
+
+static void forget_child(struct rootfs_unmounting *u)
+{
+	u->reaper = NULL;
+	u->watch.pidfd = fd_close(u->watch.pidfd);
+	free(u->rootfs);
+	u->rootfs = NULL;
+}
+
+static void on_unmounted(struct reaper_watch *w, int wait_status)
+{
+	struct rootfs_unmounting *u = container_of(w, struct rootfs_unmounting, watch);
+	int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : EIO;
+	struct err e = { 0 };
+
+	if (code == EBUSY) /* mounts below it, which the child knows nothing of */
+		rootfs_unmount(u->rootfs, &e);
+	else if (code)
+		err_code(&e, -code, "unmount '%s'", u->rootfs);
+	forget_child(u);
+	u->done(u, e.code ? &e : NULL);
+}
+
+int rootfs_unmount_start(struct rootfs_unmounting *u, const struct reaper *reaper, int executor,
+	const char *rootfs, void (*done)(struct rootfs_unmounting *u, const struct err *err),
+	struct err *err)
+{
+	char name[] = "reeve-exec", option[] = "-u";
+	auto_close int null = fd_open("/dev/null", O_RDWR, 0);
+	int r;
+
+	*u = (struct rootfs_unmounting){ .reaper = reaper, .done = done };
+	u->watch = (struct reaper_watch){ .pidfd = -EBADF, .fn = on_unmounted };
+	u->rootfs = strdup(rootfs);
+	r = null < 0 ? err_code(err, null, "open /dev/null") : u->rootfs ? 0 : err_oom(err);
+	if (r == 0)
+		r = spawn_process(&(struct spawn){ .program = executor,
+					  .argv = (char *[]){ name, option, u->rootfs, NULL },
+					  .stdio = { null, null, null } },
+			&u->watch.pid, &u->watch.pidfd, err);
+	if (r == 0) {
+		r = reaper->watch(reaper->arg, &u->watch);
+		if (r < 0)
+			err_code(err, r, "watch the unmounting of '%s'", rootfs);
+	}
+	if (r < 0)
+		forget_child(u);
+	return r;
+}
+
+void rootfs_unmount_stop(struct rootfs_unmounting *u)
+{
+	if (!u->reaper)
+		return;
+	u->reaper->unwatch(u->reaper->arg, &u->watch);
+	forget_child(u);
 }

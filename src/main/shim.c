@@ -212,6 +212,7 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.backend_arg = p->native,
 		.exits = p->exits,
 		.fds = &p->fds,
+		.host = native_host(p->native),
 		.arg = p,
 		.done = on_done,
 	};

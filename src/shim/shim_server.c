@@ -278,6 +278,7 @@ static int make_parts(struct shim_server *s, struct err *err)
 		.backend_arg = c->backend_arg,
 		.exits = c->exits,
 		.fds = c->fds,
+		.host = c->host,
 	};
 	int r;
 

@@ -33,6 +33,7 @@ struct shim_server_config {
 	void *backend_arg;
 	struct exit_source *exits;
 	struct fdtable *fds;
+	const struct host *host; /* as in the supervisor's config */
 	void *arg;
 	void (*done)(void *arg); /* there is nothing left to do; called once */
 

@@ -19,6 +19,7 @@
 struct backend;
 struct exit_source;
 struct fdtable;
+struct host;
 struct task_input;
 
 /* Where answers and events go. None may block or call back; arg is the one of the config. */
@@ -41,6 +42,7 @@ struct supervisor_config {
 	void *backend_arg; /* given to every operation of the back end */
 	struct exit_source *exits; /* where exits come from */
 	struct fdtable *fds;       /* streams that outlive a crash are named here */
+	const struct host *host;   /* starts children for what would wait; NULL: it waits (tests) */
 	uint64_t drain_idle_ns; /* Delete stops waiting for output after this long without a byte; 0
 				   = 2 s */
 	uint64_t drain_max_ns;  /* and after this long in all; 0 = 8 s, below CRI's 10 s (5.6) */

@@ -9,6 +9,7 @@
  * Blocks   Never.
  * Context  Parent, on the loop's thread.
  */
+#include "container/rootfs_mount.h"
 #include "exit/exit.h"
 #include "supervisor/backend.h"
 #include "supervisor/config.h"
@@ -59,10 +60,12 @@ struct held_job {
 	struct exit_expect expect;
 	struct task_addr addr; /* of its request */
 	struct loop_timer deadline;
+	struct rootfs_unmounting unmounting;
 	struct held_input made;
 	struct held_input done;
 	struct held_input cancel;
-	char text[480]; /* of a failure */
+	int failure;    /* negative errno, while its mounts are undone */
+	char text[512]; /* of a failure */
 };
 
 struct held_task {

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "container/rootfs_mount.h"
+#include "container/host.h"
 
 #define DRAIN_IDLE_NS (2 * NS_PER_SEC)
 #define DRAIN_MAX_NS (8 * NS_PER_SEC)
@@ -79,6 +79,7 @@ static void job_free(struct held_job *j)
 {
 	exit_expect_end(&j->expect);
 	loop_timer_cancel(&j->deadline);
+	rootfs_unmount_stop(&j->unmounting);
 	held_forget(&j->made);
 	held_forget(&j->done);
 	free(j);
@@ -151,12 +152,27 @@ static const char *prefix_of(const struct held_job *j)
 	}
 }
 
+static void set_failure(struct held_job *j, const char *prefix, const struct err *err)
+{
+	j->failure = err->code;
+	snprintf(j->text, sizeof(j->text), "%s%s", prefix, err->text);
+}
+
+/* Success, or the failure that was set. */
+static void job_end(struct held_job *j)
+{
+	struct task_input in = { .type = IN_FAILED, .error = j->failure, .text = j->text };
+
+	if (j->failure)
+		job_return(j, &in);
+	else
+		job_done(j);
+}
+
 static void job_fail(struct held_job *j, const char *prefix, const struct err *err)
 {
-	struct task_input in = { .type = IN_FAILED, .error = err->code, .text = j->text };
-
-	snprintf(j->text, sizeof(j->text), "%s%s", prefix, err->text);
-	job_return(j, &in);
+	set_failure(j, prefix, err);
+	job_end(j);
 }
 
 /* ---- streams and mounts ---- */
@@ -222,20 +238,34 @@ static int mount_rootfs(struct held_task *t, struct err *err)
 	return 0;
 }
 
-static int unmount_rootfs(struct held_task *t, struct err *err)
+static void on_unmounted(struct rootfs_unmounting *u, const struct err *err)
 {
-	auto_free char *path = NULL;
-	int r;
+	struct held_job *j = container_of(u, struct held_job, unmounting);
 
-	if (!t->mounted)
-		return 0;
-	path = rootfs_of(t);
-	if (!path)
-		return err_oom(err);
-	r = rootfs_unmount(path, err);
-	if (r == 0)
-		t->mounted = false;
-	return r;
+	if (!err)
+		j->task->mounted = false;
+	else if (!j->failure) /* what made a create fail says more than what is left of it */
+		set_failure(j, "failed to unmount rootfs: ", err);
+	job_end(j);
+}
+
+/* The last step of a job that has failed, or of a delete. */
+static void unmount_and_end(struct held_job *j)
+{
+	const struct host *host = j->task->sup->config.host;
+	struct held_task *t = j->task;
+	auto_free char *path = t->mounted ? rootfs_of(t) : NULL;
+	struct err err = { 0 };
+
+	if (t->mounted && !path)
+		err_oom(&err);
+	else if (t->mounted && host &&
+		 rootfs_unmount_start(&j->unmounting, &host->reaper, host->executor, path,
+			 on_unmounted, &err) == 0)
+		return;
+	else if (t->mounted) /* slowly, but surely */
+		rootfs_unmount(path, &err);
+	on_unmounted(&j->unmounting, err.code ? &err : NULL);
 }
 
 /* ---- identity and exits ---- */
@@ -312,14 +342,13 @@ static void create_done(struct held_job *j, const struct backend_outcome *o)
 {
 	struct held_task *t = j->task;
 	struct task_input in = { .type = IN_DONE, .shared_pidns = o->shared_pidns };
-	struct err ignored;
 
 	process_io_made(&t->init.io);
 	if (o->err) {
 		job_forget_process(&t->init);
 		process_io_close(&t->init.io);
-		unmount_rootfs(t, &ignored);
-		job_fail(j, prefix_of(j), o->err);
+		set_failure(j, prefix_of(j), o->err);
+		unmount_and_end(j);
 		return;
 	}
 	if (o->process && o->process->pid > 0) {
@@ -358,18 +387,12 @@ static void exec_done(struct held_job *j, const struct backend_outcome *o)
 
 static void delete_done(struct held_job *j, const struct backend_outcome *o)
 {
-	struct held_task *t = j->task;
-	struct err err;
-
 	if (o->err) {
 		job_fail(j, prefix_of(j), o->err);
 		return;
 	}
-	process_io_close(&t->init.io);
-	if (unmount_rootfs(t, &err) < 0)
-		job_fail(j, "failed to unmount rootfs: ", &err);
-	else
-		job_done(j);
+	process_io_close(&j->task->init.io);
+	unmount_and_end(j);
 }
 
 static void on_done(struct backend_call *call, const struct backend_outcome *outcome)
@@ -456,12 +479,12 @@ static void make_exec(struct held_job *j)
 
 static void fail_before_backend(struct held_job *j, const struct err *err)
 {
-	struct err ignored;
-
 	process_io_close(&j->proc->io);
+	set_failure(j, "", err);
 	if (j->type == FX_CREATE)
-		unmount_rootfs(j->task, &ignored);
-	job_fail(j, "", err);
+		unmount_and_end(j);
+	else
+		job_end(j);
 }
 
 static void go_on(struct held_job *j)

@@ -46,7 +46,8 @@ struct backend_container {
 	struct native *native;
 	struct root *root;
 	struct container *container;
-	struct backend_call *call; /* of the create, start or delete that runs */
+	struct backend_call *call;    /* of the create, start or delete that runs */
+	struct backend_call *freezer; /* of the pause or resume */
 	struct backend_notice *notice;
 	struct oom_watch oom;
 };
@@ -393,14 +394,41 @@ static int native_kill(
 	return finished(call, container_kill(c->container, sig, all, err));
 }
 
+static void on_frozen(void *arg, const struct err *e)
+{
+	struct backend_container *c = arg;
+	struct backend_call *call = take_ptr(c->freezer);
+	struct backend_outcome o = { .err = e };
+
+	call->done(call, &o);
+}
+
+typedef int freezer_fn(
+	struct container *c, const struct container_handler *handler, struct err *err);
+
+static int freeze(
+	struct backend_container *c, freezer_fn *fn, struct backend_call *call, struct err *err)
+{
+	struct container_handler h = { .arg = c, .done = on_frozen };
+	int r;
+
+	if (c->freezer)
+		return err_set(err, -EBUSY, "container is being paused or resumed");
+	c->freezer = call;
+	r = fn(c->container, &h, err);
+	if (r < 0)
+		c->freezer = NULL;
+	return r;
+}
+
 static int native_pause(struct backend_container *c, struct backend_call *call, struct err *err)
 {
-	return finished(call, container_pause(c->container, err));
+	return freeze(c, container_pause, call, err);
 }
 
 static int native_resume(struct backend_container *c, struct backend_call *call, struct err *err)
 {
-	return finished(call, container_resume(c->container, err));
+	return freeze(c, container_resume, call, err);
 }
 
 static int native_update(struct backend_container *c, const char *resources, size_t size,
@@ -432,9 +460,7 @@ static void native_kill_all(struct backend_container *c)
 
 static void native_thaw(struct backend_container *c)
 {
-	struct err ignored = { 0 };
-
-	container_resume(c->container, &ignored);
+	container_thaw(c->container);
 }
 
 static int native_pids(struct backend_container *c, pid_t **ret, size_t *ret_n, struct err *err)
@@ -534,6 +560,11 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 	n->host.seccomp = &n->filters;
 	*ret = n;
 	return 0;
+}
+
+const struct host *native_host(const struct native *n)
+{
+	return &n->host;
 }
 
 void native_free(struct native *n)

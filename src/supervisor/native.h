@@ -7,7 +7,7 @@
  * Owner    native_new() gives the `arg` of all its operations; ended with native_free() after every
  *          container is freed.
  * Errors   As backend.h.
- * Blocks   As backend.h, but pause and resume, which wait for the freezer at most two seconds.
+ * Blocks   As backend.h.
  * Context  Parent, on the loop's thread.
  */
 #include "base/err.h"
@@ -31,4 +31,6 @@ struct native_config {
 extern const struct backend native_backend;
 
 int native_new(const struct native_config *config, struct native **ret, struct err *err);
+/* What it found out about the machine, for who starts children beside it. */
+const struct host *native_host(const struct native *n);
 void native_free(struct native *n);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "container/rootfs_mount.h"
+#include "container/spawn.h"
 
 #define OVERLAY_MAGIC 0x794c7630
 
@@ -101,6 +102,83 @@ TEST(layers_that_do_not_fit_a_page_are_mounted_too)
 {
 	own_mounts();
 	overlay_of(100);
+}
+
+struct unmounting {
+	struct rootfs_unmounting u;
+	struct loop *loop;
+	struct err err;
+	bool done;
+};
+
+static void on_unmounted(struct rootfs_unmounting *u, const struct err *err)
+{
+	struct unmounting *me = container_of(u, struct unmounting, u);
+
+	me->done = true;
+	if (err)
+		me->err = *err;
+}
+
+static void unmount_by_child(struct unmounting *me, int executor, const char *rootfs)
+{
+	struct reaper reaper = reaper_own(me->loop);
+	struct err err = { 0 };
+
+	me->done = false;
+	me->err = (struct err){ 0 };
+	if (rootfs_unmount_start(&me->u, &reaper, executor, rootfs, on_unmounted, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_false(me->done);
+	while (!me->done)
+		assert_ok(loop_round(me->loop, 10000));
+}
+
+TEST(a_child_unmounts_what_may_take_long)
+{
+	auto_freep(loop) struct loop *loop = NULL;
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL;
+	auto_free char *below = NULL;
+	struct rootfs_mount m[] = {
+		{ .type = "tmpfs", .source = "a" },
+		{ .type = "tmpfs", .source = "b" },
+	};
+	struct unmounting me = { 0 };
+	struct err err = { 0 };
+	int executor;
+
+	own_mounts();
+	assert_ok(loop_new(&loop));
+	me.loop = loop;
+	assert_ok(spawn_open_executor(&executor, &err));
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	assert_true(asprintf(&below, "%s/d", rootfs) > 0);
+	unmount_by_child(&me, executor, rootfs); /* not there: nothing to do */
+	assert_int_equal(me.err.code, 0);
+
+	assert_ok(rootfs_mount(rootfs, m, 2, &err)); /* on top of each other */
+	unmount_by_child(&me, executor, rootfs);
+	assert_int_equal(me.err.code, 0);
+	assert_ok(rmdir(rootfs));
+
+	assert_ok(rootfs_mount(rootfs, m, 1, &err));
+	assert_ok(mkdir(below, 0755));
+	assert_ok(mount("tmpfs", below, "tmpfs", 0, NULL));
+	unmount_by_child(&me, executor, rootfs);
+	assert_int_equal(me.err.code, 0);
+	assert_ok(rmdir(rootfs));
+
+	assert_ok(rootfs_mount(rootfs, m, 1, &err));
+	assert_ok(chdir(rootfs)); /* somebody is in it */
+	unmount_by_child(&me, executor, rootfs);
+	assert_int_equal(me.err.code, -EBUSY);
+	assert_text_has(me.err.text, rootfs);
+	assert_ok(chdir("/"));
+	unmount_by_child(&me, executor, rootfs);
+	assert_ok(rmdir(rootfs));
+	close(executor);
+	test_tmpdir_remove(&t);
 }
 
 TEST(a_failed_list_leaves_nothing_mounted)
