@@ -173,10 +173,21 @@ static void idle_ended(struct loop_timer *t)
 
 /* ---- what the parts say to each other ---- */
 
+static void end_lease(struct shim_server *s, const char *id)
+{
+	struct lease *l = find_lease(s, id);
+
+	if (str_eq(l->id, id))
+		*l = (struct lease){ 0 };
+}
+
 static void on_submit(void *arg, struct task_addr from, const struct request *req)
 {
 	struct shim_server *s = arg;
 
+	/* From here on the task itself keeps the server, or nothing does: the create has failed. */
+	if (req->type == REQ_CREATE)
+		end_lease(s, req->id);
 	s->seeking = req->type == REQ_CONNECT ? req->id : NULL;
 	supervisor_request(s->supervisor, from, req);
 	s->seeking = NULL;
@@ -190,14 +201,6 @@ static void on_sought(void *arg)
 
 	snprintf(l->id, sizeof(l->id), "%s", id);
 	l->until_ns = clock_boot_ns() + (s->config.lease_ns ? s->config.lease_ns : LEASE_NS);
-}
-
-static void end_lease(struct shim_server *s, const char *id)
-{
-	struct lease *l = find_lease(s, id);
-
-	if (str_eq(l->id, id))
-		*l = (struct lease){ 0 };
 }
 
 static void on_closed(void *arg, uint64_t conn)
@@ -221,10 +224,8 @@ static void on_event(void *arg, const struct event *e)
 {
 	struct shim_server *s = arg;
 
-	if (e->topic == TOPIC_CREATE) {
+	if (e->topic == TOPIC_CREATE)
 		shim_log_follow(s->config.log, e->bundle);
-		end_lease(s, e->id);
-	}
 	publisher_send(s->publisher, e);
 }
 

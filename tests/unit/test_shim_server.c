@@ -323,6 +323,16 @@ TEST(a_start_that_asked_is_waited_for)
 	assert_true(wait_done(b));
 	teardown(b);
 
+	/* Also when the create failed. */
+	b = setup(&never);
+	dial(b);
+	ask_id(b, "Connect", "c1");
+	snprintf(b->fake.fail, sizeof(b->fake.fail), "create");
+	create(b, "c1");
+	ask_id(b, "Shutdown", "c1");
+	assert_true(wait_done(b));
+	teardown(b);
+
 	b = setup(&usual);
 	dial(b);
 	ask_id(b, "Connect", "c2");
