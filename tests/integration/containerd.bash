@@ -20,13 +20,9 @@ not_for_goshim() { # REASON
 	[ "$SHIM" = reeve ] || skip "peer shim $SHIM of containerd $CONTAINERD: $1"
 }
 
-# containerd_up DIR: start it there, and wait until it answers. CONTAINERD_PID is its process.
-containerd_up() {
-	CD=$1
-	local bin=/usr/bin
-	[ "$CONTAINERD" = system ] || bin=$("$TOP/tools/peers" "containerd-$CONTAINERD")/bin
-	mkdir -p "$CD"
-	cat >"$CD/config.toml" <<-TOML
+# What it is told; a file of tests may have its own.
+containerd_config() {
+	cat <<-TOML
 		version = 2
 		root = "$CD/root"
 		state = "$CD/state"
@@ -38,6 +34,15 @@ containerd_up() {
 		[ttrpc]
 		  address = "$CD/sock.ttrpc"
 	TOML
+}
+
+# containerd_up DIR: start it there, and wait until it answers. CONTAINERD_PID is its process.
+containerd_up() {
+	CD=$1
+	local bin=/usr/bin
+	[ "$CONTAINERD" = system ] || bin=$("$TOP/tools/peers" "containerd-$CONTAINERD")/bin
+	mkdir -p "$CD"
+	containerd_config >"$CD/config.toml"
 	export CONTAINERD_ADDRESS=$CD/sock CD
 	export PATH="$TOP/out/bin:$bin:$PATH"
 	containerd_start

@@ -98,6 +98,7 @@ integration_runs() {
 		file=$(basename "$file" .bats)
 		case $file in
 		shim) for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done ;;
+		cri) for version in 1.6 2.1; do echo "cri-$version cri CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
 		esac
 	done
@@ -113,10 +114,21 @@ integration_run() {
 	[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/$name.cases" || echo "not ok $name: exit status $rc" >>"$SECTION_DIR/$name.cases"
 }
 
+# The client of the CRI, with the description of its messages.
+cri_client() {
+	local dir=$OUT/cri
+	mkdir -p "$dir"
+	protoc-c --proto_path=tests/cri --descriptor_set_out="$dir/cri.pb" tests/cri/cri.proto
+	[ "$dir/cri" -nt tests/cri/main.go ] ||
+		(cd tests/cri && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$dir/gocache GOFLAGS=-trimpath \
+			quiet cri-client go build -o "$dir/cri" .)
+}
+
 section_integration() {
 	local name file settings
 	[ "$(id -u)" = 0 ] || die "the integration tests need root"
 	build_tree
+	[ -n "$TEST_FILES" ] && [[ "$TEST_FILES" != *" cri"* ]] || cri_client
 	export SECTION_DIR
 	export -f integration_run tap_cases
 	# Two at a time: they mostly wait.

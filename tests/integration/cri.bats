@@ -1,0 +1,410 @@
+#!/usr/bin/env bats
+# Pods of containerd's CRI with our shim below, driven as a kubelet drives them. `./dev test integration cri` runs this
+# file under containerd 1.6 and 2.1 with a pause container, and under 2.1 with the shim itself holding the pod
+# (SANDBOXER=shim). SHIM=runc runs it with containerd's own shim.
+
+load lib.bash
+load containerd.bash
+load cri.bash
+
+setup_file() {
+	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
+	cri_up "$BATS_FILE_TMPDIR/cd"
+	ORPHANS_BEFORE+="$CONTAINERD_PID "
+	export ORPHANS_BEFORE
+}
+
+teardown_file() {
+	containerd_stop
+}
+
+setup() {
+	NAME=p$BATS_TEST_NUMBER
+}
+
+teardown() {
+	cri_sweep
+	containerd_nothing_left
+}
+
+# --- pods -------------------------------------------------------------------------------------------------------
+
+@test "a pod of three containers has one shim, and each container is a task of it" {
+	local i shims
+	pod_up "$NAME"
+	shims=$(shims)
+	for i in 1 2 3; do
+		container_up "c$i" "$forever"
+	done
+	equal "$(shims)" "$shims"
+	equal "$(shims | wc -l)" 1 "number of shims"
+	equal "$(cri ListContainers '{}' '[.containers[] | select(.state == "CONTAINER_RUNNING")] | length')" 3
+	pod_is "$POD" SANDBOX_READY
+}
+
+# ns CONTAINER NAMESPACE
+ns() {
+	readlink "/proc/$(container_pid "$1")/ns/$2"
+}
+
+@test "the containers of a pod share its network, IPC and host name, and nothing else" {
+	local a b name
+	pod_up "$NAME" "$own_network"
+	container_up a "$forever"
+	a=$CT
+	container_up b "$forever"
+	b=$CT
+	for name in net ipc uts; do
+		equal "$(ns "$a" $name)" "$(ns "$b" $name)" "$name namespace"
+		[ "$(ns "$a" $name)" != "$(readlink /proc/self/ns/$name)" ] || fail "the $name namespace of the pod is the host's"
+	done
+	for name in pid mnt; do
+		[ "$(ns "$a" $name)" != "$(ns "$b" $name)" ] || fail "both have the same $name namespace"
+	done
+	equal "$(exec_in "$a" hostname)" box
+	equal "$(exec_in "$b" cat /proc/sys/kernel/hostname)" box
+	# System V shared memory, and POSIX' below /dev/shm
+	exec_in "$a" /bin/sh -c 'echo shared >/dev/shm/f'
+	equal "$(exec_in "$b" cat /dev/shm/f)" shared
+	equal "$(exec_in "$a" ps -o comm | wc -l)" 4 "processes that a container sees"
+}
+
+@test "a pod's network has an address, which other pods reach" {
+	local first ip
+	pod_up "$NAME" "$own_network"
+	first=$POD
+	ip=$(cri PodSandboxStatus "{\"pod_sandbox_id\": \"$POD\"}" .status.network.ip)
+	matches "$ip" '^10\.88\.7\.'
+	container_up web 'echo hello >/tmp/page; exec httpd -f -p 8080 -h /tmp'
+	wait_until 10 exec_in "$CT" wget -q -O - http://127.0.0.1:8080/page
+	pod_up "$NAME-b" "$own_network"
+	container_up client "$forever"
+	equal "$(exec_in "$CT" wget -q -O - "http://$ip:8080/page")" hello
+	contains "$(exec_in "$CT" ip address show eth0)" 10.88.7.
+	# A pod with the host's network has that of the tests.
+	pod_up "$NAME-c"
+	container_up client "$forever"
+	equal "$(exec_in "$CT" wget -q -O - "http://$ip:8080/page")" hello
+	equal "$(ns "$CT" net)" "$(readlink /proc/self/ns/net)"
+	equal "$(exec_in "$CT" hostname)" "$(hostname)"
+	pod_stop "$first"
+	run ! busybox ping -c 1 -W 1 "$ip"
+}
+
+@test "a pod that shares its process namespace" {
+	local a
+	pod_up "$NAME" '.linux.security_context.namespace_options.pid = "POD"'
+	container_up a 'echo $$; sleep 1000 & wait'
+	a=$CT
+	container_up b "$forever"
+	equal "$(ns "$a" pid)" "$(ns "$CT" pid)"
+	contains "$(exec_in "$CT" ps -o args)" "sleep 1000"
+	# The end of one takes along what it started, and nothing of the other's.
+	container_stop "$a" 0
+	container_exited "$a" 137 Error
+	run -0 exec_in "$CT" ps -o args
+	[[ "$output" != *"sleep 1000"* ]]
+	container_has "$CT" .state CONTAINER_RUNNING
+}
+
+@test "sysctls, name servers and the cgroup of a pod" {
+	pod_up "$NAME" "$own_network"' | .linux.sysctls = {"net.ipv4.ip_unprivileged_port_start": "79", "kernel.shmmni": "123"}
+		| .dns_config = {servers: ["192.0.2.1"], searches: ["example.org"]}'
+	container_up a "$forever"
+	equal "$(exec_in "$CT" cat /proc/sys/net/ipv4/ip_unprivileged_port_start)" 79
+	equal "$(exec_in "$CT" cat /proc/sys/kernel/shmmni)" 123
+	contains "$(exec_in "$CT" cat /etc/resolv.conf)" "nameserver 192.0.2.1"
+	contains "$(cat "/proc/$(container_pid "$CT")/cgroup")" "$PODS/$NAME/$CT"
+}
+
+# --- probes -----------------------------------------------------------------------------------------------------
+
+@test "a probe gives status and output, both streams apart" {
+	local code
+	pod_up "$NAME"
+	container_up a "$forever"
+	for code in 0 1 42 255; do
+		run -"$code" exec_in "$CT" /bin/sh -c "exit $code"
+	done
+	run --separate-stderr -7 exec_in "$CT" /bin/sh -c 'echo out; echo err >&2; exit 7'
+	equal "$output" out
+	equal "$stderr" err
+	run -137 exec_in "$CT" /bin/sh -c 'kill -KILL $$'
+	exec_in "$CT" /bin/sh -c 'head -c 3000000 /dev/zero' >"$BATS_TEST_TMPDIR/out"
+	equal "$(stat -c %s "$BATS_TEST_TMPDIR/out")" 3000000
+}
+
+@test "a probe of a program that does not exist says so" {
+	pod_up "$NAME"
+	container_up a "$forever"
+	run -255 exec_in "$CT" nosuchprogram
+	contains "$output" 'executable file not found in $PATH'
+	run -0 exec_in "$CT" /bin/true
+}
+
+@test "a probe that takes too long is ended" {
+	pod_up "$NAME"
+	container_up a "$forever"
+	EXEC_SECONDS=1 run -255 exec_in "$CT" /bin/sleep 4321
+	contains "$output" DeadlineExceeded
+	run -0 exec_in "$CT" ps -o args
+	[[ "$output" != *"sleep 4321"* ]]
+}
+
+# bad_probes DIR JOB: ten probes whose statuses are told apart; what is wrong is in DIR.
+bad_probes() {
+	local i rc
+	for i in $(seq 10); do
+		rc=0
+		exec_in "$CT" /bin/sh -c "echo $2-$i; exit $((($2 * 20 + i) % 100))" >"$1/out-$2" || rc=$?
+		[ "$rc $(cat "$1/out-$2")" = "$((($2 * 20 + i) % 100)) $2-$i" ] || echo "probe $2-$i: $rc $(cat "$1/out-$2")" >>"$1/bad"
+	done
+}
+
+@test "a storm of probes: each has its own status and output" {
+	local i jobs=() before
+	pod_up "$NAME"
+	container_up a "$forever"
+	exec_in "$CT" /bin/true
+	before=$(find "/proc/$(shims | head -n 1)/fd" -mindepth 1 | wc -l)
+	for i in 1 2 3 4; do
+		bad_probes "$BATS_TEST_TMPDIR" "$i" 3>&- &
+		jobs+=($!)
+	done
+	wait "${jobs[@]}"
+	run ! cat "$BATS_TEST_TMPDIR/bad"
+	equal "$(shims | wc -l)" 1
+	fds_are() {
+		[ "$(find "/proc/$(shims | head -n 1)/fd" -mindepth 1 | wc -l)" -le "$1" ]
+	}
+	wait_until 10 fds_are "$before"
+}
+
+# --- logs -------------------------------------------------------------------------------------------------------
+
+@test "the log has every line, with time, stream and tag" {
+	pod_up "$NAME"
+	container_up a 'echo one; echo two >&2; printf "no end"; exit 0'
+	container_exited "$CT" 0 Completed
+	run -0 cat "$BATS_TEST_TMPDIR/logs/$NAME/a.log"
+	equal "${#lines[@]}" 3
+	local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]+(Z|[+-][0-9:]{5})'
+	matches "$output" "(^|"$'\n'")$time stdout F one($|"$'\n'")"
+	matches "$output" "(^|"$'\n'")$time stderr F two($|"$'\n'")"
+	matches "$output" "(^|"$'\n'")$time stdout [FP] no end($|"$'\n'")"
+}
+
+@test "a program's output is in the log to its last byte when it has ended" {
+	pod_up "$NAME"
+	container_up a 'i=0; while [ $i -lt 30000 ]; do echo "line $i of many"; i=$((i + 1)); done; head -c 100000 /dev/zero | tr "\0" x; echo'
+	container_exited "$CT" 0
+	equal "$(log_of "$NAME/a" stdout | sha256sum)" "$( (
+		seq -f 'line %g of many' 0 29999
+		head -c 100000 /dev/zero | tr '\0' x
+		echo
+	) | sha256sum)"
+}
+
+@test "a log that was moved away is opened anew" {
+	pod_up "$NAME"
+	container_up a 'echo before; trap "echo after; exit 0" TERM; while :; do sleep 0.1; done'
+	wait_until 10 log_has "$NAME/a" before
+	mv "$BATS_TEST_TMPDIR/logs/$NAME/a.log" "$BATS_TEST_TMPDIR/logs/$NAME/old.log"
+	cri ReopenContainerLog "{\"container_id\": \"$CT\"}"
+	container_stop "$CT" 10
+	equal "$(log_of "$NAME/a")" after
+	equal "$(log_of "$NAME/old")" before
+}
+
+@test "a container with a terminal" {
+	pod_up "$NAME"
+	container_up a 'tty; stty size; exit 4' '.tty = true'
+	container_exited "$CT" 4
+	matches "$(log_of "$NAME/a")" '^/dev/(pts/0|console)'
+}
+
+# --- how containers end -----------------------------------------------------------------------------------------
+
+@test "ends have their status and reason" {
+	pod_up "$NAME"
+	container_up ok 'exit 0'
+	container_exited "$CT" 0 Completed
+	container_up bad 'exit 3'
+	container_exited "$CT" 3 Error
+	# As pid 1 of its namespace it is only killed from without.
+	container_up killed "$forever"
+	kill -SEGV "$(container_pid "$CT")"
+	container_stop "$CT" 0
+	container_exited "$CT" 137 Error
+}
+
+@test "a container that uses too much memory ends as OOMKilled" {
+	pod_up "$NAME"
+	container_up a 'exec awk "BEGIN { for (i = 0; ; i++) a[i] = i \"0123456789012345678901234567890123456789\" }"' \
+		'.linux.resources = {memory_limit_in_bytes: "16777216", memory_swap_limit_in_bytes: "16777216"}'
+	container_exited "$CT" 137 OOMKilled
+	container_up b 'exit 1' '.linux.resources = {memory_limit_in_bytes: "16777216"}'
+	container_exited "$CT" 1 Error
+}
+
+@test "a program that does not exist is an error of the start, and the container is removed" {
+	pod_up "$NAME"
+	container_create a '' '.command = ["/no/such/program"]'
+	run ! container_start
+	contains "$output" "no such file or directory"
+	container_exited "$CT" 128 StartError
+	container_remove "$CT"
+	run ! status_of_container "$CT"
+	contains "$output" NotFound
+	container_up b 'exit 0'
+	container_exited "$CT" 0
+}
+
+@test "a container ends by itself within its time of grace, and by force after it" {
+	local slow start=$EPOCHSECONDS
+	pod_up "$NAME"
+	container_up polite "$forever"
+	wait_until 10 log_has "$NAME/polite" ready
+	container_stop "$CT" 60
+	container_exited "$CT" 3 Error
+	container_stop "$CT" 60 # once more does no harm
+	container_up stubborn 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+	slow=$CT
+	wait_until 10 log_has "$NAME/stubborn" ready
+	container_stop "$slow" 1
+	container_exited "$slow" 137 Error
+	[ $((EPOCHSECONDS - start)) -lt 40 ]
+	container_remove "$slow"
+	run ! status_of_container "$slow"
+}
+
+@test "a container runs again under its name, and a running one is removed" {
+	local first
+	pod_up "$NAME"
+	container_up a 'exit 9'
+	first=$CT
+	container_exited "$first" 9
+	container_up a "$forever" '.metadata.attempt = 1'
+	container_exited "$first" 9
+	container_remove "$first"
+	container_has "$CT" .state CONTAINER_RUNNING
+	container_remove "$CT"
+	equal "$(cri ListContainers '{}' '.containers | length')" 0
+}
+
+@test "a pod that is stopped takes its containers along, and can be asked until it is removed" {
+	local a
+	pod_up "$NAME" "$own_network"
+	container_up a "$forever"
+	a=$CT
+	container_up b 'exit 5'
+	container_exited "$CT" 5
+	pod_stop "$POD"
+	pod_is "$POD" SANDBOX_NOTREADY
+	container_exited "$a" 137
+	container_exited "$CT" 5
+	pod_stop "$POD"
+	pod_remove "$POD"
+	run ! pod_state "$POD"
+	contains "$output" NotFound
+	pod_remove "$POD"
+}
+
+# --- resources --------------------------------------------------------------------------------------------------
+
+@test "stats of a container and of its pod" {
+	pod_up "$NAME"
+	container_up a 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; echo counted; '"$forever"
+	wait_until 20 log_has "$NAME/a" counted
+	cri ContainerStats "{\"container_id\": \"$CT\"}" >"$BATS_TEST_TMPDIR/stats"
+	jq -e --arg id "$CT" '.stats | .attributes.id == $id and (.cpu.usage_core_nano_seconds.value | tonumber) > 1000000
+		and (.memory.working_set_bytes.value | tonumber) > 10000 and (.memory.usage_bytes.value | tonumber) > 10000' "$BATS_TEST_TMPDIR/stats" ||
+		fail "$(cat "$BATS_TEST_TMPDIR/stats")"
+	container_up b 'exit 0'
+	container_exited "$CT" 0
+	cri PodSandboxStats "{\"pod_sandbox_id\": \"$POD\"}" >"$BATS_TEST_TMPDIR/stats"
+	jq -e --arg id "$POD" '.stats | .attributes.id == $id and (.linux.cpu.usage_core_nano_seconds.value | tonumber) > 1000000
+		and (.linux.memory.usage_bytes.value | tonumber) > 10000 and any(.linux.containers[]; .attributes.metadata.name == "a")
+		and (.linux.process.process_count.value | tonumber) > 0' "$BATS_TEST_TMPDIR/stats" || fail "$(cat "$BATS_TEST_TMPDIR/stats")"
+}
+
+@test "limits are changed while the container runs" {
+	pod_up "$NAME"
+	container_up a "$forever" '.linux.resources = {memory_limit_in_bytes: "33554432"}'
+	equal "$(cg memory memory.limit_in_bytes memory.max "$PODS/$NAME/$CT")" 33554432
+	cri UpdateContainerResources "{\"container_id\": \"$CT\", \"linux\": {\"memory_limit_in_bytes\": \"67108864\"}}"
+	equal "$(cg memory memory.limit_in_bytes memory.max "$PODS/$NAME/$CT")" 67108864
+}
+
+# --- containerd goes, the pods stay -------------------------------------------------------------------------------
+
+# probes_until FILE: probes as fast as they come, for as long as FILE is not there. While containerd is away they fail.
+probes_until() {
+	until [ -e "$1" ]; do
+		CRI_TIMEOUT=10 exec_in "$CT" /bin/true >/dev/null 2>&1 || true
+	done
+}
+
+@test "containerd is killed under load: pods, statuses and logs survive" {
+	local a b c ended go=$BATS_TEST_TMPDIR/go first load
+	mkdir "$go"
+	pod_up "$NAME" "$own_network"
+	first=$POD
+	container_up ended 'exit 11'
+	ended=$CT
+	container_exited "$ended" 11
+	container_up meanwhile 'until [ -e /go/on ]; do sleep 0.05; done; exit 5' '.mounts = [{container_path: "/go", host_path: "'"$go"'"}]'
+	b=$CT
+	pod_up "$NAME-b"
+	container_up last "$forever"
+	c=$CT
+	container_up runs 'n=0; while :; do n=$((n + 1)); echo "tick $n"; sleep 0.05; done'
+	a=$CT
+	probes_until "$BATS_TEST_TMPDIR/enough" 3>&- &
+	load=$!
+	wait_until 10 log_has "$NAME-b/runs" "tick 5"
+	kill -KILL "$(cat "$CD/pid")"
+	wait_until 30 gone "$(cat "$CD/pid")"
+	local pid
+	pid=$(pgrep -f 'until \[ -e /go/on \]; do sleep' | head -n 1)
+	touch "$go/on"
+	wait_until 10 gone "$pid"
+	containerd_start
+	wait_until 20 cri_network_ready
+	touch "$BATS_TEST_TMPDIR/enough"
+	wait "$load"
+	pod_is "$first" SANDBOX_READY
+	pod_is "$POD" SANDBOX_READY
+	container_exited "$ended" 11
+	container_exited "$b" 5
+	container_has "$a" .state CONTAINER_RUNNING
+	run -6 exec_in "$a" /bin/sh -c 'exit 6'
+	wait_until 10 log_has "$NAME-b/runs" "tick $(($(log_of "$NAME-b/runs" | wc -l) + 10))"
+	container_stop "$c" 30
+	container_exited "$c" 3
+	# New ones come in the old pods.
+	POD=$first container_up more 'exit 8'
+	container_exited "$CT" 8
+	equal "$(shims | wc -l)" 2
+}
+
+@test "pods come and go side by side" {
+	local i jobs=()
+	one_pod() {
+		local BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR/$1 n
+		mkdir "$BATS_TEST_TMPDIR"
+		pod_up "$NAME-$1"
+		for n in 1 2 3; do
+			container_up "c$n" "exit $n" && container_exited "$CT" "$n" || return
+		done
+		pod_stop "$POD" && pod_remove "$POD"
+	}
+	for i in 1 2 3 4; do
+		one_pod "$i" >"$BATS_TEST_TMPDIR/out-$i" 2>&1 3>&- &
+		jobs+=($!)
+	done
+	for i in 1 2 3 4; do
+		wait "${jobs[i - 1]}" || { cat "$BATS_TEST_TMPDIR/out-$i" && fail "pod $i"; }
+	done
+	equal "$(cri ListPodSandbox '{}' '.items | length')" 0
+}
