@@ -94,6 +94,13 @@ int cgroup_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct
 int cgroup_apply(struct cgroup *cg, const struct spec_resources *res, bool update, struct err *err);
 
 /*
+ * cgroup_apply() to a container that runs, all or nothing: when a write fails, those before it are undone. `ret`
+ * (zeroed, the caller's to end) can undo it also later.
+ */
+int cgroup_update(struct cgroup *cg, const struct spec_resources *res, struct cgroup_journal *ret,
+	struct err *err);
+
+/*
  * Device rules with the default devices; separate because they apply also where the document says
  * nothing. `cache` may be NULL. Without the privilege (user namespace) nothing is done. update: does
  * nothing when the rules are those in force.

@@ -244,6 +244,25 @@ int cgroup_apply(struct cgroup *cg, const struct spec_resources *res, bool updat
 	return r;
 }
 
+static void set_journal(struct cgroup *cg, struct cgroup_journal *j)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		cg->dirs[i].journal = j;
+}
+
+int cgroup_update(struct cgroup *cg, const struct spec_resources *res, struct cgroup_journal *ret,
+	struct err *err)
+{
+	int r;
+
+	set_journal(cg, ret);
+	r = cgroup_apply(cg, res, true, err);
+	set_journal(cg, NULL);
+	if (r < 0)
+		cgroup_journal_undo(ret);
+	return r;
+}
+
 /* ---- devices ---- */
 
 /* Not root of the machine: the kernel reserves device rules to that. */

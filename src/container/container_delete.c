@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kill, update, ps and delete: what is done to a container that exists, by this process or another.
+ * kill, ps and delete: what is done to a container that exists, by this process or another.
  *
  * delete is a list of steps that may each be repeated: kill, wait, cgroups (container_destroy.c), state, poststop hooks.
  * The state directory goes last among the resources, so that a delete that failed can be tried again.
@@ -57,7 +57,7 @@ int container_kill(struct container *c, int sig, bool all, struct err *err)
 	return 0;
 }
 
-/* ---- pids, update ---- */
+/* ---- pids ---- */
 
 int container_pids(struct container *c, pid_t **ret, size_t *ret_n, struct err *err)
 {
@@ -69,16 +69,6 @@ int container_pids(struct container *c, pid_t **ret, size_t *ret_n, struct err *
 	*ret_n = container_gone(c) ? 0 : 1;
 	(*ret)[0] = c->init.pid;
 	return 0;
-}
-
-int container_update(struct container *c, const struct spec_resources *res, struct err *err)
-{
-	if (container_status(c) == CONTAINER_STOPPED)
-		return not_running(err);
-	if (!c->cgroup)
-		return err_set(err, -ENOTSUP, "cannot update container '%s': it has no cgroup",
-			container_id(c));
-	return cgroup_apply(c->cgroup, res, true, err);
 }
 
 /* ---- delete ---- */

@@ -507,6 +507,23 @@ teardown() {
 	equal "$(cg memory memory.limit_in_bytes memory.max)" 50331648
 }
 
+@test "an update that fails half way changes nothing; one that succeeds is kept with the container" {
+	not_for runc crun -- "leave what was written before the failure"
+	ct_sleep
+	rt update --pids-limit 44 "$ID"
+	equal "$(jq .linux.resources.pids.limit "$RT_ROOT/$ID/config.json")" 44
+	run rt update --resources - "$ID" <<<'{"pids": {"limit": 33}, "memory": {"limit": 99614720},
+		"blockIO": {"throttleReadBpsDevice": [{"major": 999, "minor": 999, "rate": 1000}]}}'
+	[ "$status" != 0 ]
+	contains "$output" "linux.resources.blockIO"
+	equal "$(cg pids pids.max pids.max)" 44
+	[ "$(cg memory memory.limit_in_bytes memory.max)" != 99614720 ]
+	equal "$(jq -c .linux.resources.pids "$RT_ROOT/$ID/config.json")" '{"limit":44}'
+	rt update --memory 95m "$ID"
+	equal "$(jq -c '[.linux.resources.pids.limit, .linux.resources.memory.limit]' "$RT_ROOT/$ID/config.json")" "[44,99614720]"
+	rt exec "$ID" /bin/true
+}
+
 @test "update of quota and period one at a time" {
 	bundle_sh 'while :; do sleep 0.05; done'
 	ct_start

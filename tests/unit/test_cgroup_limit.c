@@ -364,6 +364,95 @@ TEST(an_update_of_the_period_keeps_the_quota)
 	fake_close(&f);
 }
 
+static void assert_file(const struct fake *f, const char *name, const char *want)
+{
+	char text[512] = "";
+	int fd = openat(f->dir.fd, name, O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	assert_string_equal(text, want);
+}
+
+TEST(an_update_that_fails_half_way_is_undone)
+{
+	struct spec_cpu cpu = { .shares = 512 };
+	struct spec_memory memory = { .has_limit = true, .limit = GIB };
+	struct spec_pids pids = { .has_limit = true, .limit = 10 };
+	struct spec_block_io io = { .throttle_read_bps_device =
+					    (struct spec_throttle_device[]){ { 8, 0, 1000 } },
+		.n_throttle_read_bps_device = 1 };
+	const struct spec_resources res = {
+		.cpu = &cpu, .memory = &memory, .pids = &pids, .block_io = &io
+	};
+	struct cgroup_journal journal = { 0 };
+	struct fake f;
+
+	fake_open(&f, ON_V1);
+	put_file(&f, "cg/cpu,cpuacct/c/cpu.shares", "1024\n");
+	put_file(&f, "cg/memory/c/memory.limit_in_bytes", "2048\n");
+	put_file(&f, "cg/pids/c/pids.max", "max\n");
+	/* a controller behind the others that cannot be written */
+	assert_ok(mkdirat(f.dir.fd, "cg/blkio/c/blkio.throttle.read_bps_device", 0755));
+	assert_true(cgroup_update(f.cg, &res, &journal, &f.err) < 0);
+	assert_text_has(f.err.text, "linux.resources.blockIO.throttleReadBpsDevice");
+	assert_file(&f, "cg/cpu,cpuacct/c/cpu.shares", "1024\n512\n1024\n");
+	assert_file(&f, "cg/memory/c/memory.limit_in_bytes", "2048\n1073741824\n2048\n");
+	assert_file(&f, "cg/pids/c/pids.max", "max\n10\nmax\n");
+	cgroup_journal_done(&journal);
+	fake_close(&f);
+}
+
+TEST(an_update_that_succeeded_can_be_undone_later)
+{
+	struct spec_pids pids = { .has_limit = true, .limit = 10 };
+	const struct spec_resources res = { .pids = &pids };
+	struct cgroup_journal journal = { 0 };
+	struct fake f;
+
+	fake_open(&f, ON_V2);
+	put_file(&f, "cg/unified/c/pids.max", "77\n");
+	assert_ok(cgroup_update(f.cg, &res, &journal, &f.err));
+	assert_file(&f, "cg/unified/c/pids.max", "77\n10\n");
+	assert_true(cgroup_journal_undo(&journal));
+	assert_file(&f, "cg/unified/c/pids.max", "77\n10\n77\n");
+	cgroup_journal_done(&journal);
+	assert_ok(cgroup_apply(f.cg, &res, true, &f.err)); /* notes nothing any more */
+	assert_int_equal(journal.n, 0);
+	fake_close(&f);
+}
+
+TEST(what_undoes_a_write_depends_on_the_file)
+{
+	static const struct {
+		const char *file, *value, *before, *inverse;
+		bool v2;
+	} row[] = {
+		{ "cpu.shares", "5", "1024", "1024", false },
+		{ "cpu.max", "7000", "max 100000", "max 100000", true },
+		{ "memory.oom_control", "1", "oom_kill_disable 0\nunder_oom 0\noom_kill 4", "0",
+			false },
+		{ "blkio.throttle.read_bps_device", "8:0 9", "8:16 5\n8:0 7", "8:0 7", false },
+		{ "blkio.throttle.read_bps_device", "8:0 9", "18:0 7", "8:0 0", false },
+		{ "io.max", "8:0 rbps=9", "", "8:0 rbps=max wbps=max riops=max wiops=max", true },
+		{ "io.max", "8:0 rbps=9", "8:0 rbps=3 wbps=max riops=max wiops=max",
+			"8:0 rbps=3 wbps=max riops=max wiops=max", true },
+		{ "io.weight", "200", "default 100\n8:0 50", "default 100", true },
+		{ "io.weight", "8:16 200", "default 100\n8:0 50", "8:16 default", true },
+		{ "net_prio.ifpriomap", "lo 5", "eth0 1\nlo 2", "lo 2", false },
+		{ "rdma.max", "mlx4_0 hca_handle=1", "", "mlx4_0 hca_handle=max hca_object=max",
+			true },
+	};
+	struct arena a = { 0 };
+
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++)
+		assert_string_equal(cgroup_journal_inverse(&a, row[i].file, row[i].value,
+					    row[i].before, row[i].v2),
+			row[i].inverse);
+	arena_done(&a);
+}
+
 TEST(shares_and_weights_convert_as_the_peers_do)
 {
 	static const uint64_t row[][2] = { { 0, 1 }, { 2, 1 }, { 3, 2 }, { 10, 4 }, { 100, 17 },

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * update: the limits of a container that exists, all of them or none.
+ *
+ * What surprises: the private copy of the configuration is changed too, as a document and not through our model, so that
+ * whoever reads it later (a checkpoint, another process) finds the limits in force and all else as it was written.
+ */
+#include "container/container_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define CONFIG_MAX (4u << 20)
+
+/* Elements that speak of the same device, page size or interface. */
+static bool same_subject(struct json_object *a, struct json_object *b)
+{
+	static const char *const keys[] = { "major", "minor", "pageSize", "name" };
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		struct json_object *x = json_object_object_get(a, keys[i]);
+		struct json_object *y = json_object_object_get(b, keys[i]);
+
+		if (!json_object_equal(x, y))
+			return false;
+		any |= x != NULL;
+	}
+	return any;
+}
+
+static int merge_list(struct json_object *into, struct json_object *from)
+{
+	for (size_t i = 0; i < json_object_array_length(from); i++) {
+		struct json_object *one = json_object_array_get_idx(from, i);
+		size_t k = 0;
+
+		while (k < json_object_array_length(into) &&
+			!same_subject(json_object_array_get_idx(into, k), one))
+			k++;
+		if (json_object_array_put_idx(into, k, json_object_get(one)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Depth is that of linux.resources, which our own writer made. */
+static int merge(struct json_object *into, struct json_object *from)
+{
+	int r = 0;
+
+	json_object_object_foreach(from, key, value)
+	{
+		struct json_object *old = json_object_object_get(into, key);
+		enum json_type type = json_object_get_type(value);
+
+		if (old && json_object_get_type(old) == type && type == json_type_object)
+			r = merge(old, value);
+		else if (old && json_object_get_type(old) == type && type == json_type_array)
+			r = merge_list(old, value);
+		else
+			r = json_object_object_add(into, key, json_object_get(value));
+		if (r < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct json_object *member(struct json_object *of, const char *key)
+{
+	struct json_object *o = json_object_object_get(of, key);
+
+	if (o || !of)
+		return o;
+	o = json_object_new_object();
+	if (o && json_object_object_add(of, key, o) < 0) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+/* The configuration with these resources in it; heap. */
+static char *merged_text(const char *config, const char *resources)
+{
+	struct json_object *doc = json_tokener_parse(config);
+	struct json_object *res = json_tokener_parse(resources);
+	struct json_object *into = member(member(doc, "linux"), "resources");
+	const char *text = NULL;
+	char *copy = NULL;
+
+	if (into && res && merge(into, res) == 0)
+		text = json_object_to_json_string_ext(
+			doc, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (text)
+		copy = strdup(text);
+	json_object_put(res);
+	json_object_put(doc);
+	return copy;
+}
+
+static int merged_config(
+	struct container *c, const struct spec_resources *res, char **ret, struct err *err)
+{
+	auto_done(buf) struct buf text = { 0 };
+	auto_free char *json = NULL;
+	size_t size;
+	int r = fd_read_file_at(c->state.dirfd, "config.json", CONFIG_MAX, &json, &size);
+
+	if (r < 0)
+		return err_code(
+			err, r, "read the configuration of container '%s'", container_id(c));
+	if (spec_write_resources(res, &text) < 0)
+		return err_oom(err);
+	*ret = merged_text(json, text.data);
+	return *ret ? 0 : err_oom(err);
+}
+
+static int apply_and_save(
+	struct container *c, const struct spec_resources *res, const char *config, struct err *err)
+{
+	auto_done(cgroup_journal) struct cgroup_journal journal = { 0 };
+	int r = cgroup_update(c->cgroup, res, &journal, err);
+
+	if (r < 0)
+		return r;
+	r = file_save_at(c->state.dirfd, "config.json", config, strlen(config), 0600);
+	if (r < 0) {
+		cgroup_journal_undo(&journal);
+		return err_code(err, r, "save the limits of container '%s'", container_id(c));
+	}
+	return 0;
+}
+
+int container_update(struct container *c, const struct spec_resources *res, struct err *err)
+{
+	bool locked = c->state.locked;
+	auto_free char *config = NULL;
+	int r;
+
+	if (container_status(c) == CONTAINER_STOPPED)
+		return err_set(err, -ESRCH, "container not running");
+	if (!c->cgroup)
+		return err_set(err, -ENOTSUP, "cannot update container '%s': it has no cgroup",
+			container_id(c));
+	r = locked ? 0 : state_relock(&c->state, err);
+	if (r < 0)
+		return r;
+	r = merged_config(c, res, &config, err);
+	if (r == 0)
+		r = apply_and_save(c, res, config, err);
+	if (!locked)
+		state_unlock(&c->state);
+	return r;
+}
