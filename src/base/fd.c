@@ -153,6 +153,22 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, si
 	return read_file(fd, sized ? known_size(fd) : 0, max, ret_data, ret_size);
 }
 
+int fd_read_regular_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
+{
+	auto_close int fd = fd_open_at(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	return fd_read_file(fd, max, ret_data, ret_size);
+}
+
 int fd_write_file_at(int dirfd, const char *path, const char *data)
 {
 	auto_close int fd = fd_open_at(dirfd, path, O_WRONLY, 0);

@@ -29,6 +29,9 @@ int fd_write_full(int fd, const void *data, size_t size);
  * procfs. */
 int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size);
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+/* The same for one that others name or write: -EINVAL for a fifo, a device or the like, which could
+ * hold us up. */
+int fd_read_regular_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
 
 /* Write a short string to an existing file in one write (cgroup, procfs). */
 int fd_write_file_at(int dirfd, const char *path, const char *data);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,13 @@ int mem_grow(void *array, size_t *cap, size_t want, size_t size)
 	*slot = data;
 	*cap = grown;
 	return 0;
+}
+
+void mem_release(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }
 
 static struct arena_chunk *chunk_new(size_t size)

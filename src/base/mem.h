@@ -60,6 +60,10 @@ void *mem_calloc(size_t n, size_t size);
  * failure. */
 int mem_grow(void *array, size_t *cap, size_t want, size_t size);
 
+/* Give what is free back to the system, where the C library keeps it otherwise. Takes a moment:
+ * for after something large. */
+void mem_release(void);
+
 /*
  * Arena: allocations that live and die together (a parsed document). Zero-initialised struct is
  * valid. Memory is zeroed and aligned to 16. There is no free of a single piece.

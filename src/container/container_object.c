@@ -50,7 +50,8 @@ int container_load_bundle(const char *dir, const char *config, struct spec **ret
 
 	if (!config && !path)
 		return err_oom(err);
-	r = fd_read_file_at(AT_FDCWD, config ? config : path, CONFIG_MAX, &json, &size);
+	r = config ? fd_read_file_at(AT_FDCWD, config, CONFIG_MAX, &json, &size)
+		   : fd_read_regular_at(AT_FDCWD, path, CONFIG_MAX, &json, &size);
 	if (r < 0 && stat(dir, &st) < 0)
 		return err_sys(err, "open bundle '%s'", dir);
 	if (r < 0 && !S_ISDIR(st.st_mode))

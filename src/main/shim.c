@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,6 +254,16 @@ static int check_server(const struct shim_args *args, struct err *err)
 	return r;
 }
 
+/* What a large request took goes back to the system: glibc would keep up to twice of it for the
+ * next one. */
+static void keep_no_memory(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 64 << 10);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+#endif
+}
+
 static int run_server(const struct shim_args *args)
 {
 	struct program p = { .log = { .fd = -EBADF, .format = LOG_LOGRUS }, .signal_fd = -EBADF };
@@ -263,6 +274,7 @@ static int run_server(const struct shim_args *args)
 	if (r < 0)
 		return fail(&err);
 	p.log.level = args->debug ? LOG_DEBUG_ : LOG_INFO_;
+	keep_no_memory();
 	fd_set_cloexec(SERVER_LISTENER_FD, true);
 	r = loop_new(&p.loop);
 	if (r < 0)

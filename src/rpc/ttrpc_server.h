@@ -22,7 +22,7 @@
 #include "rpc/message.h"
 #include "rpc/status.h"
 
-#define TTRPC_STREAMS_MAX 1000u /* calls in progress per connection; more are refused */
+#define TTRPC_STREAMS_MAX 10000u /* calls in progress per connection; more are refused */
 
 struct ttrpc_server;
 

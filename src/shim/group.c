@@ -36,7 +36,7 @@ int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
 	size_t size;
 	int r;
 
-	r = fd_read_file_at(dirfd, "config.json", CONFIG_MAX_BYTES, &text, &size);
+	r = fd_read_regular_at(dirfd, "config.json", CONFIG_MAX_BYTES, &text, &size);
 	if (r < 0)
 		return err_code(err, r, "read config.json of the bundle");
 	if (occurs(text)) {

@@ -278,9 +278,11 @@ static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct
 			return err_oom(err);
 		size = m->config_body.len;
 	} else if (*m->config_path) {
-		r = fd_read_file_at(AT_FDCWD, m->config_path, CONFIG_MAX_BYTES, &text, &size);
-		if (r < 0)
-			return err_code(err, r, "read runtime options '%s'", m->config_path);
+		r = fd_read_regular_at(AT_FDCWD, m->config_path, CONFIG_MAX_BYTES, &text, &size);
+		if (r < 0) { /* never "not found": to a client that means the task */
+			err_code(err, r, "read runtime options '%s'", m->config_path);
+			return err->code = -EINVAL;
+		}
 	} else {
 		return 0;
 	}

@@ -165,7 +165,7 @@ static void remove_socket(const struct shim_delete *d, int bundle)
 	auto_free char *text = NULL;
 	struct err err;
 
-	if (bundle < 0 || fd_read_file_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
+	if (bundle < 0 || fd_read_regular_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
 		return;
 	if (!str_starts(text, "unix:///"))
 		return;

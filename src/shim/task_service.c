@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "rpc/any.h"
 #include "shim/args.h"
 #include "shim/event_message.h"
@@ -193,6 +194,12 @@ static void handle(void *arg, const struct ttrpc_request *req)
 	struct err err = { 0 };
 	int r = 0;
 
+	/* Nobody waits for the answer: nothing is begun for it. */
+	if (req->deadline_boot_ns && req->deadline_boot_ns <= clock_boot_ns()) {
+		ttrpc_reply(s->server, req->addr, RPC_DEADLINE_EXCEEDED,
+			"context deadline exceeded", NULL, 0);
+		return;
+	}
 	if (req->ns && !str_eq(req->ns, s->ns))
 		r = err_set(&err, -EINVAL, "namespace '%s' is not served here", req->ns);
 	if (r == 0)

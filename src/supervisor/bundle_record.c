@@ -139,7 +139,7 @@ int bundle_record_load(int bundle, struct arena *arena, struct bundle_record *re
 {
 	auto_free char *text = NULL;
 	size_t size;
-	int r = fd_read_file_at(bundle, BUNDLE_RECORD_NAME, limits.bytes, &text, &size);
+	int r = fd_read_regular_at(bundle, BUNDLE_RECORD_NAME, limits.bytes, &text, &size);
 
 	if (r < 0)
 		return err_code(err, r, "read %s of the bundle", BUNDLE_RECORD_NAME);

@@ -68,6 +68,16 @@ struct held_job {
 	char text[512]; /* of a failure */
 };
 
+/* The deadline of a Wait that is not answered yet. */
+struct held_expiry {
+	struct held_expiry *next;
+	struct held_task *task;
+	struct task_addr addr;
+	struct loop_timer timer;
+	bool fed_now;
+	struct held_input cancel;
+};
+
 struct held_task {
 	struct supervisor *sup;
 	struct held_task *next; /* in its bucket */
@@ -77,6 +87,7 @@ struct held_task {
 	struct held_proc init;
 	struct held_proc **execs; /* by slot; as many as core.cap_execs */
 	struct held_job *jobs;
+	struct held_expiry *expiries;
 	struct backend_notice notice;
 	struct held_input oom;
 	struct held_input failure; /* of an order for which there was no memory */
@@ -97,6 +108,7 @@ struct supervisor {
 	struct logger_list loggers;
 	struct process_io_env process_io_env;
 	struct held_task *leaving; /* gone, to be freed at the end of the round */
+	struct loop_deferred trim; /* a task has more room than it needs */
 
 	/* The request that is being taken, for what it orders. */
 	const struct request *request;
@@ -109,6 +121,8 @@ struct supervisor {
 void held_feed(struct held_task *t, struct held_input *slot, const struct task_input *in);
 /* Take it out of the queue, if it is there. */
 void held_forget(struct held_input *slot);
+/* The call at this address is being answered. */
+void held_answered(struct held_task *t, struct task_addr addr);
 /* Take a task out of the table; it is freed at the end of the round. */
 void held_task_leave(struct held_task *t);
 

@@ -149,6 +149,8 @@ static void perform(struct held_task *t, const struct task_input *in, const stru
 		tell_stats(t, e);
 		break;
 	case FX_REPLY:
+		if (e->request == IN_WAIT)
+			held_answered(t, e->addr);
 		tell_reply(t->sup, t, e);
 		break;
 	case FX_EVENT:

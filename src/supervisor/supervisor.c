@@ -45,8 +45,34 @@ struct held_proc *held_proc_of(struct held_task *t, uint32_t slot)
 	return slot == TASK_INIT ? &t->init : t->execs[slot];
 }
 
+static void expiry_free(struct held_expiry *x)
+{
+	loop_timer_cancel(&x->timer);
+	held_forget(&x->cancel);
+	free(x);
+}
+
+/* Take the first that is of this connection, and of this stream unless that is 0. */
+static struct held_expiry *take_expiry(struct held_task *t, struct task_addr addr)
+{
+	struct held_expiry **at = &t->expiries, *x;
+
+	while ((x = *at) &&
+		(x->addr.conn != addr.conn || (addr.stream != 0 && x->addr.stream != addr.stream)))
+		at = &x->next;
+	if (x)
+		*at = x->next;
+	return x;
+}
+
 static void task_free(struct held_task *t)
 {
+	while (t->expiries) {
+		struct held_expiry *x = t->expiries;
+
+		t->expiries = x->next;
+		expiry_free(x);
+	}
 	for (uint32_t i = 0; i < t->core.cap_execs; i++)
 		free(t->execs[i]);
 	free(t->execs);
@@ -81,6 +107,10 @@ void held_task_leave(struct held_task *t)
 	perform_stop(t);
 	held_forget(&t->failure);
 	held_forget(&t->oom);
+	for (struct held_expiry *x = t->expiries; x; x = x->next) {
+		loop_timer_cancel(&x->timer);
+		held_forget(&x->cancel);
+	}
 	t->next = sup->leaving;
 	sup->leaving = t;
 	loop_defer(sup->config.loop, &t->release, on_release);
@@ -222,6 +252,129 @@ static void grow_execs(struct held_task *t)
 	}
 }
 
+/* Room that was needed once goes back when it has become a multiple of what is in use. */
+#define SPARE_OPS 64
+#define SPARE_EXECS 16
+
+static bool has_spare_ops(const struct task *core)
+{
+	return core->cap_ops > SPARE_OPS && core->n_ops <= core->cap_ops / 8;
+}
+
+static bool has_spare_execs(const struct task *core)
+{
+	return core->cap_execs > SPARE_EXECS && core->n_execs <= core->cap_execs / 8;
+}
+
+static void shrink_execs(struct held_task *t)
+{
+	uint32_t cap = t->core.n_execs > SPARE_EXECS ? t->core.n_execs * 2 : SPARE_EXECS;
+	struct task_exec *execs;
+	struct held_proc **procs;
+
+	for (uint32_t i = cap; i < t->core.cap_execs; i++)
+		free(t->execs[i]);
+	t->core.cap_execs = cap;
+	execs = realloc(t->core.execs, cap * sizeof(*execs));
+	if (execs)
+		t->core.execs = execs;
+	procs = realloc(t->execs, cap * sizeof(struct held_proc *));
+	if (procs)
+		t->execs = procs;
+}
+
+static void shrink_ops(struct held_task *t)
+{
+	uint32_t cap = t->core.n_ops > SPARE_OPS ? t->core.n_ops * 2 : SPARE_OPS;
+	struct task_op *ops = realloc(t->core.ops, cap * sizeof(*ops));
+
+	t->core.cap_ops = cap;
+	if (ops)
+		t->core.ops = ops;
+}
+
+static void on_trim(struct loop_deferred *d)
+{
+	struct supervisor *sup = container_of(d, struct supervisor, trim);
+	size_t want = task_effects_bound(0, 0);
+	struct effect *v;
+
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++) {
+		for (struct held_task *t = sup->buckets[i]; t; t = t->next) {
+			size_t bound;
+
+			if (has_spare_execs(&t->core) && !t->jobs) /* a job may know a slot */
+				shrink_execs(t);
+			if (has_spare_ops(&t->core))
+				shrink_ops(t);
+			bound = task_effects_bound(t->core.cap_execs, t->core.cap_ops);
+			want = bound > want ? bound : want;
+		}
+	}
+	v = want < sup->fx.cap ? realloc(sup->fx.v, want * sizeof(*v)) : NULL;
+	if (v) {
+		sup->fx.v = v;
+		sup->fx.cap = want;
+	}
+	mem_release();
+}
+
+static void trim_later(struct held_task *t)
+{
+	if (has_spare_ops(&t->core) || has_spare_execs(&t->core))
+		loop_defer(t->sup->config.loop, &t->sup->trim, on_trim);
+}
+
+/* ---- deadlines of waits ---- */
+
+void held_answered(struct held_task *t, struct task_addr addr)
+{
+	struct held_expiry *x = take_expiry(t, addr);
+
+	if (x && !x->fed_now) /* else it goes when the core has read its input */
+		expiry_free(x);
+}
+
+static void on_expiry_fed(struct held_input *slot)
+{
+	struct held_expiry *x = container_of(slot, struct held_expiry, cancel);
+
+	take_expiry(x->task, x->addr);
+	expiry_free(x);
+}
+
+static void on_expired(struct loop_timer *timer)
+{
+	struct held_expiry *x = container_of(timer, struct held_expiry, timer);
+	struct task_input in = { .type = IN_CANCEL, .addr = x->addr };
+
+	assert(!x->task->sup->busy); /* timers come from the loop: it is fed at once */
+	x->fed_now = true;
+	x->cancel.fed = on_expiry_fed;
+	held_feed(x->task, &x->cancel, &in);
+}
+
+/* A client that has given a Wait up says nothing; without a deadline it would be kept until the
+ * exit. */
+static void watch_wait(struct held_task *t, struct task_addr addr, uint64_t deadline_boot_ns)
+{
+	struct held_expiry *x;
+
+	if (t->core.n_ops == 0 || !task_addr_eq(t->core.ops[t->core.n_ops - 1].addr, addr))
+		return; /* answered at once */
+	x = mem_calloc(1, sizeof(*x));
+	if (!x)
+		return;
+	x->task = t;
+	x->addr = addr;
+	if (loop_timer_set(t->sup->config.loop, &x->timer, deadline_boot_ns, on_expired) < 0) {
+		free(x);
+		return;
+	}
+	x->next = t->expiries;
+	t->expiries = x;
+}
+
 /* ---- requests ---- */
 
 static enum input_type input_of(enum request_type type)
@@ -360,6 +513,9 @@ static void ask(struct supervisor *sup, struct held_task *t, struct task_addr fr
 	feed_one(t, NULL, &in);
 	sup->request = NULL;
 	payload_done(&sup->payload);
+	if (req->type == REQ_WAIT && req->deadline_boot_ns)
+		watch_wait(t, from, req->deadline_boot_ns);
+	trim_later(t);
 	feed_queued(sup);
 }
 
@@ -410,9 +566,15 @@ void supervisor_hangup(struct supervisor *sup, uint64_t conn)
 {
 	struct task_input in = { .type = IN_HANGUP, .addr = { .conn = conn } };
 
-	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
-		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++) {
+		for (struct held_task *t = sup->buckets[i]; t; t = t->next) {
+			struct held_expiry *x;
+
 			feed_one(t, NULL, &in);
+			while ((x = take_expiry(t, in.addr)))
+				expiry_free(x);
+		}
+	}
 	feed_queued(sup);
 }
 
@@ -466,6 +628,7 @@ void supervisor_free(struct supervisor *sup)
 		free_list(&sup->buckets[i], true);
 	free_list(&sup->leaving, false);
 	logger_end_all(&sup->loggers);
+	loop_defer_cancel(&sup->trim);
 	free(sup->fx.v);
 	free(sup);
 }

@@ -109,7 +109,8 @@ struct task_op *op_add(struct step *s)
 	struct task *t = s->t;
 	struct task_op *op;
 
-	if (t->n_ops == t->cap_ops || t->n_ops == TASK_OPS_MAX) {
+	if (t->n_ops == t->cap_ops || t->n_ops == TASK_OPS_MAX ||
+		(s->in->type == IN_WAIT && t->n_ops >= TASK_WAITS_MAX)) {
 		step_refuse(s, CODE_EXHAUSTED,
 			"too many requests wait for this task: resource exhausted");
 		return NULL;

@@ -47,6 +47,8 @@
 #define TASK_ID_MAX 127 /* containerd allows 76 */
 #define TASK_EXECS_MAX 4096
 #define TASK_OPS_MAX 8192
+#define TASK_WAITS_MAX \
+	8128 /* of them: Waits last for long, and must not shut out Kill and Delete */
 
 // clang-format off
 #define TASK_STATES(_) \

@@ -251,6 +251,9 @@ static void cancel(struct step *s)
 			continue;
 		if (op->request == IN_CREATE || op->request == IN_START)
 			op_cancel(s, op);
+		else if (op->request == IN_WAIT)
+			op_end(s, op, CODE_DEADLINE, "context deadline exceeded");
+		return; /* an address is there once */
 	}
 }
 

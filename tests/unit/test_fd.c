@@ -140,6 +140,22 @@ TEST(only_the_program_memfd_can_be_executed)
 	close(fd);
 }
 
+TEST(a_file_that_others_name_must_be_a_file)
+{
+	struct test_tmpdir dir = test_tmpdir();
+	auto_free char *data = NULL;
+	size_t size;
+
+	assert_ok(mkfifoat(dir.fd, "fifo", 0600));
+	assert_int_equal(fd_read_regular_at(dir.fd, "fifo", 100, &data, &size), -EINVAL);
+	assert_int_equal(fd_read_regular_at(dir.fd, ".", 100, &data, &size), -EISDIR);
+	assert_int_equal(fd_read_regular_at(AT_FDCWD, "/dev/zero", 100, &data, &size), -EINVAL);
+	assert_int_equal(fd_read_regular_at(dir.fd, "none", 100, &data, &size), -ENOENT);
+	assert_ok(fd_read_regular_at(AT_FDCWD, "/proc/self/stat", 4096, &data, &size));
+	assert_true(size > 0);
+	test_tmpdir_remove(&dir);
+}
+
 TEST(messages_carry_fds_and_surplus_is_closed)
 {
 	int sv[2], null = fd_open("/dev/null", O_RDONLY, 0), send[3] = { null, null, null },

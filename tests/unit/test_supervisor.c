@@ -22,7 +22,7 @@ struct bench {
 	struct fake fake;
 	struct supervisor *sup;
 	struct test_tmpdir dir;
-	char heard[16384];
+	char heard[32768];
 	char text[512];
 	uint64_t stream;
 	bool answered[4096]; /* by stream */
@@ -448,6 +448,55 @@ TEST(a_request_with_a_deadline_gives_up)
 	expect(&b, "Create!1");
 	assert_string_equal(b.fake.log, "create cancel");
 	rounds(&b, 1);
+	bench_done(&b);
+}
+
+TEST(a_wait_with_a_deadline_ends_and_is_forgotten)
+{
+	struct bench b;
+	struct request req = { .type = REQ_WAIT };
+
+	bench_init(&b);
+	running(&b);
+	req.deadline_boot_ns = clock_boot_ns() + 5 * NS_PER_MS;
+	ask_full(&b, req);
+	expect(&b, "");
+	for (int i = 0; i < 20 && !*b.heard; i++)
+		rounds(&b, 1);
+	expect(&b, "Wait!4");
+	/* One that is answered before, one whose client leaves, one that is there at the end. */
+	req.deadline_boot_ns = clock_boot_ns() + 50 * NS_PER_MS;
+	ask_full(&b, req);
+	supervisor_hangup(b.sup, 1);
+	ask_full(&b, req);
+	fake_exit(&b.fake, 100, 7);
+	expect(&b, "Wait:7 +exit(c,7)");
+	req.deadline_boot_ns = clock_boot_ns() + 50 * NS_PER_SEC;
+	ask(&b, REQ_DELETE, NULL);
+	bench_done(&b);
+}
+
+TEST(room_for_many_goes_back)
+{
+	struct bench b;
+	char id[16];
+
+	bench_init(&b);
+	running(&b);
+	for (int i = 0; i < 300; i++) {
+		snprintf(id, sizeof(id), "x%d", i);
+		ask(&b, REQ_EXEC, id);
+	}
+	for (int i = 0; i < 300; i++) {
+		snprintf(id, sizeof(id), "x%d", i);
+		ask(&b, REQ_DELETE, id);
+		rounds(&b, 1);
+	}
+	ask(&b, REQ_EXEC, "y");
+	ask(&b, REQ_START, "y");
+	fake_exit(&b.fake, 101, 0);
+	ask(&b, REQ_STATE, "y");
+	*b.heard = '\0';
 	bench_done(&b);
 }
 
