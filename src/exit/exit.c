@@ -205,6 +205,14 @@ pid_t exit_next_watched(const struct exit_source *s, pid_t after)
 	return next;
 }
 
+bool exit_is_kept(const struct exit_source *s, pid_t pid)
+{
+	for (size_t i = 0; i < s->n_kept; i++)
+		if (s->kept[i].info.pid == pid)
+			return true;
+	return false;
+}
+
 bool exit_is_expected(const struct exit_source *s)
 {
 	return s->expects != NULL;

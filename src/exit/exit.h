@@ -68,6 +68,9 @@ void exit_watch_remove(struct exit_watch *w); /* idempotent */
 void exit_expect_begin(struct exit_source *s, struct exit_expect *e);
 void exit_expect_end(struct exit_expect *e); /* idempotent */
 
+/* A process of this number has exited while its exit was expected, and nobody has watched for it yet. */
+bool exit_is_kept(const struct exit_source *s, pid_t pid);
+
 /*
  * For those that feed it. A process has exited and is reaped: exit_report() is false when nobody
  * watches for it and it was not kept (an orphan). An exit that must be kept may only be reaped

@@ -31,9 +31,11 @@
 #include "shim/shim_log.h"
 #include "shim/shim_server.h"
 #include "shim/start.h"
+#include "supervisor/backend_choice.h"
 #include "supervisor/exit_reaper.h"
 #include "supervisor/fdtable.h"
 #include "supervisor/native.h"
+#include "supervisor/oci.h"
 
 #define PROGRAM "containerd-shim-reeve-v2"
 
@@ -121,6 +123,8 @@ struct program {
 	struct own_children *children;
 	struct exit_reaper reaper;
 	struct native *native;
+	struct oci *oci;
+	struct backend_choice backends;
 	struct fdtable fds;
 	struct shim_server *server;
 	struct loop_fd signals;
@@ -186,6 +190,26 @@ static int become_server(struct program *p, struct err *err)
 	return watch_signals(p, err);
 }
 
+/* Containers of the runtime in process, and of those that clients name. */
+static int make_backends(struct program *p, struct reaper reaper, struct err *err)
+{
+	const struct oci_config config = {
+		.loop = p->loop,
+		.log = &p->log,
+		.reaper = reaper,
+		.exits = p->exits,
+		.search = getenv("PATH"),
+	};
+
+	p->backends = (struct backend_choice){
+		.native = &native_backend,
+		.native_arg = p->native,
+		.oci = &oci_backend,
+		.search = config.search,
+	};
+	return oci_new(&config, &p->oci, err);
+}
+
 static int make_runtime(struct program *p, struct err *err)
 {
 	struct native_config config = { .loop = p->loop, .log = &p->log };
@@ -198,7 +222,11 @@ static int make_runtime(struct program *p, struct err *err)
 		return err_code(err, r, "watch for exits");
 	p->reaper.exits = p->exits;
 	config.reaper = exit_reaper_table(&p->reaper);
-	return native_new(&config, &p->native, err);
+	r = native_new(&config, &p->native, err);
+	if (r == 0)
+		r = make_backends(p, config.reaper, err);
+	p->backends.oci_arg = p->oci;
+	return r;
 }
 
 static int make_server(struct program *p, const struct shim_args *args, struct err *err)
@@ -209,8 +237,8 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.ns = args->ns,
 		.events_address = getenv("TTRPC_ADDRESS"),
 		.listener = SERVER_LISTENER_FD,
-		.backend = &native_backend,
-		.backend_arg = p->native,
+		.backend = &backend_choice,
+		.backend_arg = &p->backends,
 		.exits = p->exits,
 		.fds = &p->fds,
 		.host = native_host(p->native),
@@ -225,6 +253,7 @@ static void program_done(struct program *p)
 {
 	shim_server_free(p->server);
 	fdtable_done(&p->fds);
+	oci_free(p->oci);
 	native_free(p->native);
 	/* Releases what was put off to the end of a round. */
 	if (p->loop)

@@ -28,11 +28,13 @@
 #include "shim/event_message.h"
 #include "supervisor/bundle_record.h"
 #include "supervisor/native.h"
+#include "supervisor/oci_run.h"
 
 #include "proto/task.pb-c.h"
 
 #define KILLED_STATUS (128 + SIGKILL)
 #define ADDRESS_MAX_BYTES 4096
+#define FOREIGN_NS (4 * NS_PER_SEC) /* containerd gives five to all of it */
 
 /* ---- the container ---- */
 
@@ -136,6 +138,70 @@ static int remove_from_root(
 	return r;
 }
 
+/* ---- another runtime's container ---- */
+
+struct foreign_removal {
+	struct oci_run run;
+	struct err result;
+	bool ended;
+};
+
+static void on_foreign(struct oci_run *run, const struct err *e)
+{
+	struct foreign_removal *m = container_of(run, struct foreign_removal, run);
+
+	m->ended = true;
+	m->result = e ? *e : (struct err){ 0 };
+}
+
+static int run_foreign(const struct oci_runtime *rt, const char *id, struct err *err)
+{
+	struct foreign_removal m = { 0 };
+	struct oci_args args = { 0 };
+	const struct oci_run_request req = { .args = &args, .limit_ns = FOREIGN_NS };
+	int r;
+
+	oci_args_add(&args, "delete");
+	oci_args_add(&args, "--force");
+	oci_args_add(&args, id);
+	r = oci_run_start(&m.run, rt, &req, on_foreign, err);
+	oci_args_done(&args);
+	while (r == 0 && !m.ended) {
+		r = loop_round(rt->env->loop, -1);
+		if (r < 0)
+			return err_code(err, r, "wait for the runtime");
+	}
+	if (r < 0)
+		return r;
+	if (m.result.code && !strstr(m.result.text, "does not exist")) {
+		*err = m.result;
+		return err_in(err, "'%s'", rt->program);
+	}
+	return 0;
+}
+
+/* Whoever made it knows how to delete it; what is gone already is no failure to any of them. */
+static int remove_by_program(const struct shim_delete *d, const char *path, int bundle,
+	const struct bundle_record *record, struct err *err)
+{
+	auto_freep(loop) struct loop *loop = NULL;
+	struct command_env env;
+	const struct oci_runtime rt = {
+		.env = &env,
+		.program = record->program,
+		.root = record->root,
+		.bundle = path,
+		.bundle_fd = bundle,
+		.systemd_cgroup = record->systemd_cgroup,
+	};
+	int r = loop_new(&loop);
+
+	if (r < 0)
+		return err_oom(err);
+	env = (struct command_env){ .loop = loop, .reaper = reaper_own(loop) };
+	return run_foreign(&rt, d->args->id, err);
+}
+
 /* ---- the bundle ---- */
 
 static char *bundle_path(const struct shim_args *a)
@@ -186,8 +252,9 @@ static int clean_up(const struct shim_delete *d, const char *path, struct bundle
 	load_record(d, bundle, &arena, record);
 	if (!record->root)
 		return err_oom(err);
-	r = remove_from_root(d, record, err);
-	record->root = NULL; /* goes with the arena */
+	r = str_empty(record->program) ? remove_from_root(d, record, err)
+				       : remove_by_program(d, path, bundle, record, err);
+	record->root = record->program = NULL; /* go with the arena */
 	if (r == 0)
 		r = rootfs_unmount(rootfs, err);
 	remove_socket(d, bundle);

@@ -105,6 +105,8 @@ struct backend {
 
 	/* Where the container's state is, for who cleans up after us; NULL: nowhere. */
 	const char *(*state_root)(struct backend_container *c);
+	/* May be NULL. The runtime's binary to be asked for that; NULL: the state is our own. */
+	const char *(*program)(struct backend_container *c);
 
 	void (*exec_free)(struct backend_process *p); /* accepts NULL */
 	void (*free)(struct backend_container *c);    /* accepts NULL */

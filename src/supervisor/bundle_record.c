@@ -23,6 +23,8 @@ int bundle_record_write(const struct bundle_record *r, struct buf *out)
 	json_write_open(&w, '{');
 	json_write_member_i64(&w, "v", BUNDLE_RECORD_VERSION);
 	json_write_member_str(&w, "root", r->root ? r->root : "");
+	if (!str_empty(r->program))
+		json_write_member_str(&w, "program", r->program);
 	if (r->systemd_cgroup)
 		json_write_member_bool(&w, "systemdCgroup", true);
 	json_write_member_i64(&w, "pid", r->pid);
@@ -77,10 +79,23 @@ static int get_exit(const struct json_node *object, struct bundle_record *out, s
 	return 0;
 }
 
+/* 0 when it is absent, too. */
+static int get_path(const struct json_node *object, const char *key, struct arena *arena,
+	const char **ret, struct err *err)
+{
+	const struct json_node *n = json_read_get(object, key);
+
+	if (!n)
+		return 0;
+	if (n->kind != JSON_READ_STRING || strlen(n->text) != n->len)
+		return err_set(err, -EBADMSG, "'%s' is not a path", key);
+	*ret = arena_strdup(arena, n->text);
+	return *ret ? 0 : err_oom(err);
+}
+
 static int get_members(const struct json_node *object, struct arena *arena,
 	struct bundle_record *out, struct err *err)
 {
-	const struct json_node *root = json_read_get(object, "root");
 	const struct json_node *systemd = json_read_get(object, "systemdCgroup");
 	uint64_t version = 0;
 	int r;
@@ -93,13 +108,15 @@ static int get_members(const struct json_node *object, struct arena *arena,
 	if (version == 0 || version > BUNDLE_RECORD_VERSION + 1)
 		return err_set(
 			err, -EBADMSG, "version %llu is not known", (unsigned long long)version);
-	if (!root || root->kind != JSON_READ_STRING || strlen(root->text) != root->len)
-		return err_set(err, -EBADMSG, "'root' is not a path");
 	if (systemd && systemd->kind != JSON_READ_BOOL)
 		return err_set(err, -EBADMSG, "'systemdCgroup' is not a bool");
-	out->root = arena_strdup(arena, root->text);
-	if (!out->root)
-		return err_oom(err);
+	r = get_path(object, "root", arena, &out->root, err);
+	if (r == 0 && !out->root)
+		r = err_set(err, -EBADMSG, "'root' is not a path");
+	if (r == 0)
+		r = get_path(object, "program", arena, &out->program, err);
+	if (r < 0)
+		return r;
 	out->systemd_cgroup = systemd && systemd->truth;
 	r = get_pid(object, out, err);
 	return r < 0 ? r : get_exit(object, out, err);

@@ -4,7 +4,7 @@
  * Bundle record: what the file `reeve.json` in a bundle says about the task that was made from it, for
  * the `delete` call that cleans up after a dead shim (spec/shim.md 1.11, INV-21; docs/formats/bundle.md).
  *
- * It is written when the task has been created, and again when its init has exited, before anybody is
+ * It is written when the task has been created (by another runtime: before), and again when its init has exited, before anybody is
  * told of the exit.
  *
  * Owner    Strings of a loaded record live in the caller's arena.
@@ -26,6 +26,7 @@
 struct bundle_record {
 	const char *
 		root; /* state directory of the runtime that has the container (container/state.h) */
+	const char *program; /* binary of that runtime; NULL or "": our own, in process */
 	bool systemd_cgroup;
 	uint32_t pid;            /* of the init; 0: there was none */
 	bool exited;             /* the rest counts */

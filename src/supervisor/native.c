@@ -17,7 +17,6 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/path.h"
 #include "container/container.h"
 #include "container/host.h"
 #include "container/oom_watch.h"
@@ -197,10 +196,6 @@ static int start_create(
 /* What the runtime in process does not do is refused by name: a client that asked for another runtime must know. */
 static int check_options(const struct request_options *o, struct err *err)
 {
-	if (!str_empty(o->binary_name) && !str_eq(path_basename(o->binary_name), "reeve"))
-		return err_set(err, -EINVAL,
-			"options: BinaryName \"%s\": only the runtime in process is supported",
-			o->binary_name);
 	if (o->systemd_cgroup)
 		return err_set(err, -EINVAL,
 			"options: SystemdCgroup: only the cgroupfs driver is supported");

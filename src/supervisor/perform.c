@@ -25,6 +25,9 @@ static void save_bundle_record(struct held_task *t, bool exited)
 		fd_open(t->init.payload.request.create.bundle, O_PATH | O_DIRECTORY, 0);
 	struct bundle_record r = {
 		.root = t->container ? backend_of(t)->state_root(t->container) : NULL,
+		.program = t->container && backend_of(t)->program
+				   ? backend_of(t)->program(t->container)
+				   : NULL,
 		.systemd_cgroup = t->init.payload.request.create.options.systemd_cgroup,
 		.pid = init->pid,
 		.exited = exited,

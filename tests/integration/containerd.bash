@@ -3,6 +3,8 @@
 #
 #   CONTAINERD  1.6, 1.7 or 2.1 (tools/peers), or system, whatever that is
 #   SHIM        reeve (when built) or runc: containerd's own shim of that version, with the system's runc
+#   BINARY      not empty: our shim drives this OCI runtime (runc, crun, runsc, a path) as BinaryName of runc's options. ctr
+#               gives such options only to the runtime runc, so our shim stands under that name.
 
 CONTAINERD=${CONTAINERD:-1.6}
 if [ -z "${SHIM:-}" ]; then
@@ -11,7 +13,9 @@ if [ -z "${SHIM:-}" ]; then
 fi
 SHIM_RUNTIME=io.containerd.$SHIM.v2
 SHIM_BINARY=containerd-shim-$SHIM-v2
-export CONTAINERD SHIM SHIM_RUNTIME SHIM_BINARY
+BINARY=${BINARY:-}
+[ -z "$BINARY" ] || SHIM_RUNTIME=io.containerd.runc.v2
+export CONTAINERD SHIM SHIM_RUNTIME SHIM_BINARY BINARY
 export CONTAINERD_NAMESPACE=reeve-test
 IMAGE=localhost/reeve-test:latest
 
@@ -45,7 +49,21 @@ containerd_up() {
 	containerd_config >"$CD/config.toml"
 	export CONTAINERD_ADDRESS=$CD/sock CD
 	export PATH="$TOP/out/bin:$bin:$PATH"
+	[ -z "$BINARY" ] || containerd_use_binary "$bin"
 	containerd_start
+}
+
+# Our shim as runc's, and a ctr that names the binary in every `run`.
+containerd_use_binary() { # BIN
+	mkdir -p "$CD/path"
+	ln -s "$TOP/out/bin/containerd-shim-reeve-v2" "$CD/path/containerd-shim-runc-v2"
+	cat >"$CD/path/ctr" <<-SH
+		#!/bin/bash
+		[ "\$1" != run ] || { shift && set -- run --runc-binary '$BINARY' "\$@"; }
+		exec '$1/ctr' "\$@"
+	SH
+	chmod 755 "$CD/path/ctr"
+	export PATH="$CD/path:$PATH"
 }
 
 containerd_start() {

@@ -45,7 +45,14 @@ TEST(what_is_saved_is_loaded)
 
 TEST(the_text_is_for_people_too)
 {
-	static const struct bundle_record r = { "/run/r", true, 7, true, 137, 1700000000123456789 };
+	static const struct bundle_record r = {
+		.root = "/run/r",
+		.systemd_cgroup = true,
+		.pid = 7,
+		.exited = true,
+		.exit_status = 137,
+		.exited_wall_ns = 1700000000123456789,
+	};
 	struct buf b = { 0 };
 
 	assert_ok(bundle_record_write(&r, &b));

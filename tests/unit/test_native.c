@@ -492,10 +492,6 @@ static void run_failures(struct bench *b)
 	CHECK(strcmp(text, "OCI runtime create failed: exec: \"nothing\": executable file not "
 			   "found in $PATH") == 0);
 	expect_heard("Create!2");
-	req.create.options.binary_name = "/usr/sbin/runc";
-	ask(b, req);
-	CHECK(strstr(text, "BinaryName \"/usr/sbin/runc\""));
-	req.create.options.binary_name = NULL;
 	req.create.options.systemd_cgroup = true;
 	ask(b, req);
 	CHECK(strstr(text, "SystemdCgroup"));
