@@ -96,8 +96,7 @@ int cgroup_find(const struct cgroup_host *host, const struct pidref *who, struct
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", who->pid);
-	r = who->fd < 0 ? -ESRCH
-			: fd_read_file_at(AT_FDCWD, path, TEXT_MAX_BYTES, &theirs, NULL);
+	r = who->fd < 0 ? -ESRCH : fd_read_file_at(AT_FDCWD, path, TEXT_MAX_BYTES, &theirs, NULL);
 	/* A dead one is at the top of every hierarchy; a number that is free again is another's. */
 	if (r == -ENOENT || (r == 0 && pidref_exited(who)))
 		r = -ESRCH;

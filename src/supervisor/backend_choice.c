@@ -41,8 +41,7 @@ static int choice_create(void *arg, const struct backend_create *req, struct bac
 		return err_oom(err);
 	c->of = ours ? choice->native : choice->oci;
 	*ret = c; /* done() may come before create() returns, and what it asks for needs the container */
-	r = c->of->create(
-		ours ? choice->native_arg : choice->oci_arg, req, call, &c->inner, err);
+	r = c->of->create(ours ? choice->native_arg : choice->oci_arg, req, call, &c->inner, err);
 	if (r < 0) {
 		*ret = NULL;
 		free(c);

@@ -235,8 +235,8 @@ static int launch(
 		if (c->output >= 0)
 			r = loop_fd_add(c->env->loop, &c->source, c->output, EPOLLIN, on_output);
 		if (r == 0)
-			r = loop_timer_set(c->env->loop, &c->timer, clock_boot_ns() + req->limit_ns,
-				on_limit);
+			r = loop_timer_set(
+				c->env->loop, &c->timer, clock_boot_ns() + req->limit_ns, on_limit);
 		if (r == 0)
 			return 0;
 		c->env->reaper.unwatch(c->env->reaper.arg, &c->watch);

@@ -208,8 +208,7 @@ static int fill(struct backend_container *c, const struct backend_create *req, s
 		return err_oom(err);
 	c->runtime.bundle_fd = fd_open(c->runtime.bundle, O_PATH | O_DIRECTORY, 0);
 	if (c->runtime.bundle_fd < 0)
-		return err_code(
-			err, c->runtime.bundle_fd, "open bundle '%s'", c->runtime.bundle);
+		return err_code(err, c->runtime.bundle_fd, "open bundle '%s'", c->runtime.bundle);
 	return find_runtime(c, o, err);
 }
 
@@ -255,9 +254,8 @@ static void container_free(struct backend_container *c)
 	free(c);
 }
 
-static int start_create(
-	struct backend_container *c, const struct backend_create *req, struct backend_call *call,
-	struct err *err)
+static int start_create(struct backend_container *c, const struct backend_create *req,
+	struct backend_call *call, struct err *err)
 {
 	int r = fill(c, req, err);
 
@@ -456,9 +454,7 @@ static int oci_resume(struct backend_container *c, struct backend_call *call, st
 static int oci_update(struct backend_container *c, const char *resources, size_t size,
 	struct backend_call *call, struct err *err)
 {
-	struct order o = {
-		.what = "update", .call = call, .input = resources, .input_size = size
-	};
+	struct order o = { .what = "update", .call = call, .input = resources, .input_size = size };
 
 	return order_simply(c, &o, "--resources=-", NULL, err);
 }
@@ -474,8 +470,7 @@ static void on_checkpointed(struct oci_order *o, const struct err *err)
 
 	if (err) {
 		e = *err;
-		if (from >= 0 &&
-			fd_read_file_at(from, "dump.log", 4u << 20, &text, &size) == 0 &&
+		if (from >= 0 && fd_read_file_at(from, "dump.log", 4u << 20, &text, &size) == 0 &&
 			file_replace_at(to, "criu-dump.log", text, size, 0600) == 0)
 			err_set(&e, err->code, "%.200s path= %.200s/criu-dump.log", err->text,
 				o->c->runtime.bundle);
@@ -485,8 +480,8 @@ static void on_checkpointed(struct oci_order *o, const struct err *err)
 	tell(o->call, err ? &e : NULL);
 }
 
-static void add_checkpoint(struct oci_args *a, const struct request_checkpoint *req,
-	const char *work, const char *id)
+static void add_checkpoint(
+	struct oci_args *a, const struct request_checkpoint *req, const char *work, const char *id)
 {
 	oci_args_add(a, "checkpoint");
 	oci_args_add2(a, "--image-path", req->path);
@@ -581,7 +576,8 @@ static int oci_delete(struct backend_container *c, struct backend_call *call, st
 {
 	struct backend_outcome o = { 0 };
 
-	if (c->checkpoint && c->init.pid == 0) { /* never restored: the runtime knows nothing of it */
+	if (c->checkpoint &&
+		c->init.pid == 0) { /* never restored: the runtime knows nothing of it */
 		call->done(call, &o);
 		return 0;
 	}

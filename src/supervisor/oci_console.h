@@ -18,7 +18,7 @@ struct oci_console;
 typedef void oci_console_fn(struct oci_console *c, int master, const struct err *err);
 
 struct oci_console {
-	struct loop *loop; /* NULL: closed */
+	struct loop *loop;  /* NULL: closed */
 	oci_console_fn *fn; /* NULL: has been called */
 	int dirfd;          /* borrowed */
 	char name[40];      /* of the socket there */

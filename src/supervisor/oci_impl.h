@@ -28,8 +28,8 @@ enum oci_make_kind { OCI_CREATE, OCI_RESTORE, OCI_EXEC };
 /* A process that is being made: from the runtime's start until its pid is known or all of it is undone. */
 struct oci_make {
 	struct backend_container *c;
-	struct backend_process *p;  /* of an exec */
-	struct backend_call *call;  /* NULL: nothing is under way */
+	struct backend_process *p; /* of an exec */
+	struct backend_call *call; /* NULL: nothing is under way */
 	enum oci_make_kind kind;
 	struct oci_run run;
 	struct oci_console console;
@@ -41,7 +41,7 @@ struct oci_make {
 	uint64_t wait_until_ns;
 	bool terminal; /* wanted and not here yet */
 	bool cancelled;
-	bool made;          /* the core knows its pid and has not let it go */
+	bool made; /* the core knows its pid and has not let it go */
 	struct pidref who;
 	struct err err; /* the first that failed */
 };
@@ -54,7 +54,7 @@ struct oci_order {
 	void (*ended)(struct oci_order *o, const struct err *err); /* NULL: the call gets it */
 	struct oci_run run;
 	const char *what;
-	char *files; /* of a checkpoint: criu's directory */
+	char *files;         /* of a checkpoint: criu's directory */
 	bool files_are_ours; /* to be removed */
 	struct loop_deferred release;
 };

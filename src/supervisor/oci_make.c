@@ -278,7 +278,8 @@ static int read_pid(struct oci_make *m, pid_t *ret, struct err *err)
 	while (n > 0 && isspace((unsigned char)text[n - 1]))
 		text[--n] = '\0';
 	if (n != strlen(text) || str_to_u64(text, INT32_MAX, &pid) < 0 || pid < 2)
-		return err_set(err, -EIO, "the runtime's pid file says '%.32s', which is no pid", text);
+		return err_set(
+			err, -EIO, "the runtime's pid file says '%.32s', which is no pid", text);
 	*ret = (pid_t)pid;
 	return 0;
 }
@@ -313,7 +314,8 @@ static int identify(struct oci_make *m, pid_t pid, struct err *err)
 		return -EAGAIN;
 	if (r == 0)
 		return err_set(err, -EIO,
-			"the runtime's pid file says %d, which is a process that it has not left to us",
+			"the runtime's pid file says %d, which is a process that it has not left "
+			"to us",
 			pid);
 	return err_set(err, -EIO, "the runtime's pid file says %d, which is no process", pid);
 }

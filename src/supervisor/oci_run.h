@@ -23,7 +23,8 @@ struct oci_runtime {
 	const char *program; /* absolute */
 	const char *root;    /* where it keeps its state */
 	const char *criu;    /* --criu; NULL: none */
-	const char *bundle;  /* its working directory: names of files that are given to it count from there */
+	const char *
+		bundle; /* its working directory: names of files that are given to it count from there */
 	int bundle_fd;
 	bool systemd_cgroup;
 };

@@ -108,8 +108,7 @@ static int write_node(struct json_writer *w, const struct json_node *n, struct e
 	return r;
 }
 
-int oci_spec_process(
-	const char *json, size_t size, bool terminal, struct buf *out, struct err *err)
+int oci_spec_process(const char *json, size_t size, bool terminal, struct buf *out, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	struct json_writer w = { .out = out };

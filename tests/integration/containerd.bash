@@ -55,7 +55,8 @@ containerd_up() {
 
 # Our shim as runc's, and a ctr that names the binary in every `run`.
 containerd_use_binary() { # BIN
-	mkdir -p "$CD/path"
+	mkdir -p "$CD/path" "$CD/bin"
+	ln -s "$1/ctr" "$CD/bin/ctr"
 	ln -s "$TOP/out/bin/containerd-shim-reeve-v2" "$CD/path/containerd-shim-runc-v2"
 	cat >"$CD/path/ctr" <<-SH
 		#!/bin/bash

@@ -101,6 +101,15 @@ deleted_with() {
 	done
 }
 
+# bats test_tags=smoke
+@test "the runtime that is asked for has the container" {
+	start_in "$ID" /bin/sleep 1000
+	case $BINARY in
+	'') [ -e "/run/containerd/$SHIM/$CONTAINERD_NAMESPACE/$ID" ] ;;
+	*) equal "$(within 10 "$BINARY" --root "/run/containerd/runc/$CONTAINERD_NAMESPACE" state "$ID" | jq .pid)" "$(task_pid "$ID")" ;;
+	esac
+}
+
 # --- streams ----------------------------------------------------------------------------------------------------
 
 # bats test_tags=smoke

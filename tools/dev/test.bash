@@ -93,11 +93,14 @@ section_lint() {
 
 # Each line: name of the run, file, settings. A file may run more than once.
 integration_runs() {
-	local file version
+	local file version binary
 	for file in tests/integration/*.bats; do
 		file=$(basename "$file" .bats)
 		case $file in
-		shim) for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done ;;
+		shim)
+			for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done
+			for binary in runc crun; do echo "shim-1.6-$binary shim CONTAINERD=1.6 BINARY=$binary"; done
+			;;
 		cri) for version in 1.6 2.1; do echo "cri-$version cri CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
 		esac
