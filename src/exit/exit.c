@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/rule.h"
+
 #define BUCKETS 64
 #define KEPT_MAX \
 	16384 /* orphans that die while something is being made; beyond, they stay zombies */
@@ -86,9 +88,10 @@ static bool same_process(const struct exit_watch *w, const struct exit_info *inf
 {
 	if (w->pid != info->pid)
 		return false;
-	if (w->inode && info->inode)
+	if (RULE(kept_exits_are_known_by_identity) && w->inode && info->inode)
 		return w->inode == info->inode;
-	return !w->start_time || !info->start_time || w->start_time == info->start_time;
+	return !RULE(kept_exits_are_known_by_identity) || !w->start_time || !info->start_time ||
+	       w->start_time == info->start_time;
 }
 
 static void forget_kept(struct exit_source *s, size_t at)
@@ -227,7 +230,7 @@ bool exit_report(struct exit_source *s, const struct exit_info *info)
 		deliver(w, info);
 		return true;
 	}
-	if (!s->expects || !exit_has_room(s) ||
+	if (!RULE(early_exits_are_kept) || !s->expects || !exit_has_room(s) ||
 		mem_grow(&s->kept, &s->cap_kept, s->n_kept + 1, sizeof(*s->kept)) < 0)
 		return false;
 	s->kept[s->n_kept++] = (struct kept){ .number = s->number, .info = *info };

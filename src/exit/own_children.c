@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/pidref.h"
+#include "base/rule.h"
 
 struct own_children {
 	struct loop *loop;
@@ -98,12 +99,15 @@ static void reap_all(struct own_children *c)
 	while ((pid = look(P_ALL, 0)) != 0) {
 		bool keep = exit_is_expected(c->exits) && !exit_is_watched(c->exits, pid);
 
-		if (is_claimed(c, pid) || (keep && !exit_has_room(c->exits))) {
+		if (is_claimed(c, pid) || (RULE(what_must_be_kept_waits_for_room) && keep &&
+						  !exit_has_room(c->exits))) {
 			c->hidden = true;
 			reap_watched(c);
 			return;
 		}
 		reap(c, pid);
+		if (NAIVE(every_zombie_is_reaped, true))
+			return;
 	}
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/rule.h"
 #include "base/str.h"
 #include "shim/address.h"
 #include "shim/publisher.h"
@@ -79,7 +80,7 @@ static void server_finish(struct loop_deferred *d)
 	if (s->phase != LEAVING)
 		return;
 	loop_timer_cancel(&s->drain);
-	if (has_tasks(s) && !s->forced) {
+	if (RULE(leaving_is_taken_back_for_a_task) && has_tasks(s) && !s->forced) {
 		log_write(s->config.log, LOG_INFO_, "a task came while leaving: staying");
 		s->phase = SERVING;
 		return;
@@ -106,11 +107,11 @@ static void server_leave(struct shim_server *s)
 	s->phase = LEAVING;
 	loop_timer_cancel(&s->idle);
 	loop_timer_cancel(&s->lease);
-	if (s->named && address_unlink(&s->name, &err) < 0)
+	if (RULE(the_name_goes_before_the_server) && s->named && address_unlink(&s->name, &err) < 0)
 		log_write(s->config.log, LOG_WARN_, "%s", err.text);
 	s->named = false;
 	ttrpc_server_unlisten(s->server);
-	if (publisher_is_empty(s->publisher))
+	if (!RULE(events_are_sent_before_the_end) || publisher_is_empty(s->publisher))
 		loop_defer(s->config.loop, &s->finish, server_finish);
 	else
 		set_timer(s, &s->drain, s->config.drain_ns ? s->config.drain_ns : DRAIN_NS,
@@ -150,7 +151,7 @@ static void server_ask(struct loop_deferred *d)
 
 	if (has_tasks(s))
 		return;
-	if (now < until)
+	if (RULE(a_start_that_asked_is_waited_for) && now < until)
 		set_timer(s, &s->lease, until - now, lease_ended);
 	else
 		server_leave(s);

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/rule.h"
 #include "task/machine.h"
 #include "task/task.h"
 
@@ -97,20 +98,21 @@ void exec_add(struct step *s)
 	struct task *t = s->t;
 	size_t len = strlen(id);
 
-	if (t->init.exited) { /* during its start: told soon */
+	if (RULE(no_exec_of_an_exited_init) && t->init.exited) { /* during its start: told soon */
 		step_refuse(s, CODE_UNKNOWN, "cannot exec in a stopped state");
 		return;
 	}
-	if (t->state == TASK_STARTING && t->restore) {
+	if (RULE(no_exec_during_restore) && t->state == TASK_STARTING && t->restore) {
 		step_refuse(s, CODE_UNKNOWN, "cannot exec in a created state");
 		return;
 	}
-	if (len == 0 || len > TASK_ID_MAX) {
+	if (RULE(exec_ids_are_short) && (len == 0 || len > TASK_ID_MAX)) {
 		step_refuse(s, CODE_INVALID, "exec id is empty or too long: invalid argument");
 		return;
 	}
 	/* The container's own id is what its exit event is called. */
-	if (strcmp(id, t->id) == 0 || task_find_exec(t, id) != TASK_INIT) {
+	if ((RULE(an_exec_is_not_called_like_its_task) && strcmp(id, t->id) == 0) ||
+		(RULE(exec_ids_are_unique) && task_find_exec(t, id) != TASK_INIT)) {
 		step_refusef(s, CODE_EXISTS, "id %s: already exists", id);
 		return;
 	}
@@ -149,16 +151,20 @@ static bool start_refused(struct step *s)
 	case TASK_PAUSING:
 	case TASK_PAUSED:
 	case TASK_RESUMING: /* it would freeze before its program runs, and hang the call */
+		if (!RULE(no_exec_starts_while_paused))
+			return false;
 		step_refuse(s, CODE_UNKNOWN,
 			"OCI runtime exec failed: cannot exec in a paused container");
 		return true;
 	case TASK_CREATED:
 	case TASK_STARTING:
 	case TASK_RUNNING:
-		if (!t->init.exited)
+		if (!RULE(no_exec_starts_in_a_dying_task) || !t->init.exited)
 			return false;
 		break;
 	default:
+		if (!RULE(no_exec_starts_after_the_init))
+			return false;
 		break;
 	}
 	step_refusef(s, CODE_PRECONDITION,
@@ -177,8 +183,10 @@ void exec_start(struct step *s)
 	op = op_add(s);
 	if (!op)
 		return;
-	x->proc = (struct task_proc){ .token = ++t->last_token,
-		.stdin_closed = x->proc.stdin_closed };
+	x->proc =
+		(struct task_proc){ .token = RULE(every_start_is_another_process) ? ++t->last_token
+										  : 1000 + s->exec,
+			.stdin_closed = x->proc.stdin_closed };
 	exec_move(t, x, EXEC_STARTING); /* admitted: counted from here on */
 	op_issue(s, op);
 }
@@ -189,7 +197,8 @@ static void issue_parked_kills(struct step *s, uint32_t slot)
 	struct task *t = s->t;
 
 	for (uint32_t i = 0; i < t->n_ops; i++)
-		if (t->ops[i].request == IN_KILL && t->ops[i].exec == slot && !t->ops[i].issued)
+		if (RULE(a_parked_kill_goes_out) && t->ops[i].request == IN_KILL &&
+			t->ops[i].exec == slot && !t->ops[i].issued)
 			op_issue(s, &t->ops[i]);
 }
 
@@ -198,17 +207,20 @@ static void ended(struct step *s, uint32_t slot)
 	struct task *t = s->t;
 
 	exec_move(t, &t->execs[slot], EXEC_STOPPED);
-	step_emit(s, FX_FLUSH, slot);
+	if (RULE(output_precedes_an_execs_exit))
+		step_emit(s, FX_FLUSH, slot);
 	op_end_all(s, IN_WAIT, slot, CODE_OK, NULL);
 	step_event(s, TOPIC_EXIT, slot);
-	task_settle(s);
+	if (RULE(the_last_exec_lets_the_init_go))
+		task_settle(s);
 }
 
 void exec_made(struct step *s, struct task_op *op)
 {
 	op->phase = PHASE_MADE;
 	s->t->execs[op->exec].proc.pid = s->in->pid;
-	if (!op->cancelled) /* else the back end has been told to let it fail */
+	if (!RULE(what_is_cancelled_is_not_released) ||
+		!op->cancelled) /* else the back end has been told to let it fail */
 		step_emit(s, FX_RELEASE, op->exec)->op = op->id;
 }
 
@@ -219,16 +231,17 @@ void exec_started(struct step *s, struct task_op *op)
 	struct task_exec *x = &t->execs[slot];
 
 	exec_move(t, x, EXEC_RUNNING);
-	step_event(s, TOPIC_EXEC_STARTED, slot);
-	op_end(s, op, CODE_OK, NULL);
-	task_pause_ready(s);
-	if (x->proc.exited) { /* RACE-2 */
+	op_succeed(s, op, TOPIC_EXEC_STARTED);
+	if (RULE(a_start_lets_a_pause_go))
+		task_pause_ready(s);
+	if (RULE(an_exit_during_an_execs_start_is_handled) && x->proc.exited) { /* RACE-2 */
 		op_end_all(s, IN_KILL, slot, CODE_NOT_FOUND, "process already finished: not found");
 		ended(s, slot);
 		return;
 	}
 	issue_parked_kills(s, slot);
-	if (t->init.exited) /* it may have joined the cgroup after the kill-all: RACE-6 */
+	if (RULE(a_late_exec_is_killed) &&
+		t->init.exited) /* it may have joined the cgroup after the kill-all: RACE-6 */
 		step_emit(s, FX_KILL, slot)->signal = SIGKILL;
 }
 
@@ -240,13 +253,19 @@ void exec_start_failed(struct step *s, struct task_op *op, enum task_code code, 
 
 	/* Whatever was begun has been killed and reaped (RACE-16): its exit, if it still comes,
 	 * is nobody's. */
-	x->proc = (struct task_proc){ .stdin_closed = x->proc.stdin_closed };
+	if (RULE(a_failed_exec_is_nobodys))
+		x->proc = (struct task_proc){ .stdin_closed = x->proc.stdin_closed };
 	exec_move(t, x, EXEC_FAILED);
 	op_end(s, op, code, text);
-	op_end_all(s, IN_KILL, slot, CODE_PRECONDITION, "process not created: failed precondition");
-	op_end_all(s, IN_WAIT, slot, CODE_OK, NULL);
-	task_pause_ready(s);
-	task_settle(s); /* RACE-5 */
+	if (RULE(a_failed_start_ends_kills))
+		op_end_all(s, IN_KILL, slot, CODE_PRECONDITION,
+			"process not created: failed precondition");
+	if (RULE(a_failed_start_ends_waits))
+		op_end_all(s, IN_WAIT, slot, CODE_OK, NULL);
+	if (RULE(a_failed_start_lets_a_pause_go))
+		task_pause_ready(s);
+	if (RULE(a_failed_start_lets_the_init_go))
+		task_settle(s); /* RACE-5 */
 }
 
 void exec_exited(struct step *s)
@@ -254,14 +273,17 @@ void exec_exited(struct step *s)
 	struct task *t = s->t;
 	struct task_exec *x = &t->execs[s->exec];
 
-	if (x->proc.exited || !exec_is_live(x))
+	if ((RULE(an_exec_exits_once) && x->proc.exited) || !exec_is_live(x))
 		return;
 	step_touch(s);
 	proc_record_exit(&x->proc, s->in);
 	if (s->in->oom)
 		t->oom = true;
-	task_tell_oom(s);
-	if (x->state == EXEC_RUNNING)
+	if (RULE(oom_precedes_an_execs_exit))
+		task_tell_oom(s);
+	if (NAIVE(only_the_inits_exit_waits, t->live > 1))
+		return;
+	if (!RULE(an_execs_exit_follows_its_start) || x->state == EXEC_RUNNING)
 		ended(s, s->exec);
 }
 
@@ -270,16 +292,16 @@ void exec_kill(struct step *s)
 	struct task_exec *x = &s->t->execs[s->exec];
 	struct task_op *op;
 
-	if (x->state == EXEC_ADDED || x->state == EXEC_FAILED) {
+	if (RULE(no_kill_of_an_idle_exec) && (x->state == EXEC_ADDED || x->state == EXEC_FAILED)) {
 		step_refuse(s, CODE_PRECONDITION, "process not created: failed precondition");
 		return;
 	}
-	if (!exec_is_live(x) || x->proc.exited) {
+	if (RULE(no_kill_of_an_exited_exec) && (!exec_is_live(x) || x->proc.exited)) {
 		step_refuse(s, CODE_NOT_FOUND, "process already finished: not found");
 		return;
 	}
 	op = op_add(s);
-	if (op && x->state == EXEC_RUNNING)
+	if (op && (!RULE(a_kill_waits_for_the_start) || x->state == EXEC_RUNNING))
 		op_issue(s, op);
 }
 
@@ -291,8 +313,10 @@ void exec_wait(struct step *s)
 
 	/* One that failed to start, or never will, has nothing to wait for: it ends like one
 	 * that never exited. */
-	if (x->state == EXEC_STOPPED || x->state == EXEC_DELETING || x->state == EXEC_FAILED ||
-		(x->state == EXEC_ADDED && over))
+	if (x->state == EXEC_STOPPED || x->state == EXEC_DELETING ||
+		(RULE(a_failed_exec_is_not_waited_for) && x->state == EXEC_FAILED) ||
+		(RULE(an_idle_exec_of_a_dead_task_is_not_waited_for) && x->state == EXEC_ADDED &&
+			over))
 		step_answer(s);
 	else
 		op_add(s);
@@ -318,18 +342,19 @@ void exec_delete(struct step *s)
 	struct task_exec *x = &t->execs[s->exec];
 	struct task_op *op;
 
-	if (exec_is_live(x)) {
+	if (RULE(no_delete_of_a_live_exec) && exec_is_live(x)) {
 		step_refuse(s, CODE_UNKNOWN, "cannot delete a running process");
 		return;
 	}
-	if (x->state == EXEC_DELETING) {
+	if (RULE(one_delete_of_an_exec_wins) && x->state == EXEC_DELETING) {
 		op_add(s); /* one wins, the other is told when the entry is gone */
 		return;
 	}
 	if (x->state != EXEC_STOPPED) {
 		step_touch(s);
 		step_answer(s);
-		op_end_all(s, IN_WAIT, s->exec, CODE_OK, NULL);
+		if (RULE(waits_end_with_an_execs_delete))
+			op_end_all(s, IN_WAIT, s->exec, CODE_OK, NULL);
 		release(s, s->exec);
 		return;
 	}
@@ -337,7 +362,8 @@ void exec_delete(struct step *s)
 	if (!op)
 		return;
 	exec_move(t, x, EXEC_DELETING);
-	if (t->state == TASK_DELETING) { /* its streams go with the task's */
+	if (RULE(streams_go_with_the_task) &&
+		t->state == TASK_DELETING) { /* its streams go with the task's */
 		op->phase = PHASE_READY;
 		exec_delete_ready(s, s->exec);
 		return;
@@ -359,7 +385,8 @@ void exec_delete_ready(struct step *s, uint32_t slot)
 	if (!op || op->phase != PHASE_READY)
 		return;
 	for (uint32_t i = 0; i < t->n_ops; i++)
-		if (t->ops[i].exec == slot && t->ops[i].issued)
+		if (RULE(an_execs_delete_waits_for_kills) && t->ops[i].exec == slot &&
+			t->ops[i].issued)
 			return; /* a kill that has not returned */
 	op_end(s, op, CODE_OK, NULL);
 	op_end_all(s, IN_DELETE, slot, CODE_NOT_FOUND, "process does not exist: not found");

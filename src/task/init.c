@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/rule.h"
 #include "task/machine.h"
 #include "task/task.h"
 
@@ -19,14 +20,10 @@ void task_tell_oom(struct step *s)
 {
 	struct task *t = s->t;
 
-	switch (t->state) {
-	case TASK_NEW:
-	case TASK_CREATING: /* after TaskCreate (INV-1) */
-	case TASK_STARTING: /* after TaskStart */
+	if (RULE(oom_follows_create) && t->state == TASK_CREATING)
+		return; /* INV-1 */
+	if (RULE(oom_follows_start) && t->state == TASK_STARTING)
 		return;
-	default:
-		break;
-	}
 	if (!t->oom)
 		return;
 	t->oom = false;
@@ -44,14 +41,17 @@ static void init_ended(struct step *s)
 	bool frozen =
 		t->state == TASK_PAUSED || t->state == TASK_RESUMING || (pause && pause->issued);
 
-	task_tell_oom(s);
+	if (RULE(oom_precedes_exit))
+		task_tell_oom(s);
 	task_move(t, TASK_DRAINING);
-	if (t->shared_pidns)
+	if (RULE(what_the_init_leaves_is_killed) && t->shared_pidns)
 		step_emit(s, FX_KILL_ALL, TASK_INIT);
-	if (frozen)
+	if (RULE(an_exit_thaws) && frozen)
 		step_emit(s, FX_THAW, TASK_INIT);
-	exec_cancel_starts(s);
-	step_emit(s, FX_FLUSH, TASK_INIT);
+	if (RULE(an_exit_cancels_starts))
+		exec_cancel_starts(s);
+	if (RULE(output_precedes_exit))
+		step_emit(s, FX_FLUSH, TASK_INIT);
 	op_end_all(s, IN_WAIT, TASK_INIT, CODE_OK, NULL);
 	task_pause_ready(s);
 	task_settle(s);
@@ -62,8 +62,8 @@ static void delete_begin(struct step *s)
 	struct task *t = s->t;
 	struct task_op *op = op_of(t, IN_DELETE, TASK_INIT);
 
-	if (!op || op->issued) /* the kill that made the init exit has not returned */
-		return;
+	if (!op || (RULE(delete_waits_for_its_kill) && op->issued))
+		return; /* the kill that made the init exit has not returned */
 	task_move(t, TASK_DELETING);
 	if (t->init.pid == 0) { /* from a checkpoint, never started: no stream is open */
 		op->phase = PHASE_READY;
@@ -78,11 +78,13 @@ void task_settle(struct step *s)
 {
 	struct task *t = s->t;
 
-	if (t->state != TASK_DRAINING || t->live > 0)
+	if (t->state != TASK_DRAINING || (RULE(the_inits_exit_is_the_last) && t->live > 0) ||
+		NAIVE(nobody_waits_for_a_kill_all, t->shared_pidns))
 		return;
 	step_event(s, TOPIC_EXIT, TASK_INIT);
 	task_move(t, TASK_STOPPED);
-	exec_end_waits(s);
+	if (RULE(waits_of_idle_execs_end))
+		exec_end_waits(s);
 	delete_begin(s);
 }
 
@@ -94,8 +96,10 @@ static void init_exited(struct step *s)
 	proc_record_exit(&t->init, s->in);
 	if (s->in->oom)
 		t->oom = true;
-	if (t->state == TASK_CREATING || t->state == TASK_STARTING)
-		return; /* RACE-1, 3, 4: its outcome comes first */
+	if (RULE(exit_follows_create) && t->state == TASK_CREATING)
+		return; /* RACE-1, 3 */
+	if (RULE(exit_follows_start) && t->state == TASK_STARTING)
+		return; /* RACE-4 */
 	init_ended(s);
 }
 
@@ -103,15 +107,16 @@ void task_take_exit(struct step *s)
 {
 	struct task *t = s->t;
 
-	if (s->in->token == 0)
+	if (RULE(an_exit_is_somebodys) && s->in->token == 0)
 		return;
 	if (s->in->token == t->init.token) {
-		if (!t->init.exited)
+		if (!t->init.exited || !RULE(an_init_exits_once))
 			init_exited(s);
 		return;
 	}
 	for (s->exec = 0; s->exec < t->n_execs; s->exec++) {
-		if (t->execs[s->exec].proc.token != s->in->token)
+		if (RULE(exits_are_matched_by_token) &&
+			t->execs[s->exec].proc.token != s->in->token)
 			continue;
 		exec_exited(s);
 		return;
@@ -124,7 +129,7 @@ void task_take_oom(struct step *s)
 
 	if (t->state == TASK_NEW || t->state == TASK_GONE || t->oom)
 		return;
-	if (t->state == TASK_STOPPED || t->state == TASK_DELETING)
+	if (RULE(no_oom_after_exit) && (t->state == TASK_STOPPED || t->state == TASK_DELETING))
 		return; /* its exit has been published: nothing may follow but the delete */
 	step_touch(s);
 	t->oom = true;
@@ -136,7 +141,7 @@ void init_create(struct step *s)
 	struct task *t = s->t;
 	struct task_op *op;
 
-	if (t->state != TASK_NEW) {
+	if (RULE(ids_are_created_once) && t->state != TASK_NEW) {
 		step_refusef(s, CODE_EXISTS, "task %s: already exists", t->id);
 		return;
 	}
@@ -157,10 +162,9 @@ void init_created(struct step *s, struct task_op *op)
 	t->shared_pidns = s->in->shared_pidns;
 	t->init.pid = t->restore ? 0 : s->in->pid;
 	task_move(t, t->restore ? TASK_RESTORABLE : TASK_CREATED);
-	step_event(s, TOPIC_CREATE, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL);
+	op_succeed(s, op, TOPIC_CREATE);
 	task_tell_oom(s);
-	if (t->init.exited)
+	if (RULE(an_exit_during_create_is_handled) && t->init.exited)
 		init_ended(s); /* RACE-3 */
 }
 
@@ -199,10 +203,9 @@ void init_started(struct step *s, struct task_op *op)
 	if (t->restore)
 		t->init.pid = s->in->pid;
 	task_move(t, TASK_RUNNING);
-	step_event(s, TOPIC_START, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL); /* event, then reply: INV-13 */
+	op_succeed(s, op, TOPIC_START);
 	task_tell_oom(s);
-	if (t->init.exited)
+	if (RULE(an_exit_during_start_is_handled) && t->init.exited)
 		init_ended(s); /* RACE-1, 4 */
 }
 
@@ -212,13 +215,13 @@ void init_start_failed(struct step *s, struct task_op *op, enum task_code code, 
 
 	task_move(t, t->restore ? TASK_RESTORABLE : TASK_CREATED);
 	op_end(s, op, code, text);
-	if (t->restore) { /* what the restore made is gone with its failure */
+	if (RULE(a_failed_restore_is_forgotten) && t->restore) { /* what it made is gone */
 		t->init = (struct task_proc){ .stdin_closed = t->init.stdin_closed };
 		return;
 	}
 	task_tell_oom(s);
-	if (t->init.exited)
-		init_ended(s); /* an exit without a start: 4.4 */
+	if (RULE(an_exit_needs_no_start) && t->init.exited)
+		init_ended(s); /* 4.4 */
 }
 
 void init_delete(struct step *s)
@@ -237,6 +240,10 @@ void init_delete(struct step *s)
 		return;
 	switch (t->state) {
 	case TASK_CREATED: /* never started: its exit comes before its delete (INV-10) */
+		if (NAIVE(delete_kills_what_never_started, true)) {
+			task_move(t, TASK_DELETING);
+			return;
+		}
 		task_move(t, TASK_ENDING);
 		op->phase = PHASE_KILL;
 		op_issue(s, op);
@@ -246,6 +253,8 @@ void init_delete(struct step *s)
 		delete_begin(s);
 		return;
 	default:
+		if (NAIVE(delete_waits_for_the_exit, t->state == TASK_DRAINING))
+			delete_begin(s);
 		return; /* ENDING, DRAINING, DELETING: its turn comes (RACE-11, 12) */
 	}
 }
@@ -261,11 +270,12 @@ static void delete_killed(struct step *s, struct task_op *op, int error, const c
 	struct task *t = s->t;
 
 	op->phase = PHASE_WAIT;
-	if (t->state == TASK_STOPPED) {
+	if (RULE(delete_goes_on_when_its_kill_returns) && t->state == TASK_STOPPED) {
 		delete_begin(s);
 		return;
 	}
-	if (error == 0 || error == -ESRCH || t->state != TASK_ENDING)
+	if (error == 0 || (RULE(nobody_left_to_kill_is_fine) && error == -ESRCH) ||
+		t->state != TASK_ENDING)
 		return; /* the exit is under way */
 	task_move(t, TASK_CREATED);
 	end_deletes(s, CODE_UNKNOWN, text);
@@ -275,14 +285,17 @@ static void deleted(struct step *s, struct task_op *op)
 {
 	struct task *t = s->t;
 
-	step_event(s, TOPIC_DELETE, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL);
-	end_deletes(s, CODE_NOT_FOUND, "cannot delete a deleted process: not found");
-	op_end_all(s, IN_WAIT, TASK_INIT, CODE_OK, NULL); /* never started from its checkpoint */
+	op_succeed(s, op, TOPIC_DELETE);
+	if (RULE(who_lost_a_delete_is_told))
+		end_deletes(s, CODE_NOT_FOUND, "cannot delete a deleted process: not found");
+	/* Of one that was never started from its checkpoint. */
+	if (RULE(waits_end_with_a_delete))
+		op_end_all(s, IN_WAIT, TASK_INIT, CODE_OK, NULL);
 	for (uint32_t i = 0; i < t->n_execs; i++) {
 		if (t->execs[i].state == EXEC_FREE)
 			continue;
-		step_emit(s, FX_EXEC_GONE, i);
+		if (RULE(execs_go_with_their_task))
+			step_emit(s, FX_EXEC_GONE, i);
 		t->execs[i] = (struct task_exec){ .state = EXEC_FREE };
 	}
 	t->n_execs = 0;
@@ -315,7 +328,9 @@ void task_delete_ready(struct step *s)
 {
 	struct task_op *op = op_of(s->t, IN_DELETE, TASK_INIT);
 
-	if (s->t->state != TASK_DELETING || s->t->issued > 0 || !op || op->phase != PHASE_READY)
+	if (s->t->state != TASK_DELETING ||
+		(RULE(delete_waits_for_operations) && s->t->issued > 0) || !op ||
+		op->phase != PHASE_READY)
 		return;
 	op->phase = PHASE_FREE;
 	op_issue(s, op);
@@ -326,7 +341,7 @@ void init_kill(struct step *s)
 	struct task *t = s->t;
 	struct task_op *op;
 
-	if (s->in->signal > 64) {
+	if (RULE(signals_end_at_64) && s->in->signal > 64) {
 		step_refusef(s, CODE_INVALID, "invalid signal %u: invalid argument", s->in->signal);
 		return;
 	}
@@ -334,15 +349,16 @@ void init_kill(struct step *s)
 		exec_kill(s);
 		return;
 	}
-	if (t->state == TASK_DELETING) {
+	if (RULE(no_kill_during_delete) && t->state == TASK_DELETING) {
 		step_refuse(s, CODE_NOT_FOUND, "cannot kill a deleted process: not found");
 		return;
 	}
-	if (t->init.token == 0) { /* a checkpoint that has not been restored */
+	if (RULE(no_kill_of_a_checkpoint) &&
+		t->init.token == 0) { /* a checkpoint that has not been restored */
 		step_refuse(s, CODE_NOT_FOUND, "no such container: not found");
 		return;
 	}
-	if (t->init.exited && !s->in->all) {
+	if (RULE(no_kill_after_exit) && t->init.exited && !s->in->all) {
 		step_refuse(s, CODE_NOT_FOUND, "process already finished: not found");
 		return;
 	}
@@ -352,8 +368,9 @@ void init_kill(struct step *s)
 	op_issue(s, op);
 	if (s->in->signal != SIGKILL || t->init.exited)
 		return;
-	t->killed = true;
-	if (t->state == TASK_PAUSED || t->state == TASK_RESUMING)
+	if (RULE(a_kill_is_remembered))
+		t->killed = true;
+	if (RULE(a_kill_thaws) && (t->state == TASK_PAUSED || t->state == TASK_RESUMING))
 		step_emit(s, FX_THAW, TASK_INIT); /* a frozen v1 cgroup does not die: RACE-21 */
 }
 
@@ -365,7 +382,7 @@ void init_killed(struct step *s, struct task_op *op, int error, const char *text
 		op_end(s, op, CODE_OK, NULL);
 		return;
 	}
-	if (op->exec == TASK_INIT && op->signal == SIGKILL)
+	if (RULE(a_failed_kill_is_forgotten) && op->exec == TASK_INIT && op->signal == SIGKILL)
 		t->killed = false;
 	if (error == -ESRCH) {
 		op_end(s, op, CODE_NOT_FOUND, "process already finished: not found");
@@ -393,11 +410,12 @@ void task_pause_ready(struct step *s)
 
 	if (!op || op->issued)
 		return;
-	if (s->t->state != TASK_PAUSING) {
+	if (RULE(a_pause_ends_with_the_init) && s->t->state != TASK_PAUSING) {
 		op_end(s, op, CODE_UNKNOWN, "cannot pause a stopped container");
 		return;
 	}
-	if (!exec_any_starting(s->t)) /* else one would freeze half made */
+	if (!RULE(a_pause_waits_for_starts) ||
+		!exec_any_starting(s->t)) /* else one would freeze half made */
 		op_issue(s, op);
 }
 
@@ -406,14 +424,14 @@ void init_paused(struct step *s, struct task_op *op)
 	struct task *t = s->t;
 
 	if (t->state != TASK_PAUSING) { /* the init's exit overtook it: nothing may stay frozen */
-		step_emit(s, FX_THAW, TASK_INIT);
+		if (RULE(a_late_freeze_is_undone))
+			step_emit(s, FX_THAW, TASK_INIT);
 		op_end(s, op, CODE_UNKNOWN, "cannot pause a stopped container");
 		return;
 	}
 	task_move(t, TASK_PAUSED);
-	step_event(s, TOPIC_PAUSED, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL);
-	if (t->killed)
+	op_succeed(s, op, TOPIC_PAUSED);
+	if (RULE(a_freeze_after_a_kill_is_undone) && t->killed)
 		step_emit(s, FX_THAW, TASK_INIT);
 }
 
@@ -432,13 +450,12 @@ void init_resume(struct step *s)
 
 void init_resumed(struct step *s, struct task_op *op)
 {
-	if (s->t->state != TASK_RESUMING) {
+	if (RULE(a_late_resume_says_nothing) && s->t->state != TASK_RESUMING) {
 		op_end(s, op, CODE_UNKNOWN, "cannot resume a stopped container");
 		return;
 	}
 	task_move(s->t, TASK_RUNNING);
-	step_event(s, TOPIC_RESUMED, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL);
+	op_succeed(s, op, TOPIC_RESUMED);
 }
 
 void init_order(struct step *s, enum call call)
@@ -456,9 +473,11 @@ void init_checkpointed(struct step *s, struct task_op *op)
 {
 	struct task *t = s->t;
 
-	if (t->state != TASK_STOPPED && t->state != TASK_DELETING) /* RACE-20: its exit was told */
-		step_event(s, TOPIC_CHECKPOINTED, TASK_INIT);
-	op_end(s, op, CODE_OK, NULL);
+	if (RULE(no_checkpoint_after_exit) &&
+		(t->state == TASK_STOPPED || t->state == TASK_DELETING))
+		op_end(s, op, CODE_OK, NULL); /* RACE-20: its exit was told */
+	else
+		op_succeed(s, op, TOPIC_CHECKPOINTED);
 }
 
 void init_wait(struct step *s)
@@ -469,7 +488,8 @@ void init_wait(struct step *s)
 		exec_wait(s);
 		return;
 	}
-	if (t->state == TASK_DRAINING || t->state == TASK_STOPPED || t->state == TASK_DELETING)
+	if (RULE(wait_knows_the_dead) && (t->state == TASK_DRAINING || t->state == TASK_STOPPED ||
+						 t->state == TASK_DELETING))
 		step_answer(s);
 	else
 		op_add(s);
@@ -481,7 +501,8 @@ void task_close_io(struct step *s)
 
 	if (!p->stdin_closed) {
 		step_touch(s);
-		p->stdin_closed = true;
+		if (RULE(a_closed_stdin_stays_closed))
+			p->stdin_closed = true;
 		step_emit(s, FX_CLOSE_IO, s->exec);
 	}
 	step_answer(s);
@@ -491,11 +512,11 @@ void task_resize(struct step *s)
 {
 	struct effect *e;
 
-	if (s->exec == TASK_INIT && s->t->state == TASK_DELETING) {
+	if (RULE(no_resize_during_delete) && s->exec == TASK_INIT && s->t->state == TASK_DELETING) {
 		step_refuse(s, CODE_UNKNOWN, "cannot resize a deleted process");
 		return;
 	}
-	if (task_status(s->t, s->exec) == STATUS_STOPPED) {
+	if (RULE(no_resize_after_exit) && task_status(s->t, s->exec) == STATUS_STOPPED) {
 		step_refuse(s, CODE_UNKNOWN, "cannot resize a stopped container");
 		return;
 	}

@@ -46,6 +46,8 @@ void op_returned(struct step *s, struct task_op *op); /* its outcome is here */
 void op_cancel(struct step *s, struct task_op *op);
 /* Answer and forget. */
 void op_end(struct step *s, struct task_op *op, enum task_code code, const char *text);
+/* Event, then answer (INV-13). */
+void op_succeed(struct step *s, struct task_op *op, enum task_topic topic);
 void op_end_all(struct step *s, enum input_type request, uint32_t exec, enum task_code code,
 	const char *text);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rule.h"
 #include "task/machine.h"
 #include "task/task.h"
 
@@ -30,15 +31,19 @@ void step_touch(struct step *s)
 	if (s->fx->n > 0 && s->fx->v[0].type == FX_LOG)
 		return;
 	assert(s->fx->n == 0);
-	step_emit(s, FX_LOG, TASK_INIT);
+	if (RULE(log_comes_first))
+		step_emit(s, FX_LOG, TASK_INIT);
 }
 
 /* An exit that came before the outcome of its start is not told yet. */
 static bool exit_is_told(const struct task *t, uint32_t exec)
 {
 	if (exec != TASK_INIT)
-		return t->execs[exec].proc.exited && t->execs[exec].state != EXEC_STARTING;
-	return t->init.exited && t->state != TASK_CREATING && t->state != TASK_STARTING;
+		return t->execs[exec].proc.exited &&
+		       (!RULE(no_execs_exit_is_told_before_its_start) ||
+			       t->execs[exec].state != EXEC_STARTING);
+	return t->init.exited && t->state != TASK_CREATING &&
+	       (!RULE(no_exit_is_told_before_its_start) || t->state != TASK_STARTING);
 }
 
 static void fill_process(struct step *s, struct effect *e)
@@ -59,7 +64,7 @@ void step_event(struct step *s, enum task_topic topic, uint32_t exec)
 	step_touch(s);
 	e = step_emit(s, FX_EVENT, exec);
 	e->topic = topic;
-	e->sequence = ++s->t->events;
+	e->sequence = RULE(events_are_numbered) ? ++s->t->events : s->t->events;
 	if (topic == TOPIC_EXIT || topic == TOPIC_DELETE)
 		fill_process(s, e);
 	else
@@ -198,7 +203,7 @@ void op_issue(struct step *s, struct task_op *op)
 void op_reorder(struct step *s, struct task_op *op)
 {
 	order(s, op)->again = true;
-	if (op->cancelled)
+	if (RULE(reload_cancels_again) && op->cancelled)
 		step_emit(s, FX_CANCEL, op->exec)->op = op->id;
 }
 
@@ -211,7 +216,7 @@ void op_returned(struct step *s, struct task_op *op)
 
 void op_cancel(struct step *s, struct task_op *op)
 {
-	if (op->cancelled || !op->issued)
+	if ((RULE(cancelled_once) && op->cancelled) || !op->issued)
 		return;
 	step_touch(s);
 	op->cancelled = true;
@@ -228,6 +233,14 @@ void op_end(struct step *s, struct task_op *op, enum task_code code, const char 
 	reply(s, op->addr, op->request, op->exec, code, text);
 	memmove(op, op + 1, after * sizeof(*op));
 	t->n_ops--;
+}
+
+void op_succeed(struct step *s, struct task_op *op, enum task_topic topic)
+{
+	uint32_t exec = op->exec;
+
+	step_touch(s);
+	ORDER(events_precede_answers, step_event(s, topic, exec), op_end(s, op, CODE_OK, NULL));
 }
 
 void op_end_all(struct step *s, enum input_type request, uint32_t exec, enum task_code code,

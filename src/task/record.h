@@ -40,6 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/rule.h"
 #include "task/effect.h"
 #include "task/input.h"
 #include "task/terms.h"
@@ -155,5 +156,6 @@ struct task {
 
 static inline bool exec_is_live(const struct task_exec *x)
 {
-	return x->state == EXEC_STARTING || x->state == EXEC_RUNNING;
+	return (RULE(admitted_execs_count) && x->state == EXEC_STARTING) ||
+	       x->state == EXEC_RUNNING;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/rule.h"
 #include "task/machine.h"
 #include "task/task.h"
 
@@ -15,7 +16,7 @@ static bool repeated(const struct step *s)
 	if (s->in->addr.conn == 0)
 		return false;
 	for (uint32_t i = 0; i < s->t->n_ops; i++)
-		if (task_addr_eq(s->t->ops[i].addr, s->in->addr))
+		if (RULE(frames_count_once) && task_addr_eq(s->t->ops[i].addr, s->in->addr))
 			return true;
 	return false;
 }
@@ -36,7 +37,7 @@ static void request_unregistered(struct step *s)
 	}
 	/* The caller gave up and cleans up: the create must not outlive that. */
 	op = s->in->type == IN_DELETE ? op_of(s->t, IN_CREATE, TASK_INIT) : NULL;
-	if (op)
+	if (RULE(delete_gives_a_create_up) && op)
 		op_cancel(s, op);
 	step_refuse(s, CODE_NOT_FOUND, "container not created: not found");
 }
@@ -70,7 +71,8 @@ static void request(struct step *s)
 
 	if (repeated(s))
 		return; /* the frame was read twice, across a restart */
-	if (state == TASK_NEW || state == TASK_CREATING || state == TASK_GONE) {
+	if (state == TASK_NEW || (RULE(unknown_until_created) && state == TASK_CREATING) ||
+		state == TASK_GONE) {
 		request_unregistered(s);
 		return;
 	}
@@ -214,7 +216,8 @@ static void failed(struct step *s, struct task_op *op)
 
 static void made(struct step *s, struct task_op *op)
 {
-	if (op->request != IN_START || op->exec == TASK_INIT || op->phase == PHASE_MADE)
+	if (op->request != IN_START || op->exec == TASK_INIT ||
+		(RULE(released_once) && op->phase == PHASE_MADE))
 		return;
 	step_touch(s);
 	exec_made(s, op);
@@ -224,7 +227,7 @@ static void outcome(struct step *s)
 {
 	struct task_op *op = op_find(s->t, s->in->op);
 
-	if (!op || !op->issued)
+	if (!op || (RULE(outcomes_count_once) && !op->issued))
 		return; /* ordered once more after a reload, and done by both */
 	if (s->in->type == IN_MADE) {
 		made(s, op);
@@ -233,7 +236,7 @@ static void outcome(struct step *s)
 	step_touch(s);
 	op_returned(s, op);
 	s->exec = op->exec;
-	if (s->in->type == IN_DONE)
+	if (s->in->type == IN_DONE || NAIVE(events_tell_of_success, op->request != IN_KILL))
 		done(s, op);
 	else
 		failed(s, op);
@@ -249,7 +252,8 @@ static void cancel(struct step *s)
 
 		if (!task_addr_eq(op->addr, s->in->addr))
 			continue;
-		if (op->request == IN_CREATE || op->request == IN_START)
+		if (RULE(deadlines_hurry_starts) &&
+			(op->request == IN_CREATE || op->request == IN_START))
 			op_cancel(s, op);
 		else if (op->request == IN_WAIT)
 			op_end(s, op, CODE_DEADLINE, "context deadline exceeded");
@@ -271,7 +275,7 @@ static void hangup(struct step *s)
 		}
 		step_touch(s);
 		op->addr = (struct task_addr){ 0 };
-		if (op->request == IN_WAIT)
+		if (RULE(waits_end_with_their_connection) && op->request == IN_WAIT)
 			op_end(s, op, CODE_OK, NULL);
 		else
 			i++;
@@ -283,13 +287,14 @@ static void reload(struct step *s)
 	struct task *t = s->t;
 
 	for (uint32_t i = 0; i < t->n_ops; i++)
-		if (t->ops[i].issued)
+		if (RULE(reload_orders_again) && t->ops[i].issued)
 			op_reorder(s, &t->ops[i]);
 	if (t->state != TASK_DRAINING)
 		return;
-	if (t->shared_pidns)
+	if (RULE(reload_kills_what_is_left) && t->shared_pidns)
 		step_emit(s, FX_KILL_ALL, TASK_INIT);
-	step_emit(s, FX_THAW, TASK_INIT);
+	if (RULE(reload_thaws))
+		step_emit(s, FX_THAW, TASK_INIT);
 }
 
 void task_step(struct task *t, const struct task_input *in, struct effects *fx)

@@ -7,7 +7,7 @@
  * Errors   A failed assertion ends the test. Exit 77 when every test was skipped, 1 when one
  * failed. Context  One file per program includes this header.
  *
- * With REEVE_NO_SKIP=1 in the environment a skipped test is a failed one. A child made with fork()
+ * With REEVE_NO_SKIP=1 in the environment a skipped test is a failed one; REEVE_TEST=NAME runs only that one. A child made with fork()
  * must end with _exit() and report by its status: assertions work in the parent only.
  */
 #include <setjmp.h>
@@ -125,6 +125,8 @@ int main(void)
 {
 	int failed;
 
+	if (getenv("REEVE_TEST"))
+		cmocka_set_test_filter(getenv("REEVE_TEST"));
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	failed = _cmocka_run_group_tests("", test_list, test_count, NULL, NULL);
 	if (failed)
