@@ -217,6 +217,10 @@ static void failed(void *arg, const struct err *e)
 	c->failure = *e;
 	launch_free(c->launch);
 	c->launch = NULL;
+	/* No operation runs: it died while it waited for its start. It is a container that has
+	 * stopped, to be deleted as any other. */
+	if (!c->handler.done)
+		return;
 	run_poststop(c);
 }
 

@@ -133,6 +133,9 @@ int container_delete(
 		r = state_relock(&c->state, err);
 	if (r < 0)
 		return r;
+	/* What an init that waits for its start says from now on is nobody's business. */
+	launch_free(c->launch);
+	c->launch = NULL;
 	c->handler = *handler;
 	container_trace(c, "delete");
 	free(c->hook_state);

@@ -245,7 +245,7 @@ static int native_start(struct backend_container *c, struct backend_call *call, 
 	return r;
 }
 
-/* What is gone already is deleted: an init that dies while it waits for its start takes it all away. */
+/* What is gone already is deleted: a start that failed takes it all away. */
 static void on_deleted(void *arg, const struct err *e)
 {
 	end_call(arg, e && e->code != -ENOENT ? e : NULL, false);

@@ -370,6 +370,7 @@ class Shim:
         self.grpc = os.path.join(directory, "containerd.sock")
         self.events = EventServer(self.grpc + ".ttrpc", note)
         self.address = self.pid = None
+        self.known = []
 
     def bundle(self, id_, args=("/bin/true",), change=None):
         path = os.path.join(self.dir, id_)
@@ -430,12 +431,18 @@ class Shim:
         return Connection(self.address, **more)
 
     def processes(self):
-        """The guardian and its worker, or the worker alone."""
-        pids = [self.pid] if alive(self.pid) else []
-        for pid in children(self.pid):
-            if "shim" in read_file("/proc/%d/comm" % pid):
-                pids.append(pid)
-        return pids
+        """The guardian and its worker, or the worker alone. A child that is about to become another program has their
+        name for a moment, so it must be seen twice."""
+        if not self.known or not all(alive(pid) for pid in self.known):
+            seen = self._look()
+            time.sleep(0.05)
+            self.known = [pid for pid in self._look() if pid in seen]
+        return self.known
+
+    def _look(self):
+        if not alive(self.pid):
+            return []
+        return [self.pid] + [pid for pid in children(self.pid) if "shim" in read_file("/proc/%d/comm" % pid)]
 
     def usage(self):
         """What all of its processes have: KiB of memory of their own, fds, threads."""

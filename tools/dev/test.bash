@@ -5,7 +5,7 @@
 # a test may say that it does not hold for that peer.
 
 # The section vm takes long, for its machine is emulated: it is run by name, `./dev test vm`, as is `./dev vm test`.
-ALL_SECTIONS=(unit san fuzz lint integration)
+ALL_SECTIONS=(unit san fuzz lint integration soak)
 
 case_add() { # RESULT NAME
 	echo "$1 $2" >>"$SECTION_DIR/cases"
@@ -150,6 +150,16 @@ section_integration() {
 			cat "$name.err"
 		} | sed 's/^/    /'
 	done
+}
+
+# Sizes by environment: SOAK_EXECS, SOAK_LIVES; see tests/integration/shim_soak.py.
+section_soak() {
+	[ "$(id -u)" = 0 ] || die "the soak needs root"
+	build_tree
+	# shellcheck disable=SC2016 # TMPDIR is that of inside
+	one "${SOAK_EXECS:-2000} execs, ${SOAK_LIVES:-200} lives" tests/integration/enter bash -c \
+		'tools/mkbundle "$TMPDIR/template" && exec python3 -B tests/integration/shim_soak.py "$TMPDIR/shim" "$TMPDIR/template"'
+	sed -n '/execs/p' "$SECTION_DIR"/*.log | sed '1p;$!d;s/^/  /'
 }
 
 section_vm() {
