@@ -8,6 +8,7 @@
  * Blocks   Barriers, LISTEN and hooks wait; all others do not.
  * Context  Freestanding: raw system calls only (bare/sys.h), before the container's program.
  */
+#include "bare/lib.h"
 #include "bare/plan.h"
 #include "bare/sys.h"
 
@@ -62,12 +63,7 @@ static inline const void *exec_blob(const struct exec *x, const struct plan_step
 	return s->blob ? x->base + s->blob : NULL;
 }
 
-/* freestanding library: also what the compiler calls by itself */
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memset(void *to, int c, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-int strcmp(const char *a, const char *b);
+/* exec_lib.c */
 int exec_starts(const char *s, const char *prefix);
 char *exec_utoa(uint64_t v, char out[24]);
 /* "a" + "b" into out; -ENAMETOOLONG. b may be NULL. */

@@ -23,16 +23,12 @@
 
 #include "bare/exec.h"
 
-#define MSG_NOSIGNAL_ 0x4000
 #define UMOUNT_NOFOLLOW_ 8
 #define AF_INET_ 2
 #define SOCK_DGRAM_ 2
 #define SOCK_CLOEXEC_ 02000000
 #define SIOCSIFFLAGS_ 0x8914
 #define IFF_UP_RUNNING 0x41
-#define SOL_SOCKET_ 1
-#define SCM_RIGHTS_ 1
-#define SO_PEERCRED_ 17
 
 static struct exec the_exec; /* zero pages until touched: the only memory besides the stack */
 
@@ -73,25 +69,8 @@ void exec_close_rest(struct exec *x)
 	x->n_fresh = 0;
 }
 
-struct iov {
-	const void *base;
-	size_t len;
-};
-
-struct msg_head {
-	void *name;
-	int name_len;
-	struct iov *iov;
-	size_t n_iov;
-	void *control;
-	size_t control_len;
-	int flags;
-};
-
 struct rights {
-	size_t len;
-	int level;
-	int type;
+	struct sys_cmsghdr head;
 	int fd;
 	int pad;
 };
@@ -99,9 +78,9 @@ struct rights {
 void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd)
 {
 	struct plan_msg m;
-	struct iov iov = { &m, sizeof(m) };
-	struct rights r = { sizeof(r) - sizeof(r.pad), SOL_SOCKET_, SCM_RIGHTS_, fd, 0 };
-	struct msg_head h = { .iov = &iov, .n_iov = 1 };
+	struct sys_iovec iov = { &m, sizeof(m) };
+	struct rights r = { { sizeof(r) - sizeof(r.pad), SYS_SOL_SOCKET, SYS_SCM_RIGHTS }, fd, 0 };
+	struct sys_msghdr h = { .iov = &iov, .n_iov = 1 };
 	const struct plan_step *s;
 	size_t n;
 
@@ -125,7 +104,7 @@ void exec_send(struct exec *x, unsigned type, int code, int value, const char *t
 		h.control = &r;
 		h.control_len = sizeof(r);
 	}
-	sys_call3(__NR_sendmsg, x->sync, &h, MSG_NOSIGNAL_);
+	sys_sendmsg(x->sync, &h, SYS_MSG_NOSIGNAL);
 }
 
 void exec_wait_go(struct exec *x, uint32_t id)

@@ -111,7 +111,8 @@ struct guardian_shared {
 	uint64_t tail;    /* next number to be read; what is before is durable */
 	uint32_t expects; /* not 0: exits of pids that are not registered are recorded too */
 	uint32_t n_pids;
-	uint8_t reserved2[128 - 16];
+	uint32_t unplaced; /* pids for which there is no place: every record wakes the worker */
+	uint8_t reserved2[128 - 20];
 	uint32_t pids[GUARDIAN_PIDS];
 	struct guardian_record ring[GUARDIAN_RING];
 };

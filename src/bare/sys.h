@@ -125,3 +125,43 @@ static inline long sys_fcntl(int fd, int cmd, long arg)
 {
 	return sys_call3(__NR_fcntl, fd, cmd, arg);
 }
+
+/* ---- messages with fds: the same on both machines, whose headers have them in the C library only ---- */
+
+#define SYS_MSG_DONTWAIT 0x40
+#define SYS_MSG_NOSIGNAL 0x4000
+#define SYS_MSG_CTRUNC 0x08
+#define SYS_MSG_CMSG_CLOEXEC 0x40000000
+#define SYS_SOL_SOCKET 1
+#define SYS_SCM_RIGHTS 1
+
+struct sys_iovec {
+	void *base;
+	size_t len;
+};
+
+struct sys_msghdr {
+	void *name;
+	int name_len;
+	struct sys_iovec *iov;
+	size_t n_iov;
+	void *control;
+	size_t control_len;
+	unsigned flags;
+};
+
+struct sys_cmsghdr {
+	size_t len;
+	int level;
+	int type;
+};
+
+static inline long sys_sendmsg(int fd, const struct sys_msghdr *m, unsigned flags)
+{
+	return sys_call3(__NR_sendmsg, fd, m, flags);
+}
+
+static inline long sys_recvmsg(int fd, struct sys_msghdr *m, unsigned flags)
+{
+	return sys_call3(__NR_recvmsg, fd, m, flags);
+}

@@ -31,8 +31,8 @@ struct exit_source {
 	struct kept *kept; /* oldest first */
 	size_t n_kept, cap_kept;
 	uint64_t number; /* of the last exit that was reported */
-	void (*on_room)(void *arg);
-	void *on_room_arg;
+	struct exit_room *rooms;
+	struct exit_registry registry;
 };
 
 int exit_source_new(struct loop *l, struct exit_source **ret)
@@ -67,6 +67,8 @@ static void unlink_watch(struct exit_watch *w)
 		at = &(*at)->next;
 	if (*at)
 		*at = w->next;
+	if (w->source->registry.remove)
+		w->source->registry.remove(w->source->registry.arg, w->place);
 }
 
 static void deliver(struct exit_watch *w, const struct exit_info *info)
@@ -111,9 +113,12 @@ void exit_watch_add(
 		.pid = who->pid,
 		.inode = who->inode,
 		.start_time = who->start_time,
+		.pidfd = who->fd,
 		.fn = fn,
 	};
 	*bucket = w;
+	if (s->registry.add)
+		w->place = s->registry.add(s->registry.arg, w->pid);
 	for (size_t i = s->n_kept; i-- > 0;) {
 		if (!same_process(w, &s->kept[i].info))
 			continue;
@@ -143,6 +148,8 @@ void exit_expect_begin(struct exit_source *s, struct exit_expect *e)
 {
 	*e = (struct exit_expect){ .source = s, .next = s->expects, .since = s->number };
 	s->expects = e;
+	if (!e->next && s->registry.expect)
+		s->registry.expect(s->registry.arg, true);
 }
 
 void exit_expect_end(struct exit_expect *e)
@@ -173,14 +180,32 @@ void exit_expect_end(struct exit_expect *e)
 		s->kept = NULL;
 		s->cap_kept = 0;
 	}
-	if (full && exit_has_room(s) && s->on_room)
-		s->on_room(s->on_room_arg);
+	if (!s->expects && s->registry.expect)
+		s->registry.expect(s->registry.arg, false);
+	if (full && exit_has_room(s))
+		for (struct exit_room *r = s->rooms; r; r = r->next)
+			r->fn(r);
 }
 
-void exit_on_room(struct exit_source *s, void (*on_room)(void *arg), void *arg)
+void exit_room_add(struct exit_source *s, struct exit_room *r, void (*fn)(struct exit_room *r))
 {
-	s->on_room = on_room;
-	s->on_room_arg = arg;
+	*r = (struct exit_room){ .next = s->rooms, .fn = fn };
+	s->rooms = r;
+}
+
+void exit_room_remove(struct exit_source *s, struct exit_room *r)
+{
+	struct exit_room **at = &s->rooms;
+
+	while (*at && *at != r)
+		at = &(*at)->next;
+	if (*at)
+		*at = r->next;
+}
+
+void exit_set_registry(struct exit_source *s, const struct exit_registry *r)
+{
+	s->registry = r ? *r : (struct exit_registry){ 0 };
 }
 
 static struct exit_watch *find_watch(const struct exit_source *s, pid_t pid)
@@ -195,6 +220,13 @@ static struct exit_watch *find_watch(const struct exit_source *s, pid_t pid)
 bool exit_is_watched(const struct exit_source *s, pid_t pid)
 {
 	return find_watch(s, pid) != NULL;
+}
+
+int exit_watched_pidfd(const struct exit_source *s, pid_t pid)
+{
+	const struct exit_watch *w = find_watch(s, pid);
+
+	return w ? w->pidfd : -EBADF;
 }
 
 pid_t exit_next_watched(const struct exit_source *s, pid_t after)

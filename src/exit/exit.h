@@ -4,8 +4,8 @@
  * Exit: where exits come from. Whoever made a process watches for its exit here; nothing above
  * waits for a process.
  *
- * A source feeds what it learns into exit_report(): our own children (own_children.h), later the
- * guardian's ring, a held pidfd, a map in the kernel. Exits are matched by identity. One that comes
+ * A source feeds what it learns into exit_report(): our own children (own_children.h), the
+ * guardian's ring (ring.h), a held pidfd (pidfd_info.h), later a map in the kernel. Exits are matched by identity. One that comes
  * before anybody can watch for it (RACE-1, 2) is kept while an expectation is open that was opened
  * before it.
  *
@@ -41,6 +41,8 @@ struct exit_watch {
 	pid_t pid;
 	uint64_t inode;
 	uint64_t start_time;
+	int pidfd;      /* borrowed of `who` while it is watched; -EBADF */
+	uint32_t place; /* the registry's */
 	exit_fn *fn;
 	bool early; /* the exit below was kept, and is delivered at the end of the round */
 	struct exit_info info;
@@ -60,7 +62,10 @@ int exit_source_new(struct loop *l, struct exit_source **ret);
 void exit_source_free(struct exit_source *s); /* accepts NULL */
 AUTO_FREE(struct exit_source, exit_source)
 
-/* `fn` is called once from the loop, never from here, also when the process has exited already. */
+/*
+ * `fn` is called once from the loop, never from here, also when the process has exited already. who->fd stays open
+ * while it is watched.
+ */
 void exit_watch_add(
 	struct exit_source *s, struct exit_watch *w, const struct pidref *who, exit_fn *fn);
 void exit_watch_remove(struct exit_watch *w); /* idempotent */
@@ -74,7 +79,7 @@ bool exit_is_kept(const struct exit_source *s, pid_t pid);
 /*
  * For those that feed it. A process has exited and is reaped: exit_report() is false when nobody
  * watches for it and it was not kept (an orphan). An exit that must be kept may only be reaped
- * while exit_has_room(); `on_room` is called when there is room again.
+ * while exit_has_room(); those who wait for room are called when there is some again.
  */
 bool exit_report(struct exit_source *s, const struct exit_info *info);
 bool exit_is_watched(const struct exit_source *s, pid_t pid);
@@ -82,4 +87,25 @@ bool exit_is_expected(const struct exit_source *s);
 bool exit_has_room(const struct exit_source *s);
 /* The lowest watched pid above this one; 0 when there is none. */
 pid_t exit_next_watched(const struct exit_source *s, pid_t after);
-void exit_on_room(struct exit_source *s, void (*on_room)(void *arg), void *arg);
+/* Its pidfd, or -EBADF. */
+int exit_watched_pidfd(const struct exit_source *s, pid_t pid);
+
+/* Embedded in one who feeds; called each time, until it is removed. */
+struct exit_room {
+	struct exit_room *next;
+	void (*fn)(struct exit_room *r);
+};
+void exit_room_add(struct exit_source *s, struct exit_room *r, void (*fn)(struct exit_room *r));
+void exit_room_remove(struct exit_source *s, struct exit_room *r); /* idempotent */
+
+/*
+ * For one whose exits another process collects: it is told of every watch, and whether anything is expected. What add()
+ * returns comes back with remove().
+ */
+struct exit_registry {
+	void *arg;
+	uint32_t (*add)(void *arg, pid_t pid);
+	void (*remove)(void *arg, uint32_t place);
+	void (*expect)(void *arg, bool anything);
+};
+void exit_set_registry(struct exit_source *s, const struct exit_registry *r); /* NULL: none */

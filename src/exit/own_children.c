@@ -27,6 +27,7 @@ struct own_children {
 	struct loop_fd source;
 	struct own_children_claim *claims;
 	struct loop_deferred again;
+	struct exit_room room;
 	bool hidden; /* zombies wait behind one that is claimed, or for room */
 };
 
@@ -116,12 +117,15 @@ static void on_again(struct loop_deferred *d)
 	reap_all(container_of(d, struct own_children, again));
 }
 
-static void on_room(void *arg)
+static void look_again(struct own_children *c)
 {
-	struct own_children *c = arg;
-
 	if (c->hidden)
 		loop_defer(c->loop, &c->again, on_again);
+}
+
+static void on_room(struct exit_room *r)
+{
+	look_again(container_of(r, struct own_children, room));
 }
 
 static void on_signal(struct loop_fd *s, uint32_t events)
@@ -154,7 +158,7 @@ int own_children_new(struct loop *l, struct exit_source *to, struct own_children
 	r = loop_fd_add(l, &c->source, c->fd, EPOLLIN, on_signal);
 	if (r < 0)
 		return r;
-	exit_on_room(to, on_room, c);
+	exit_room_add(to, &c->room, on_room);
 	loop_defer(l, &c->again, on_again); /* children that exited before the signalfd was there */
 	*ret = take_ptr(c);
 	return 0;
@@ -166,7 +170,7 @@ void own_children_free(struct own_children *c)
 		return;
 	loop_fd_remove(&c->source);
 	loop_defer_cancel(&c->again);
-	exit_on_room(c->exits, NULL, NULL);
+	exit_room_remove(c->exits, &c->room);
 	fd_close(c->fd);
 	free(c);
 }
@@ -189,5 +193,5 @@ void own_children_unclaim(struct own_children_claim *claim)
 	if (*at)
 		*at = claim->next;
 	claim->source = NULL;
-	on_room(c);
+	look_again(c);
 }

@@ -29,4 +29,4 @@ void exit_ring_free(struct exit_ring *r); /* accepts NULL; what is registered st
 AUTO_FREE(struct exit_ring, exit_ring)
 
 /* All that is to be watched again is: report what is in the ring and what comes; nobody's pids are forgotten. */
-void exit_ring_begin(struct exit_ring *r);
+int exit_ring_begin(struct exit_ring *r, struct err *err);

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "exit/guardian_link.h"
 
 /* Index of the first entry whose name is not before `name`. */
 static size_t lower_bound(const struct fdtable *ft, const char *name)
@@ -32,7 +33,7 @@ static bool is_at(const struct fdtable *ft, size_t at, const char *name)
 	return at < ft->n && strcmp(ft->entries[at].name, name) == 0;
 }
 
-int fdtable_put(struct fdtable *ft, const char *name, int fd)
+static int insert(struct fdtable *ft, const char *name, int fd)
 {
 	auto_close int owned = fd;
 	size_t at = lower_bound(ft, name);
@@ -51,16 +52,39 @@ int fdtable_put(struct fdtable *ft, const char *name, int fd)
 	return 0;
 }
 
-int fdtable_get(const struct fdtable *ft, const char *name)
+int fdtable_put(struct fdtable *ft, const char *name, int fd)
+{
+	int r = insert(ft, name, fd);
+
+	if (r < 0 || !ft->link)
+		return r;
+	r = guardian_link_put(ft->link, name, fd);
+	if (r < 0)
+		fdtable_close(ft, name);
+	return r;
+}
+
+/* One that a worker before us has stored is ours from the moment when somebody asks for it. */
+static int claim(struct fdtable *ft, const char *name)
+{
+	int fd = ft->link ? guardian_link_take(ft->link, name) : -ENOENT;
+	int r = fd < 0 ? fd : insert(ft, name, fd);
+
+	return r < 0 ? r : fd;
+}
+
+int fdtable_get(struct fdtable *ft, const char *name)
 {
 	size_t at = lower_bound(ft, name);
 
-	return is_at(ft, at, name) ? ft->entries[at].fd : -ENOENT;
+	return is_at(ft, at, name) ? ft->entries[at].fd : claim(ft, name);
 }
 
 static void close_range_of(struct fdtable *ft, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++) {
+		if (ft->link)
+			(void)guardian_link_drop(ft->link, ft->entries[i].name);
 		fd_close(ft->entries[i].fd);
 		free(ft->entries[i].name);
 	}
@@ -87,8 +111,15 @@ void fdtable_close_prefix(struct fdtable *ft, const char *prefix)
 		close_range_of(ft, from, to);
 }
 
+void fdtable_drop_unclaimed(struct fdtable *ft)
+{
+	if (ft->link)
+		guardian_link_drop_untaken(ft->link);
+}
+
 void fdtable_done(struct fdtable *ft)
 {
+	ft->link = NULL;
 	if (ft->n > 0)
 		close_range_of(ft, 0, ft->n);
 	free(ft->entries);

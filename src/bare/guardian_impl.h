@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside the guardian: its state, and the parts by subject. It is in static memory, of which only touched
+ * pages count: an idle guardian has one page of it.
+ *
+ * Owner    One guardian; stored fds are its own.
+ * Errors   Negative errno of the kernel.
+ * Blocks   Never, but in the loop's poll.
+ * Context  Freestanding, single thread.
+ */
+#include "bare/guardian.h"
+#include "bare/sys.h"
+
+#define GUARDIAN_NS_PER_MS 1000000ull
+#define GUARDIAN_NOT_SENDING (~0u)
+
+struct guardian_stored {
+	char name[GUARDIAN_NAME_SIZE];
+	int fd;
+};
+
+struct guardian {
+	struct guardian_shared *shared;
+	int memory;  /* memfd behind it */
+	int wake;    /* eventfd that the worker waits for */
+	int signals; /* signalfd */
+	int program;
+	char **argv;
+	char **envp;
+
+	/* guardian_worker.c */
+	int worker; /* pid; 0: none */
+	int socket; /* to it; -1 */
+	uint64_t started_ns;
+	uint64_t start_at_ns;  /* of the next one, while there is none */
+	unsigned deaths;       /* since one has lived long */
+	unsigned early_deaths; /* in a row */
+	uint64_t files_soft;   /* limit of open files that the worker is to have */
+	uint64_t files_hard;
+
+	/* guardian_exit.c */
+	int pidfds_have_inodes; /* -1: not known yet */
+
+	/* guardian_store.c */
+	uint32_t sending; /* index of the next fd for the worker */
+	uint32_t n_stored;
+	struct guardian_stored stored[GUARDIAN_MAX_FDS];
+};
+
+__attribute__((noreturn)) void guardian_leave(int status);
+uint64_t guardian_clock_ns(int clock);
+
+/* guardian_exit.c: reap what may be reaped, and wake the worker once if any of it is for it. */
+void guardian_reap(struct guardian *g);
+/* Some pid is registered: a container lives. */
+int guardian_has_pids(const struct guardian *g);
+
+/* guardian_store.c */
+int guardian_store(
+	struct guardian *g, const char *name, int fd); /* takes the fd, also on failure */
+/* Some of what the worker has sent: > 0: there may be more; 0: there is none; < 0: its end is closed. */
+int guardian_receive(struct guardian *g);
+/* Go on with the answer to a hello. True while the socket is full. */
+int guardian_send(struct guardian *g);
+
+/* guardian_worker.c */
+void guardian_worker_start(struct guardian *g);
+void guardian_worker_ended(struct guardian *g, int status);
+void guardian_worker_signal(struct guardian *g, int sig);
