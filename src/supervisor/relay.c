@@ -3,7 +3,10 @@
  * Relay: see the header. Both fds are watched edge-triggered and moved until EAGAIN, so neither a
  * hung-up input behind a full output nor a terminal that nobody has open can spin the loop; the
  * output is watched only while it is full, for every read of a client would wake us otherwise. What
- * surprises: EAGAIN of splice does not say which side it means; poll does.
+ * surprises: EAGAIN of splice does not say which side it means; poll does. And that splice moves
+ * pages, not bytes: a page with one byte in it takes a place in the output like a full one, so
+ * small writes that nobody reads fill a fifo early. They merge in the input instead, which is
+ * widened to make up for it.
  */
 #include "supervisor/relay.h"
 
@@ -11,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 
 #include "base/clock.h"
 
@@ -18,7 +22,14 @@
 #define CHUNK_TTY (1 << 14) /* the kernel allocates pages for as much as is asked */
 #define ROUND (4 << 20)     /* then others have their turn */
 #define TRIES 8             /* that moved nothing, though both sides seemed ready */
-#define BUFFER 4096
+#define BUFFER 16384
+
+#define WIDE (512 << 10)  /* of a pipe in a hurry, or whose output is full of small writes */
+#define LITTLE (32 << 10) /* bytes that are hardly worth to wake up for */
+#define CLOSE_NS (250 * NS_PER_US) /* between wake-ups that follow each other closely */
+#define HURRY 16                   /* so many of them */
+#define PACE_NS (500 * NS_PER_US)
+#define PACE_MIN_NS (60 * NS_PER_US)
 
 struct relay_buffer {
 	size_t at, len;
@@ -30,8 +41,20 @@ enum side { SIDE_NONE, SIDE_IN, SIDE_IN_ENDED, SIDE_OUT };
 static void on_deferred(struct loop_deferred *d);
 static void on_out(struct loop_fd *s, uint32_t events);
 
+/* Not every kernel user may; and a terminal or a file has no size. Then it stays as it is. */
+static void widen(struct relay *r, bool both)
+{
+	if (r->widened)
+		return;
+	r->widened = true;
+	(void)!fcntl(r->in, F_SETPIPE_SZ, WIDE);
+	if (both && r->out >= 0)
+		(void)!fcntl(r->out, F_SETPIPE_SZ, WIDE);
+}
+
 static void detach(struct relay *r)
 {
+	loop_timer_cancel(&r->pace);
 	loop_fd_remove(&r->in_source);
 	loop_fd_remove(&r->out_source);
 }
@@ -142,9 +165,19 @@ static void watch_out(struct relay *r, bool on)
 		loop_fd_add(r->loop, &r->out_source, r->out, events, on_out);
 }
 
+/* Full of pages with little in them. */
+static bool wastes_places(const struct relay *r)
+{
+	int bytes = 0, size = fcntl(r->out, F_GETPIPE_SZ);
+
+	return size > 0 && ioctl(r->out, FIONREAD, &bytes) == 0 && bytes < size / 2;
+}
+
 /* False: go on at once. */
 static bool wait_for(struct relay *r, enum side side)
 {
+	if (side == SIDE_OUT && !r->widened && wastes_places(r))
+		widen(r, false);
 	if (side == SIDE_NONE)
 		return false;
 	if (side == SIDE_IN_ENDED || (side == SIDE_IN && r->finishing)) {
@@ -217,10 +250,66 @@ static void on_deferred(struct loop_deferred *d)
 	r->ended(r);
 }
 
+static void on_paced(struct loop_timer *t);
+
+static void pace(struct relay *r, uint64_t after_ns)
+{
+	r->pace_ns = after_ns;
+	if (loop_timer_set(r->loop, &r->pace, clock_boot_ns() + after_ns, on_paced) < 0)
+		end(r);
+}
+
+static void begin_pace(struct relay *r)
+{
+	widen(r, true);
+	r->paced = true;
+	loop_fd_modify(&r->in_source, EPOLLET); /* its end is still told */
+	pace(r, PACE_NS);
+}
+
+/* What has gathered. Which side is at its end by then does not matter: there is a next time. */
+static uint64_t move_gathered(struct relay *r)
+{
+	uint64_t before = r->moved;
+	ssize_t n;
+
+	while (r->moved - before < ROUND && (n = move(r)) > 0)
+		r->moved += (uint64_t)n;
+	if (r->moved != before)
+		r->moved_boot_ns = clock_boot_ns();
+	return r->moved - before;
+}
+
+static void on_paced(struct loop_timer *t)
+{
+	struct relay *r = container_of(t, struct relay, pace);
+	uint64_t n = move_gathered(r);
+
+	if (n >= WIDE / 4 * 3 && r->pace_ns > PACE_MIN_NS) /* whoever writes has to wait */
+		pace(r, r->pace_ns / 2);
+	else if (n > 0)
+		pace(r, n < WIDE / 4 && r->pace_ns < PACE_NS ? r->pace_ns * 2 : r->pace_ns);
+	if (n > 0)
+		return;
+	r->paced = false;
+	r->hurry = 0;
+	relay_pump(r); /* knows why */
+	if (!r->over)
+		loop_fd_modify(&r->in_source, EPOLLIN | EPOLLET); /* tells of what came meanwhile */
+}
+
 static void on_in(struct loop_fd *s, uint32_t events)
 {
-	(void)events;
-	relay_pump(container_of(s, struct relay, in_source));
+	struct relay *r = container_of(s, struct relay, in_source);
+	uint64_t last_ns = r->moved_boot_ns, before = r->moved;
+
+	relay_pump(r);
+	if (r->over || r->paced || r->flags & RELAY_FROM_TTY || r->moved == before)
+		return;
+	if (r->moved - before >= LITTLE || r->moved_boot_ns - last_ns > CLOSE_NS)
+		r->hurry = 0;
+	else if (++r->hurry >= HURRY)
+		begin_pace(r);
 }
 
 static void on_out(struct loop_fd *s, uint32_t events)
@@ -269,6 +358,8 @@ int relay_replace_in(struct relay *r, int in)
 
 	if (!r->loop || r->over)
 		return 0;
+	loop_timer_cancel(&r->pace);
+	r->paced = false;
 	loop_fd_remove(&r->in_source);
 	error = loop_fd_add(r->loop, &r->in_source, in, EPOLLIN | EPOLLET, on_in);
 	if (error < 0)

@@ -10,6 +10,9 @@
  * that fails for another reason than "full" costs the bytes at hand and nothing else (12462): the
  * stream goes on.
  *
+ * Many small writes that follow each other closely are left to gather in the input for half a
+ * millisecond at a time: a wake-up for each would cost more than the bytes.
+ *
  * Owner    The relay is embedded in its owner and valid until relay_stop() or its `ended`. Both fds
  *          are borrowed (from the fd table) and must be non-blocking; a file may be blocking.
  * Errors   Negative errno from relay_start(); later failures end the relay or are counted in
@@ -43,11 +46,16 @@ struct relay {
 	struct loop_fd out_source;
 	struct loop_deferred deferred;
 	struct relay_buffer *buffer; /* NULL while splice does it */
-	bool finishing;              /* nothing will be written any more: empty is the end */
-	bool over;                   /* `ended` has been or is about to be called */
-	uint64_t moved;              /* bytes */
-	uint64_t lost;               /* bytes that the output refused */
-	uint64_t moved_boot_ns;      /* when bytes were moved last; at first: when it was started */
+	struct loop_timer pace;
+	uint64_t pace_ns;
+	unsigned int hurry;     /* wake-ups for little, one right after the other */
+	bool paced;             /* the input is looked at by the timer */
+	bool widened;           /* its pipes hold more than at first */
+	bool finishing;         /* nothing will be written any more: empty is the end */
+	bool over;              /* `ended` has been or is about to be called */
+	uint64_t moved;         /* bytes */
+	uint64_t lost;          /* bytes that the output refused */
+	uint64_t moved_boot_ns; /* when bytes were moved last; at first: when it was started */
 };
 
 /* Start moving; `ended` is called once: at the end of the input, or when the output has no
