@@ -53,7 +53,8 @@ static void nap(long ms)
 	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
-static void write_file(const char *path, const char *flags, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void write_file(
+	const char *path, const char *flags, const char *fmt, ...)
 {
 	FILE *f = fopen(path, flags);
 	va_list ap;
