@@ -296,6 +296,14 @@ int publisher_send(struct publisher *p, const struct event *e)
 	return 0;
 }
 
+void publisher_retry(struct publisher *p)
+{
+	if (p->in_flight || !p->head)
+		return;
+	p->pause_ns = 0;
+	wake(p);
+}
+
 bool publisher_is_empty(const struct publisher *p)
 {
 	return !p->head;

@@ -43,6 +43,13 @@ AUTO_FREE(struct publisher, publisher)
  */
 int publisher_send(struct publisher *p, const struct event *e);
 
+/*
+ * Containerd has shown that it is there, by a request: an event that waits for the end of a pause is
+ * tried at once. Only so does the exit of an old life come before what its clients do next: Docker
+ * takes one that comes after a restart for the exit of the new life.
+ */
+void publisher_retry(struct publisher *p);
+
 bool publisher_is_empty(const struct publisher *p);
 /* Events that were sent, or dropped as invalid, since the first publisher of this shim. */
 uint64_t publisher_sequence(const struct publisher *p);
