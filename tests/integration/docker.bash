@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A private dockerd of a given version with our runtime under it. Sourced after lib.bash.
+# A private dockerd of a given version with our runtime under it. Sourced after lib.bash; IMAGE is the file's.
 #
 #   DOCKER  28 (sid's, with sid's containerd) or 20.10 (bookworm's, with bookworm's containerd 1.6)
 #   VIA     how Docker comes to us:
@@ -15,8 +15,9 @@ if [ -z "${VIA:-}" ]; then
 fi
 [ "$RUNTIME" = reeve ] || VIA=runc
 export DOCKER VIA
-IMAGE=localhost/reeve-test
 SHIM_NAME=io.containerd.reeve.v2
+# shellcheck disable=SC2034 # wait_until reads it
+WAIT_PAUSE=0.1 # each question to Docker is a process of the client's
 
 # It does not hold for this version of Docker or this way to us, for this reason.
 only_28() {
@@ -28,8 +29,9 @@ not_via() { # VIA -- REASON
 }
 
 # The daemon's configuration. A line of jq may change it.
+# shellcheck disable=SC2120 # the tests do
 docker_configure() { # [JQ-FILTER]
-	jq -n --arg via "$VIA" --arg reeve "$TOP/out/bin/reeve" --arg shim $SHIM_NAME '
+	jq -n --arg via "$VIA" --arg reeve "$TOP/out/bin/reeve" --arg shim "$SHIM_NAME" '
 		if $via == "name" then {runtimes: {reeve: {runtimeType: $shim}}, "default-runtime": "reeve"}
 		elif $via == "runc" then {}
 		else {runtimes: {reeve: {path: $reeve}}, "default-runtime": "reeve"} end
@@ -117,7 +119,7 @@ ended_with() { # STATUS
 
 # start_ready [OPTION]...: a container ID that ends with 3 when it is told to end, once it is ready for that.
 start_ready() {
-	run_in -d "$@" $IMAGE sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
+	run_in -d "$@" "$IMAGE" sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
 	wait_until 10 logs_have ready
 }
 

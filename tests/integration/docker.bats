@@ -7,6 +7,8 @@
 load lib.bash
 load docker.bash
 
+IMAGE=localhost/reeve-test
+
 setup_file() {
 	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
 	export ORPHANS_BEFORE
@@ -28,7 +30,7 @@ teardown_file() {
 }
 
 setup() {
-	ID=c$BATS_TEST_NUMBER
+	ID=t$BATS_TEST_NUMBER # no prefix of an id
 	! gone "$(cat "$DK/pid")" || docker_start # a test that failed had ended it
 }
 
@@ -48,16 +50,16 @@ teardown() {
 @test "by name, which no configuration mentions, and as the default by name" {
 	only_28 "takes no shim names"
 	[ "$VIA" = name ] || skip "peer: the other ways have no name"
-	docker_configure '."default-runtime" = "'$SHIM_NAME'"'
+	docker_configure '."default-runtime" = "'"$SHIM_NAME"'"'
 	docker_signal HUP
 	wait_until 10 eval "[ \"\$(d info --format '{{.DefaultRuntime}}')\" = $SHIM_NAME ]"
 	start_ready
 	served
-	equal "$(inspect '{{.HostConfig.Runtime}}')" $SHIM_NAME
+	equal "$(inspect '{{.HostConfig.Runtime}}')" "$SHIM_NAME"
 	docker_configure
 	docker_signal HUP
 	wait_until 10 eval "[ \"\$(d info --format '{{.DefaultRuntime}}')\" = reeve ]"
-	run -3 d run --rm --network none --runtime $SHIM_NAME $IMAGE sh -c 'exit 3'
+	run -3 d run --rm --network none --runtime "$SHIM_NAME" $IMAGE sh -c 'exit 3'
 }
 
 @test "the runtime by path, below the shim of containerd" {
@@ -184,9 +186,17 @@ teardown() {
 	run -0 run_in --rm -u app --security-opt seccomp=unconfined $IMAGE unshare -U true
 }
 
+# Those that we have and Docker knows: 20.10 knows 38.
+all_capabilities() {
+	local known=64
+	[ "$DOCKER" = 28 ] || known=38
+	printf '%016x\n' $((0x$(awk '/^CapBnd/ { print $2 }' /proc/self/status) & (known < 64 ? (1 << known) - 1 : -1)))
+}
+
 @test "a privileged container has every capability and every device" {
+	not_for runc -- "1.1.5 cannot, where root lacks a capability"
 	run -0 run_in --rm --privileged $IMAGE sh -c 'grep CapBnd /proc/self/status; test -c /dev/ptmx && test -c /dev/null && ls /dev | wc -l'
-	contains "${lines[0]}" "$(awk '/^CapBnd/ { print $2 }' /proc/self/status)"
+	contains "${lines[0]}" "$(all_capabilities)"
 	[ "${lines[1]}" -gt 20 ] || fail "only ${lines[1]} entries in /dev"
 }
 
@@ -225,7 +235,10 @@ teardown() {
 
 @test "exec ends with 127 when there is no such program, with 126 when it cannot be run" {
 	start_ready
-	run -127 d exec "$ID" nonesuch
+	local missing=127
+	[ "$DOCKER" = 28 ] || missing=126 # whatever the runtime
+	run -$missing d exec "$ID" nonesuch
+	contains "$output" 'exec: "nonesuch": executable file not found in $PATH'
 	run -126 d exec "$ID" /etc/motd
 	run -126 d exec "$ID" /etc
 	run -0 d exec "$ID" true
@@ -235,10 +248,11 @@ teardown() {
 	start_ready
 	run -0 d exec -u 65534:29 -w /tmp -e A=b "$ID" sh -c 'echo $(id -u):$(id -g) $(pwd) $A'
 	equal "$output" "65534:29 /tmp b"
-	run -0 d exec --privileged "$ID" grep CapEff /proc/self/status
-	contains "$output" "$(awk '/^CapBnd/ { print $2 }' /proc/self/status)"
 	d exec -d "$ID" sleep 1234
 	wait_until 10 eval "d top $ID | grep -q 'sleep 1234'"
+	not_for runc -- "1.1.5 cannot, where root lacks a capability"
+	run -0 d exec --privileged "$ID" grep CapEff /proc/self/status
+	contains "$output" "$(all_capabilities)"
 }
 
 @test "exec -t is a terminal, of the size that the person's has" {
@@ -532,6 +546,7 @@ live_restore() { # true | false
 }
 
 @test "containerd killed alone: Docker starts another, and the containers are still there" {
+	only_28 "takes long to notice"
 	start_ready
 	local pid containerd
 	pid=$(inspect '{{.State.Pid}}')
@@ -566,6 +581,7 @@ updated() {
 }
 
 @test "a Swarm service: replicas, one that dies, scale, update, roll back, drain, remove" {
+	only_28 "a swarm is tested with the newer one"
 	local first
 	d swarm init --advertise-addr 127.0.0.1 --listen-addr 127.0.0.1 >/dev/null
 	d tag $IMAGE localhost/reeve-test:2
