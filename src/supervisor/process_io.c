@@ -496,10 +496,10 @@ void process_io_exited(struct process_io *s)
 {
 	if (!s->prefix)
 		return;
+	relay_pump_all(&s->relay[STREAM_OUT]);
+	relay_pump_all(&s->relay[STREAM_ERR]);
 	if (s->terminal)
 		relay_finish(&s->relay[STREAM_OUT]);
-	else
-		process_io_flush(s);
 }
 
 static bool output_is_over(const struct process_io *s)

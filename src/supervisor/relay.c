@@ -28,6 +28,7 @@
 #define LITTLE (32 << 10) /* bytes that are hardly worth to wake up for */
 #define CLOSE_NS (250 * NS_PER_US) /* between wake-ups that follow each other closely */
 #define HURRY 16                   /* so many of them */
+#define ROOM_MAX (4 << 20)         /* of an output whose program has ended */
 #define PACE_NS (500 * NS_PER_US)
 #define PACE_MIN_NS (60 * NS_PER_US)
 
@@ -234,6 +235,21 @@ void relay_pump(struct relay *r)
 		r->moved_boot_ns = clock_boot_ns();
 	if (r->moved - before >= ROUND || tries == 0)
 		loop_defer(r->loop, &r->deferred, on_deferred);
+}
+
+void relay_pump_all(struct relay *r)
+{
+	int size = r->loop && r->out >= 0 ? fcntl(r->out, F_GETPIPE_SZ) : -1;
+	int left = 0;
+
+	relay_pump(r);
+	while (size > 0 && size < ROOM_MAX && !r->over && ioctl(r->in, FIONREAD, &left) == 0 &&
+		left > 0) {
+		size *= 2;
+		if (fcntl(r->out, F_SETPIPE_SZ, size) < 0)
+			break;
+		relay_pump(r);
+	}
 }
 
 static void on_deferred(struct loop_deferred *d)

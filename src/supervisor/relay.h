@@ -66,6 +66,12 @@ int relay_start(
 /* Move what can be moved right now, for order: output before the exit that follows it. */
 void relay_pump(struct relay *r);
 
+/*
+ * Whoever wrote has exited: as relay_pump(), and where the output has no room for the rest it is
+ * given more, so that a reader finds all of it there and nothing has to wait for him.
+ */
+void relay_pump_all(struct relay *r);
+
 /* Whoever wrote has exited: what is there is moved, then the relay ends, also when an fd is
  * still open elsewhere. */
 void relay_finish(struct relay *r);
