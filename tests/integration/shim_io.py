@@ -160,8 +160,18 @@ def a_reader_that_comes_late(b):
         b.sh(program, ("", out, "", 0))
         equal(b.wait(), 0, "status")
         reader = open_reader(out)  # poll does not tell it of an end that was before it came; read does
-        got = os.read(reader, 1 << 20)
-        equal(got + os.read(reader, 1), want, "what was read after the exit")
+        got = bytearray()
+
+        def ended():
+            try:
+                data = os.read(reader, 1 << 20)
+            except BlockingIOError:
+                return False
+            got.extend(data)
+            return not data
+
+        wait_until(10, "the end", ended)
+        equal(bytes(got), want, "what was read after the exit")
         check(b.delete() < 1 * SLOW, "Delete waited")
         os.close(reader)
         out = b.fifo(name + "-2")
