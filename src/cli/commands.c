@@ -17,8 +17,6 @@ const struct cli_command *const commands[] = {
 	&pause_command,
 	&resume_command,
 	&update_command,
-	&checkpoint_command,
-	&restore_command,
 	&spec_command,
 	&features_command,
 	NULL,

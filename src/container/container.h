@@ -86,45 +86,17 @@ int container_create(const struct host *h, const struct container_create *req,
  */
 int container_start(struct container *c, const struct container_handler *handler, struct err *err);
 
-/* ---- checkpoint, restore ---- */
-
-struct container_criu {
-	const char *criu;         /* program; NULL: `criu`, found in PATH */
-	const char *images;       /* directory of the images */
-	const char *work;         /* directory for criu's log; NULL: that of the images */
-	const char *parent;       /* of an incremental one: relative to `images` */
-	const char *cgroups_mode; /* ignore, soft, full, strict; NULL: soft */
-	const char *page_server;  /* ADDRESS:PORT */
-	const char *lsm_profile, *lsm_mount_context; /* restore */
-	const char *const *empty_ns;                 /* namespaces that are made, but not filled */
-	size_t n_empty_ns;
-	int status_fd; /* 0: none */
-	bool leave_running;
-	bool pre_dump;
-	bool tcp_established, tcp_skip_in_flight, tcp_close;
-	bool ext_unix_sockets;
-	bool shell_job;
-	bool file_locks;
-	bool link_remap;
-	bool auto_dedup;
-	bool lazy_pages;
-};
-
-/* Running or paused. Unless left running its processes are gone when it is done; the container is there until deleted. */
-int container_checkpoint(struct container *c, const struct container_criu *o,
-	const struct container_handler *handler, struct err *err);
-/*
- * A container from images: when done its program runs, its init a child of ours (or of the guardian). Of `req` the id,
- * bundle, document and stdio count. The console comes before done.
- */
-int container_restore(const struct host *h, const struct container_create *req,
-	const struct container_criu *o, const struct container_handler *handler,
-	struct container **ret, struct err *err);
-
 /* ---- an existing container ---- */
 
 /* Open by id; unknown: -ENOENT "container does not exist" in the text. The spec is the private copy's. */
 int container_open(const struct host *h, const char *id, struct container **ret, struct err *err);
+/*
+ * The socket behind which init waits for container_start(): with a copy of it open, init outlives this process, and
+ * another one that has opened the container goes on with container_adopt() (takes `sync` over), then container_start(),
+ * which may be repeated. Borrowed; -EBADF: init waits for nothing.
+ */
+int container_sync(const struct container *c);
+int container_adopt(struct container *c, int sync, struct err *err);
 void container_free(struct container *c);
 AUTO_FREE(struct container, container)
 
@@ -165,6 +137,10 @@ int container_exec(struct container *c, const struct container_exec *req,
 const struct pidref *container_exec_process(const struct container_process *p);
 int container_exec_release(
 	struct container_process *p, const struct container_handler *handler, struct err *err);
+/* As container_sync() and container_adopt(), for an exec between container_exec()'s done and its release. */
+int container_exec_sync(const struct container_process *p);
+int container_exec_adopt(struct container *c, const struct pidref *process, int sync,
+	struct container_process **ret, struct err *err);
 void container_exec_free(struct container_process *p);
 
 /*

@@ -171,6 +171,31 @@ int container_exec_release(
 	return launch_release(p->launch, err);
 }
 
+int container_exec_sync(const struct container_process *p)
+{
+	return launch_sync(p->launch);
+}
+
+int container_exec_adopt(struct container *c, const struct pidref *process, int sync,
+	struct container_process **ret, struct err *err)
+{
+	struct container_process *p = mem_calloc(1, sizeof(*p));
+	struct launch_handler h = { .arg = p, .running = on_ready_or_running, .failed = on_failed };
+	int r;
+
+	if (!p) {
+		fd_close(sync);
+		return err_oom(err);
+	}
+	p->container = c;
+	r = launch_adopt(c->host, sync, process, &h, &p->launch, err);
+	if (r < 0)
+		free(p);
+	else
+		*ret = p;
+	return r;
+}
+
 static void release(struct loop_deferred *d)
 {
 	struct container_process *p = container_of(d, struct container_process, release);

@@ -130,7 +130,7 @@ static int connect_to_init(struct container *c, struct err *err)
 static int may_start(struct container *c, struct err *err)
 {
 	/* Just created, by us: the launch knows better than the record. */
-	if (c->starts_at_once && c->launch)
+	if ((c->starts_at_once || c->adopted) && c->launch)
 		return 0;
 	switch (container_status(c)) {
 	case CONTAINER_CREATED:
@@ -144,6 +144,28 @@ static int may_start(struct container *c, struct err *err)
 	default:
 		return err_set(err, -EBUSY, "cannot start an already running container");
 	}
+}
+
+/* It ended while it waited: whoever deletes the container finds it gone. */
+static void adopted_ended(void *arg, const struct err *e)
+{
+	struct container *c = arg;
+
+	launch_free(c->launch);
+	c->launch = NULL;
+}
+
+int container_sync(const struct container *c)
+{
+	return c->launch ? launch_sync(c->launch) : -EBADF;
+}
+
+int container_adopt(struct container *c, int sync, struct err *err)
+{
+	struct launch_handler h = { .arg = c, .failed = adopted_ended };
+
+	c->adopted = true;
+	return launch_adopt(c->host, sync, &c->init, &h, &c->launch, err);
 }
 
 int container_start(struct container *c, const struct container_handler *handler, struct err *err)

@@ -55,6 +55,7 @@ struct launch {
 	bool given;            /* the identity is another one's to end */
 	bool freed;
 	bool attached; /* to a process that another one has made */
+	bool adopted;  /* from an earlier launcher, which may have released it */
 };
 
 static int send_go(struct launch *l, enum plan_go_id id)
@@ -592,6 +593,38 @@ int launch_attach(const struct host *h, int sync, const struct launch_handler *h
 	return 0;
 }
 
+int launch_adopt(const struct host *h, int sync, const struct pidref *process,
+	const struct launch_handler *handler, struct launch **ret, struct err *err)
+{
+	struct launch *l = mem_calloc(1, sizeof(*l));
+	int r;
+
+	if (!l) {
+		fd_close(sync);
+		return err_oom(err);
+	}
+	l->host = h;
+	l->handler = *handler;
+	l->sync = sync;
+	l->stage_pidfd = -EBADF;
+	l->process = *process;
+	l->process.fd = process->fd < 0 ? -EBADF : fcntl(process->fd, F_DUPFD_CLOEXEC, 3);
+	l->phase = PHASE_READY;
+	l->adopted = true;
+	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
+	if (r < 0) {
+		launch_free(l);
+		return err_code(err, r, "watch a process that waits for its start");
+	}
+	*ret = l;
+	return 0;
+}
+
+int launch_sync(const struct launch *l)
+{
+	return l->sync;
+}
+
 const struct pidref *launch_process(const struct launch *l)
 {
 	return &l->process;
@@ -616,6 +649,8 @@ int launch_release(struct launch *l, struct err *err)
 		return err_set(err, -EBUSY, "the process is not ready to run");
 	l->phase = PHASE_RELEASED;
 	r = send_go(l, PLAN_GO_READY);
+	if (r == -EPIPE && l->adopted)
+		return 0; /* past it: what it said last, and the end, are in the socket */
 	return r < 0 ? err_code(err, r, "release the process") : 0;
 }
 

@@ -55,6 +55,14 @@ int launch_start(const struct host *h, struct launch_request *req,
  */
 int launch_attach(const struct host *h, int sync, const struct launch_handler *handler,
 	struct launch **ret, struct err *err);
+/*
+ * Go on with a process that an earlier launcher made and left at its last barrier, or had released already: `sync` (taken
+ * over) is the earlier one's socket, whose end then says that the program runs. Phase: ready.
+ */
+int launch_adopt(const struct host *h, int sync, const struct pidref *process,
+	const struct launch_handler *handler, struct launch **ret, struct err *err);
+/* The socket, the launch's; -EBADF when it has ended. A process waits at its barrier while a copy of it is open. */
+int launch_sync(const struct launch *l);
 const struct pidref *launch_process(const struct launch *l);
 /* Hand the identity over. The launch goes on using it: its new owner ends it after launch_free(), and not in that round. */
 struct pidref launch_give_process(struct launch *l);

@@ -36,6 +36,7 @@
 struct queued {
 	struct queued *next;
 	char *oom_of; /* "ns/id" of an OOM event, else NULL */
+	uint64_t task, sequence;
 	uint8_t *data;
 	size_t size;
 };
@@ -118,7 +119,7 @@ static void publisher_told(struct loop_deferred *d)
 		p->config.drained(p->config.arg);
 }
 
-static void publisher_advance(struct publisher *p)
+static void publisher_pop(struct publisher *p)
 {
 	struct queued *done = p->head;
 
@@ -127,6 +128,15 @@ static void publisher_advance(struct publisher *p)
 		p->tail = &p->head;
 	queued_free(done);
 	p->sequence++;
+}
+
+static void publisher_advance(struct publisher *p)
+{
+	uint64_t task = p->head->task, sequence = p->head->sequence;
+
+	publisher_pop(p);
+	if (p->config.acked)
+		p->config.acked(p->config.arg, task, sequence);
 	p->in_flight = false;
 	p->complained = false;
 	p->pause_ns = 0;
@@ -265,6 +275,8 @@ static int queued_new(const struct event *e, const char *oom_of, struct queued *
 		queued_free(q);
 		return r;
 	}
+	q->task = e->task;
+	q->sequence = e->sequence;
 	q->size = bytes.len;
 	q->data = (uint8_t *)buf_take(&bytes);
 	*ret = q;
@@ -296,12 +308,11 @@ int publisher_send(struct publisher *p, const struct event *e)
 	return 0;
 }
 
-void publisher_retry(struct publisher *p)
+void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence)
 {
-	if (p->in_flight || !p->head)
-		return;
-	p->pause_ns = 0;
-	wake(p);
+	/* A journal may be read more than once up to here: what is not at the head has been forgotten before. */
+	if (p->head && !p->in_flight && p->head->task == task && p->head->sequence == sequence)
+		publisher_pop(p);
 }
 
 bool publisher_is_empty(const struct publisher *p)
@@ -337,6 +348,8 @@ int publisher_save(const struct publisher *p, struct buf *out)
 		e->request = (ProtobufCBinaryData){ q->size, q->data };
 		if (q->oom_of)
 			e->oom_of = q->oom_of;
+		e->task = q->task;
+		e->sequence = q->sequence;
 		m.queue[m.n_queue++] = e;
 	}
 	message_encode(&m.base, out);
@@ -349,6 +362,8 @@ static int restore_one(struct publisher *p, const Pb__State__QueuedEvent *e)
 
 	if (!q)
 		return -ENOMEM;
+	q->task = e->task;
+	q->sequence = e->sequence;
 	q->size = e->request.len;
 	q->data = malloc(q->size ? q->size : 1);
 	q->oom_of = *e->oom_of ? strdup(e->oom_of) : NULL;

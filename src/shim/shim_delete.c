@@ -12,8 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -35,6 +37,13 @@
 #define KILLED_STATUS (128 + SIGKILL)
 #define ADDRESS_MAX_BYTES 4096
 #define FOREIGN_NS (4 * NS_PER_SEC) /* containerd gives five to all of it */
+
+/*
+ * Until a shim that lives has written the exit of a container that we found; of one that was gone, it has probably
+ * forgotten it long ago. containerd ends us after five seconds.
+ */
+#define SHIM_NS (2 * NS_PER_SEC)
+#define SHIM_SHORT_NS (300 * NS_PER_MS)
 
 /* ---- the container ---- */
 
@@ -116,7 +125,7 @@ static int remove_known(
 }
 
 static int remove_from_root(
-	const struct shim_delete *d, struct bundle_record *record, struct err *err)
+	const struct shim_delete *d, struct bundle_record *record, bool *ret_found, struct err *err)
 {
 	struct removal m = { .state = STATE_DIR_NULL,
 		.host = { .log = d->log, .executor = -EBADF } };
@@ -128,6 +137,7 @@ static int remove_from_root(
 		state_dir_done(&m.state);
 		return 0;
 	}
+	*ret_found = true;
 	if (r == 0)
 		r = loop_new(&m.loop) < 0 ? err_oom(err) : 0;
 	m.host.loop = m.loop;
@@ -226,17 +236,77 @@ static void load_record(
 		record->root = arena_printf(arena, "%s/%s", NATIVE_STATE_ROOT, d->args->ns);
 }
 
-static void remove_socket(const struct shim_delete *d, int bundle)
+/* Where the shim of this bundle listens, or did; heap. NULL: not known. */
+static char *socket_of(int bundle)
 {
 	auto_free char *text = NULL;
-	struct err err;
 
 	if (bundle < 0 || fd_read_regular_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
-		return;
-	if (!str_starts(text, "unix:///"))
-		return;
-	if (address_remove_stale(text + strlen("unix://"), &err) < 0)
+		return NULL;
+	return str_starts(text, "unix:///") ? strdup(text + strlen("unix://")) : NULL;
+}
+
+static void remove_socket(const struct shim_delete *d, const char *socket)
+{
+	struct err err;
+
+	if (socket && address_remove_stale(socket, &err) < 0)
 		log_write(d->log, LOG_WARN_, "%s", err.text);
+}
+
+/* ---- a shim that lives ---- */
+
+/*
+ * containerd has lost its connection, but the shim may be there, or about to be there again. It must publish nothing of
+ * what we are about to tell, and it knows the true exit. So the bundle is marked before anything is killed; the shim
+ * takes the mark away when it has written the exit and forgotten the task.
+ */
+static bool mark(const struct shim_delete *d, int bundle, const char *socket)
+{
+	auto_close int listens = socket ? fd_unix_connect(socket, SOCK_STREAM) : -EBADF;
+	auto_close int fd = -EBADF;
+
+	if (listens < 0)
+		return false;
+	fd = fd_open_at(bundle, BUNDLE_MARK_NAME, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		log_write(d->log, LOG_WARN_, "mark the bundle: %s", strerror(-fd));
+	return fd >= 0;
+}
+
+static bool is_marked(int bundle)
+{
+	return faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* What the shim has written counts more than what we saw. */
+static bool learn_from_shim(
+	const struct shim_delete *d, int bundle, struct arena *arena, struct bundle_record *record)
+{
+	struct bundle_record now = { 0 };
+
+	load_record(d, bundle, arena, &now);
+	if (now.exited)
+		*record = now;
+	return now.exited;
+}
+
+static void wait_for_shim(const struct shim_delete *d, int bundle, const char *socket,
+	uint64_t patience_ns, struct bundle_record *record)
+{
+	uint64_t deadline = clock_boot_ns() + patience_ns;
+	bool told = false;
+
+	/* A connection that closes is a knock: it looks for marks. */
+	fd_close(fd_unix_connect(socket, SOCK_STREAM));
+	while (!told) {
+		auto_done(arena) struct arena arena = { 0 };
+		bool last = !is_marked(bundle) || clock_boot_ns() >= deadline;
+
+		told = learn_from_shim(d, bundle, &arena, record) || last;
+		if (!told)
+			poll(NULL, 0, 2);
+	}
 }
 
 static int clean_up(const struct shim_delete *d, const char *path, struct bundle_record *record,
@@ -245,19 +315,28 @@ static int clean_up(const struct shim_delete *d, const char *path, struct bundle
 	auto_done(arena) struct arena arena = { 0 };
 	auto_close int bundle = fd_open(path, O_RDONLY | O_DIRECTORY, 0);
 	auto_free char *rootfs = path_join(path, "rootfs");
+	auto_free char *socket = socket_of(bundle);
+	bool marked, found = false;
 	int r;
 
 	if (!rootfs)
 		return err_oom(err);
+	marked = mark(d, bundle, socket);
 	load_record(d, bundle, &arena, record);
 	if (!record->root)
 		return err_oom(err);
-	r = str_empty(record->program) ? remove_from_root(d, record, err)
-				       : remove_by_program(d, path, bundle, record, err);
+	if (str_empty(record->program)) {
+		r = remove_from_root(d, record, &found, err);
+	} else {
+		found = true;
+		r = remove_by_program(d, path, bundle, record, err);
+	}
+	if (marked)
+		wait_for_shim(d, bundle, socket, found ? SHIM_NS : SHIM_SHORT_NS, record);
 	record->root = record->program = NULL; /* go with the arena */
 	if (r == 0)
 		r = rootfs_unmount(rootfs, err);
-	remove_socket(d, bundle);
+	remove_socket(d, socket);
 	return r;
 }
 

@@ -24,6 +24,7 @@
 
 #define FIRST_IDLE_NS (120 * NS_PER_SEC)
 #define IDLE_NS (10 * NS_PER_SEC)
+#define RESTARTED_IDLE_NS (1 * NS_PER_SEC)
 #define LEASE_NS (5 * NS_PER_SEC)
 #define DRAIN_NS (5 * NS_PER_SEC)
 #define LEASES_MAX 8
@@ -189,7 +190,6 @@ static void on_submit(void *arg, struct task_addr from, const struct request *re
 	/* From here on the task itself keeps the server, or nothing does: the create has failed. */
 	if (req->type == REQ_CREATE)
 		end_lease(s, req->id);
-	publisher_retry(s->publisher);
 	s->seeking = req->type == REQ_CONNECT ? req->id : NULL;
 	supervisor_request(s->supervisor, from, req);
 	s->seeking = NULL;
@@ -205,14 +205,33 @@ static void on_sought(void *arg)
 	l->until_ns = clock_boot_ns() + (s->config.lease_ns ? s->config.lease_ns : LEASE_NS);
 }
 
+static uint64_t idle_ns(const struct shim_server *s)
+{
+	if (s->config.idle_ns)
+		return s->config.idle_ns;
+	return s->config.restarted ? RESTARTED_IDLE_NS : IDLE_NS;
+}
+
+static void watch_idleness(struct shim_server *s)
+{
+	if (s->server && ttrpc_server_connections(s->server) == 0 && s->phase == SERVING)
+		set_timer(s, &s->idle, idle_ns(s), idle_ended);
+}
+
 static void on_closed(void *arg, uint64_t conn)
 {
 	struct task_service *service = arg;
 	struct shim_server *s = container_of(service, struct shim_server, service);
 
 	supervisor_hangup(s->supervisor, conn);
-	if (ttrpc_server_connections(s->server) == 0 && s->phase == SERVING)
-		set_timer(s, &s->idle, s->config.idle_ns ? s->config.idle_ns : IDLE_NS, idle_ended);
+	supervisor_look_for_marks(s->supervisor);
+	watch_idleness(s);
+}
+
+/* The last task was deleted, and not by a request of somebody who would ask for a Shutdown next. */
+static void on_empty(void *arg)
+{
+	watch_idleness(arg);
 }
 
 static void on_reply(void *arg, struct task_addr to, const struct response *r)
@@ -246,18 +265,59 @@ static void on_drained(void *arg)
 		loop_defer(s->config.loop, &s->finish, server_finish);
 }
 
+static void on_acked(void *arg, uint64_t task, uint64_t sequence)
+{
+	struct shim_server *s = arg;
+
+	supervisor_acked(s->supervisor, task, sequence);
+}
+
+static int save_events(void *arg, struct buf *out)
+{
+	struct shim_server *s = arg;
+
+	return publisher_save(s->publisher, out);
+}
+
+static int load_events(void *arg, const void *data, size_t size, struct err *err)
+{
+	struct shim_server *s = arg;
+
+	return publisher_restore(s->publisher, data, size, err);
+}
+
+static void forget_event(void *arg, uint64_t task, uint64_t sequence)
+{
+	struct shim_server *s = arg;
+
+	publisher_forget(s->publisher, task, sequence);
+}
+
 static const struct supervisor_sink sink = {
 	.reply = on_reply,
 	.event = on_event,
+	.save_events = save_events,
+	.load_events = load_events,
+	.forget_event = forget_event,
+	.empty = on_empty,
 	.shutdown = on_shutdown,
 };
 
 /* ---- beginning ---- */
 
+/* Without a journal the shim serves as well, only worse. */
+static void load(struct shim_server *s)
+{
+	struct err err;
+
+	if (s->config.journaled && supervisor_load(s->supervisor, &err) < 0)
+		log_write(s->config.log, LOG_ERROR_, "nothing outlives this process: %s", err.text);
+}
+
 static int make_parts(struct shim_server *s, struct err *err)
 {
 	const struct shim_server_config *c = &s->config;
-	const struct ttrpc_server_config server = {
+	struct ttrpc_server_config server = {
 		.loop = c->loop,
 		.log = c->log,
 		.services = task_service_table,
@@ -271,6 +331,7 @@ static int make_parts(struct shim_server *s, struct err *err)
 		.address = c->events_address,
 		.arg = s,
 		.drained = on_drained,
+		.acked = on_acked,
 	};
 	const struct supervisor_config supervisor = {
 		.loop = c->loop,
@@ -282,14 +343,18 @@ static int make_parts(struct shim_server *s, struct err *err)
 		.exits = c->exits,
 		.fds = c->fds,
 		.host = c->host,
+		.journaled = c->journaled,
 	};
 	int r;
 
 	r = publisher_new(&publisher, &s->publisher, err);
 	if (r == 0)
 		r = supervisor_new(&supervisor, &s->supervisor, err);
-	if (r == 0)
+	if (r == 0) {
+		load(s);
+		server.first_conn = supervisor_last_conn(s->supervisor) + 1;
 		r = ttrpc_server_new(&server, &s->server, err);
+	}
 	s->service = (struct task_service){ s->server, c->ns, s, on_submit, on_sought };
 	return r;
 }
@@ -310,8 +375,11 @@ int shim_server_new(
 		r = ttrpc_server_listen_take_fd(s->server, take_fd(&listener), 0, err);
 	if (r < 0)
 		return r;
-	set_timer(s, &s->idle, config->first_idle_ns ? config->first_idle_ns : FIRST_IDLE_NS,
-		idle_ended);
+	if (config->restarted)
+		watch_idleness(s);
+	else
+		set_timer(s, &s->idle,
+			config->first_idle_ns ? config->first_idle_ns : FIRST_IDLE_NS, idle_ended);
 	*ret = take_ptr(s);
 	return 0;
 }

@@ -14,6 +14,8 @@
  * Blocks   Never, but for the lock of the socket directory at the end.
  * Context  Parent, on the loop's thread.
  */
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "event/loop.h"
@@ -33,6 +35,8 @@ struct shim_server_config {
 	void *backend_arg;
 	struct exit_source *exits;
 	struct fdtable *fds;
+	bool journaled;          /* what happens outlives this worker, in the fd table */
+	bool restarted;          /* it is not the first one: containerd may have given up on it */
 	const struct host *host; /* as in the supervisor's config */
 	void *arg;
 	void (*done)(void *arg); /* there is nothing left to do; called once */

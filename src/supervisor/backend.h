@@ -64,6 +64,15 @@ struct backend_exec {
 	const int *stdio;
 };
 
+struct backend_adopt {
+	struct backend_notice *notice; /* the caller's */
+	const char *ns;
+	const char *id;
+	const struct request_create *request; /* that it was made from */
+	const struct pidref *init; /* its identity, without a pidfd; pid 0: none is on record */
+	int barrier; /* what barrier() told of its init, which waits for start(); -EBADF: it has run on */
+};
+
 struct backend {
 	const char *name;
 
@@ -75,6 +84,22 @@ struct backend {
 	int (*exec)(struct backend_container *c, const struct backend_exec *req,
 		struct backend_call *call, struct backend_process **ret, struct err *err);
 	int (*exec_release)(struct backend_process *p, struct err *err);
+
+	/*
+	 * The fd behind which the init (p NULL) or exec waits for its release: while a copy of it is open the process
+	 * goes on waiting, whatever becomes of us. Borrowed; -EBADF: it waits for nothing.
+	 */
+	int (*barrier)(struct backend_container *c, struct backend_process *p);
+	/*
+	 * A container that an earlier worker has made, or had begun to make. A start() that was ordered already may be
+	 * repeated. -ENOENT: nothing of it is left.
+	 */
+	int (*adopt)(void *arg, const struct backend_adopt *req, struct backend_container **ret,
+		struct err *err);
+	/* An exec of it, between made() and exec_release(), which may be repeated. */
+	int (*adopt_exec)(struct backend_container *c, const struct pidref *process, int barrier,
+		struct backend_call *call, struct backend_process **ret, struct err *err);
+
 	/* The create (p NULL) or exec that is under way is no longer wanted: let it fail soon. */
 	void (*cancel)(struct backend_container *c, struct backend_process *p);
 

@@ -5,6 +5,8 @@
  */
 #include "supervisor/backend_choice.h"
 
+#include <errno.h>
+
 #include "base/mem.h"
 #include "base/str.h"
 #include "supervisor/runtime_path.h"
@@ -74,6 +76,47 @@ static int choice_exec(struct backend_container *c, const struct backend_exec *r
 static int choice_exec_release(struct backend_process *p, struct err *err)
 {
 	return p->of->exec_release(p->inner, err);
+}
+
+static int choice_barrier(struct backend_container *c, struct backend_process *p)
+{
+	return c->inner ? c->of->barrier(c->inner, p ? p->inner : NULL) : -EBADF;
+}
+
+static int choice_adopt(
+	void *arg, const struct backend_adopt *req, struct backend_container **ret, struct err *err)
+{
+	const struct backend_choice *choice = arg;
+	bool ours = is_ours(choice, req->request->options.binary_name);
+	struct backend_container *c = mem_calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_oom(err);
+	c->of = ours ? choice->native : choice->oci;
+	r = c->of->adopt(ours ? choice->native_arg : choice->oci_arg, req, &c->inner, err);
+	if (r < 0)
+		free(c);
+	else
+		*ret = c;
+	return r;
+}
+
+static int choice_adopt_exec(struct backend_container *c, const struct pidref *process, int barrier,
+	struct backend_call *call, struct backend_process **ret, struct err *err)
+{
+	struct backend_process *p = mem_calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return err_oom(err);
+	p->of = c->of;
+	r = c->of->adopt_exec(c->inner, process, barrier, call, &p->inner, err);
+	if (r < 0)
+		free(p);
+	else
+		*ret = p;
+	return r;
 }
 
 static void choice_cancel(struct backend_container *c, struct backend_process *p)
@@ -171,6 +214,9 @@ const struct backend backend_choice = {
 	.start = choice_start,
 	.exec = choice_exec,
 	.exec_release = choice_exec_release,
+	.barrier = choice_barrier,
+	.adopt = choice_adopt,
+	.adopt_exec = choice_adopt_exec,
 	.cancel = choice_cancel,
 	.kill = choice_kill,
 	.pause = choice_pause,

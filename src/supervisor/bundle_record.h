@@ -23,6 +23,12 @@
 #define BUNDLE_RECORD_NAME "reeve.json"
 #define BUNDLE_RECORD_VERSION 1
 
+/*
+ * An empty file beside it: `delete` was called for this container while its shim may live. Who called tells how it ended,
+ * the shim publishes nothing more of it, frees it, and removes the mark.
+ */
+#define BUNDLE_MARK_NAME "reeve.deleted"
+
 struct bundle_record {
 	const char *
 		root; /* state directory of the runtime that has the container (container/state.h) */

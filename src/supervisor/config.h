@@ -9,6 +9,8 @@
  * Blocks   The sink's functions may not.
  * Context  Parent, on the loop's thread.
  */
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/log.h"
@@ -28,9 +30,20 @@ struct supervisor_sink {
 	void (*event)(void *arg, const struct event *e);
 	/* May be NULL: an input that must be durable before its effects, which come next. */
 	void (*log)(void *arg, const char *ns, const char *id, const struct task_input *in);
+	/*
+	 * For a journal; all three or none may be NULL. The events that have not reached their subscriber, as bytes, in
+	 * their order; their being taken up again; and one that is read to have arrived.
+	 */
+	int (*save_events)(void *arg, struct buf *out);
+	int (*load_events)(void *arg, const void *data, size_t size, struct err *err);
+	void (*forget_event)(void *arg, uint64_t task, uint64_t sequence);
+	/* May be NULL: the last task has gone; whoever would ask for a Shutdown may be gone, too. */
+	void (*empty)(void *arg);
 	/* Shutdown was asked for and no task is left (4.8); its answer has been handed over. */
 	void (*shutdown)(void *arg);
 };
+
+struct buf;
 
 struct supervisor_config {
 	struct loop *loop;
@@ -43,6 +56,9 @@ struct supervisor_config {
 	struct exit_source *exits; /* where exits come from */
 	struct fdtable *fds;       /* streams that outlive a crash are named here */
 	const struct host *host;   /* starts children for what would wait; NULL: it waits (tests) */
+	bool journaled;            /* what happens is written into the fd "journal" of the table */
+	uint64_t
+		journal_max; /* a journal is rewritten that is larger, and four times its snapshot; 0 = 64 KiB */
 	uint64_t drain_idle_ns; /* Delete stops waiting for output after this long without a byte; 0
 				   = 2 s */
 	uint64_t drain_max_ns;  /* and after this long in all; 0 = 8 s, below CRI's 10 s (5.6) */

@@ -73,6 +73,28 @@ static int claim(struct fdtable *ft, const char *name)
 	return r < 0 ? r : fd;
 }
 
+int fdtable_replace(struct fdtable *ft, const char *name, int fd)
+{
+	size_t at = lower_bound(ft, name);
+	int r;
+
+	if (!is_at(ft, at, name))
+		return fdtable_put(ft, name, fd);
+	r = ft->link ? guardian_link_put(ft->link, name, fd) : 0;
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+	fd_close(ft->entries[at].fd);
+	ft->entries[at].fd = fd;
+	return 0;
+}
+
+int fdtable_flush(struct fdtable *ft, struct err *err)
+{
+	return ft->link ? guardian_link_flush(ft->link, err) : 0;
+}
+
 int fdtable_get(struct fdtable *ft, const char *name)
 {
 	size_t at = lower_bound(ft, name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Fd table: every fd that has to outlive a crash of the worker, by name: "t/NS/ID/out.pipe".
+ * Fd table: every fd that has to outlive a crash of the worker, by name: "7/i/out.pipe".
  * Nothing else in the supervisor owns such an fd; who uses one borrows its number. With a guardian
  * each is stored there too, and what a worker before us has stored is found here by its name.
  *
@@ -11,6 +11,8 @@
  * Context  Parent.
  */
 #include <stddef.h>
+
+#include "base/err.h"
 
 struct guardian_link;
 
@@ -31,6 +33,10 @@ struct fdtable {
  * guardian_link_flush().
  */
 int fdtable_put(struct fdtable *ft, const char *name, int fd);
+/* The same, but an fd of that name is replaced and closed. */
+int fdtable_replace(struct fdtable *ft, const char *name, int fd);
+/* All that was put and closed so far outlives us from here on. */
+int fdtable_flush(struct fdtable *ft, struct err *err);
 /* The fd, still the table's; -ENOENT when there is none. */
 int fdtable_get(struct fdtable *ft, const char *name);
 /* Close and forget; unknown names are fine. Remove an fd from the loop first. */

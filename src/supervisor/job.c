@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "container/host.h"
+#include "supervisor/proc.h"
 
 #define DRAIN_IDLE_NS (2 * NS_PER_SEC)
 #define DRAIN_MAX_NS (8 * NS_PER_SEC)
@@ -26,12 +27,6 @@
 static const struct backend *backend_of(const struct held_task *t)
 {
 	return t->sup->config.backend;
-}
-
-static void warn(const struct held_task *t, const struct err *err)
-{
-	if (t->sup->config.log)
-		log_write(t->sup->config.log, LOG_WARN_, "%s/%s: %s", t->ns, t->core.id, err->text);
 }
 
 static const struct request_create *create_of(const struct held_task *t)
@@ -70,8 +65,28 @@ static struct held_job *job_new(struct held_task *t, const struct effect *e)
 	j->type = e->type;
 	j->op = e->op;
 	j->token = e->token;
+	if (e->type == FX_UPDATE || e->type == FX_CHECKPOINT) {
+		j->payload = t->sup->payload;
+		t->sup->payload = (struct payload){ 0 };
+	}
 	j->next = t->jobs;
 	t->jobs = j;
+	return j;
+}
+
+/* The one that stands since before a reload, as far as its request left something behind. */
+static struct held_job *job_for(struct held_task *t, const struct effect *e)
+{
+	struct held_job *j = e->again ? job_of(t, e->op) : NULL;
+
+	if (!j)
+		j = job_new(t, e);
+	if (!j)
+		return NULL;
+	j->proc = held_proc_of(t, e->exec);
+	j->type = e->type;
+	j->token = e->token;
+	j->again = e->again;
 	return j;
 }
 
@@ -82,17 +97,27 @@ static void job_free(struct held_job *j)
 	rootfs_unmount_stop(&j->unmounting);
 	held_forget(&j->made);
 	held_forget(&j->done);
+	held_forget(&j->cancel);
+	payload_done(&j->payload);
 	free(j);
 }
 
+/*
+ * The outcome is on record. Only now may go what a repeated start would need: the barrier of its process, and with a
+ * failed one its streams.
+ */
 static void on_fed(struct held_input *slot)
 {
-	job_free(container_of(slot, struct held_job, done));
+	struct held_job *j = container_of(slot, struct held_job, done);
+
+	if (j->type == FX_START || j->type == FX_EXEC_START)
+		proc_drop_barrier(j->proc);
+	if (j->end_streams)
+		process_io_close(&j->proc->io);
+	job_free(j);
 }
 
-/* The outcome: with it the job is over. It leaves the list now, its memory when the core has
- * read the outcome. */
-static void job_return(struct held_job *j, struct task_input *in)
+static void unlink_job(struct held_job *j)
 {
 	struct held_job **at = &j->task->jobs;
 
@@ -100,6 +125,13 @@ static void job_return(struct held_job *j, struct task_input *in)
 		at = &(*at)->next;
 	if (*at)
 		*at = j->next;
+}
+
+/* The outcome: with it the job is over. It leaves the list now, its memory when the core has
+ * read the outcome. */
+static void job_return(struct held_job *j, struct task_input *in)
+{
+	unlink_job(j);
 	in->op = j->op;
 	j->done.fed = on_fed;
 	held_feed(j->task, &j->done, in);
@@ -175,32 +207,7 @@ static void job_fail(struct held_job *j, const char *prefix, const struct err *e
 	job_end(j);
 }
 
-/* ---- streams and mounts ---- */
-
-static int open_streams(struct held_proc *p,
-	void (*ready)(struct process_io *s, const struct err *err), struct err *err)
-{
-	const struct request *r = &p->payload.request;
-	const struct request_options *opt = &create_of(p->task)->options;
-	bool is_exec = p->slot != TASK_INIT;
-	char prefix[512];
-	struct process_io_open o = {
-		.env = &p->task->sup->process_io_env,
-		.ns = p->task->ns,
-		.id = is_exec ? r->exec_id : r->id,
-		.prefix = prefix,
-		.paths = is_exec ? &r->exec.stdio : &r->create.stdio,
-		.uid = opt->io_uid,
-		.gid = opt->io_gid,
-		.stdin_closed = is_exec ? p->task->core.execs[p->slot].proc.stdin_closed
-					: p->task->core.init.stdin_closed,
-		.ready = ready,
-	};
-
-	snprintf(prefix, sizeof(prefix), is_exec ? "t/%s/%s/e/%s/" : "t/%s/%s/i/", p->task->ns,
-		p->task->core.id, is_exec ? r->exec_id : "");
-	return process_io_open(&p->io, &o, err);
-}
+/* ---- mounts ---- */
 
 static char *rootfs_of(const struct held_task *t)
 {
@@ -268,54 +275,6 @@ static void unmount_and_end(struct held_job *j)
 	on_unmounted(&j->unmounting, err.code ? &err : NULL);
 }
 
-/* ---- identity and exits ---- */
-
-static void on_exit_(struct exit_watch *w, const struct exit_info *info)
-{
-	struct held_proc *p = container_of(w, struct held_proc, watch);
-	struct held_task *t = p->task;
-	struct task_input in = {
-		.type = IN_EXIT,
-		.token = p->token,
-		.wait_status = info->wait_status,
-		.boot_ns = info->boot_ns,
-		.wall_ns = info->wall_ns,
-	};
-
-	pidref_done(&p->who);
-	if (t->container) { /* the last look, before the exit is told: INV-16 */
-		uint64_t kills = backend_of(t)->oom_kills(t->container);
-
-		in.oom = kills > t->oom_kills;
-		t->oom_kills = kills;
-	}
-	held_feed(t, &p->exit, &in);
-}
-
-/* From here on its exit is known under this token. */
-static void watch_process(struct held_proc *p, const struct pidref *who, uint64_t token)
-{
-	struct exit_source *exits = p->task->sup->config.exits;
-
-	exit_watch_remove(&p->watch);
-	pidref_done(&p->who);
-	p->who = *who;
-	p->who.fd = who->fd < 0 ? -EBADF : fcntl(who->fd, F_DUPFD_CLOEXEC, 3);
-	p->token = token;
-	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
-}
-
-/* A start that failed: its process, if there was one, is dead or dying and nobody's. */
-void job_forget_process(struct held_proc *p)
-{
-	exit_watch_remove(&p->watch);
-	held_forget(&p->exit);
-	pidref_done(&p->who);
-	if (p->process)
-		backend_of(p->task)->exec_free(p->process);
-	p->process = NULL;
-}
-
 /* ---- what the back end says ---- */
 
 static void on_console(struct backend_call *call, int master)
@@ -324,7 +283,7 @@ static void on_console(struct backend_call *call, int master)
 	struct err err;
 
 	if (process_io_console(&j->proc->io, master, &err) < 0)
-		warn(j->task, &err);
+		held_warn(j->task, &err);
 }
 
 static void on_made(struct backend_call *call, const struct pidref *process)
@@ -332,11 +291,16 @@ static void on_made(struct backend_call *call, const struct pidref *process)
 	struct held_job *j = container_of(call, struct held_job, call);
 	struct task_input in = { .type = IN_MADE, .op = j->op, .pid = (uint32_t)process->pid };
 
-	watch_process(j->proc, process, j->token);
+	proc_watch(j->proc, process, j->token);
+	proc_keep_barrier(j->proc);
+	proc_add_news(process, j->news, &in);
 	exit_expect_end(&j->expect);
 	process_io_made(&j->proc->io);
 	held_feed(j->task, &j->made, &in);
 }
+
+static const struct err interrupted = { -ECANCELED,
+	"interrupted by a restart of the shim's worker" };
 
 static void create_done(struct held_job *j, const struct backend_outcome *o)
 {
@@ -344,31 +308,40 @@ static void create_done(struct held_job *j, const struct backend_outcome *o)
 	struct task_input in = { .type = IN_DONE, .shared_pidns = o->shared_pidns };
 
 	process_io_made(&t->init.io);
-	if (o->err) {
-		job_forget_process(&t->init);
+	if (j->undoing || o->err) {
+		proc_forget(&t->init);
 		process_io_close(&t->init.io);
-		set_failure(j, prefix_of(j), o->err);
+		set_failure(j, prefix_of(j), j->undoing ? &interrupted : o->err);
 		unmount_and_end(j);
 		return;
 	}
 	if (o->process && o->process->pid > 0) {
 		in.pid = (uint32_t)o->process->pid;
-		watch_process(&t->init, o->process, j->token);
+		proc_watch(&t->init, o->process, j->token);
+		proc_keep_barrier(&t->init);
+		proc_add_news(o->process, j->news, &in);
 	}
 	job_return(j, &in);
+}
+
+/* What runtimes say to a second start. */
+static bool was_started(const struct err *err)
+{
+	return strstr(err->text, "already running") || strstr(err->text, "already started");
 }
 
 static void start_done(struct held_job *j, const struct backend_outcome *o)
 {
 	struct task_input in = { .type = IN_DONE };
 
-	if (o->err) {
+	if (o->err && !(j->again && was_started(o->err))) {
 		job_fail(j, prefix_of(j), o->err);
 		return;
 	}
-	if (o->process && o->process->pid > 0) {
+	if (!o->err && o->process && o->process->pid > 0) {
 		in.pid = (uint32_t)o->process->pid;
-		watch_process(&j->task->init, o->process, j->token);
+		proc_watch(&j->task->init, o->process, j->token);
+		proc_add_news(o->process, j->news, &in);
 	}
 	process_io_made(&j->task->init.io);
 	job_return(j, &in);
@@ -380,8 +353,8 @@ static void exec_done(struct held_job *j, const struct backend_outcome *o)
 		job_done(j);
 		return;
 	}
-	job_forget_process(j->proc);
-	process_io_close(&j->proc->io);
+	proc_forget(j->proc);
+	j->end_streams = true;
 	job_fail(j, prefix_of(j), o->err);
 }
 
@@ -427,17 +400,32 @@ static void fail_at_once(struct held_job *j, const struct err *err)
 	on_done(&j->call, &(struct backend_outcome){ .err = err });
 }
 
+/* Somebody else has deleted it while no worker was there. */
+static void without_container(struct held_job *j)
+{
+	struct err err;
+
+	if (j->type == FX_DELETE) {
+		on_done(&j->call, &(struct backend_outcome){ 0 });
+		return;
+	}
+	err_set(&err, -ESRCH, "container not running");
+	fail_at_once(j, &err);
+}
+
 static void on_oom(struct backend_notice *n)
 {
 	struct held_task *t = container_of(n, struct held_task, notice);
-	struct task_input in = { .type = IN_OOM };
-	uint64_t kills = backend_of(t)->oom_kills(t->container);
+	struct task_input in = { .type = IN_OOM, .payload = t->oom_news };
+	struct payload_news news = { .oom_kills = backend_of(t)->oom_kills(t->container) };
 
-	if (kills <= t->oom_kills)
+	if (news.oom_kills <= t->oom_kills)
 		return;
-	t->oom_kills = kills;
-	if (!t->oom.task) /* one that waits to be fed says it all */
-		held_feed(t, &t->oom, &in);
+	t->oom_kills = news.oom_kills;
+	if (t->oom.task) /* one that waits to be fed says it all */
+		return;
+	in.payload_size = payload_news_encode(&news, t->oom_news);
+	held_feed(t, &t->oom, &in);
 }
 
 /* ---- create and exec ---- */
@@ -473,6 +461,10 @@ static void make_exec(struct held_job *j)
 	struct err err;
 
 	j->with_backend = true;
+	if (!t->container) {
+		without_container(j);
+		return;
+	}
 	if (backend_of(t)->exec(t->container, &req, &j->call, &j->proc->process, &err) < 0)
 		fail_at_once(j, &err);
 }
@@ -545,7 +537,7 @@ static void begin(struct held_job *j)
 	if (j->type == FX_CREATE)
 		r = mount_rootfs(t, &err);
 	if (r == 0)
-		r = open_streams(j->proc, on_streams_ready, &err);
+		r = proc_open_streams(j->proc, on_streams_ready, &err);
 	if (r < 0)
 		fail_before_backend(j, &err);
 	else if (r == 0)
@@ -580,6 +572,10 @@ static void start(struct held_job *j)
 	watch_deadline(j);
 	if (t->core.restore)
 		exit_expect_begin(t->sup->config.exits, &j->expect);
+	if (!t->container) {
+		without_container(j);
+		return;
+	}
 	if (backend_of(t)->start(t->container, &j->call, &err) < 0)
 		fail_at_once(j, &err);
 }
@@ -595,9 +591,17 @@ void job_kill(struct held_task *t, const struct effect *e)
 		pidref_kill(&p->who, (int)e->signal);
 		return;
 	}
-	j = job_new(t, e);
+	j = job_for(t, e);
 	if (!j) {
 		fail_without_job(t, e);
+		return;
+	}
+	if (e->again && e->signal != SIGKILL) { /* what may have arrived is not sent twice */
+		job_done(j);
+		return;
+	}
+	if (e->exec == TASK_INIT && !t->container) {
+		without_container(j);
 		return;
 	}
 	if (e->exec == TASK_INIT) {
@@ -646,12 +650,16 @@ static void drain(struct held_job *j)
 
 static void run(struct held_job *j)
 {
-	const struct request *req = j->task->sup->request;
+	const struct request *req = &j->payload.request;
 	const struct backend *b = backend_of(j->task);
 	struct backend_container *c = j->task->container;
 	struct err err;
 	int r = 0;
 
+	if (!c) {
+		without_container(j);
+		return;
+	}
 	switch (j->type) {
 	case FX_PAUSE:
 		r = b->pause(c, &j->call, &err);
@@ -675,12 +683,124 @@ static void run(struct held_job *j)
 		fail_at_once(j, &err);
 }
 
+/* ---- once more, after a reload ---- */
+
+/* Whoever asked for it is gone, and how far it came is not known: it is taken back. */
+static void undo_create(struct held_job *j)
+{
+	struct held_task *t = j->task;
+	struct backend_adopt req = {
+		.notice = &t->notice,
+		.ns = t->ns,
+		.id = t->core.id,
+		.request = create_of(t),
+		.init = &t->init.who,
+		.barrier = -EBADF,
+	};
+	struct backend_outcome over = { 0 };
+	struct err err;
+	int r;
+
+	j->with_backend = true;
+	j->undoing = true;
+	t->mounted = create_of(t)->n_rootfs > 0;
+	(void)proc_barrier(&t->init); /* claims it, so that it can be closed */
+	proc_drop_barrier(&t->init);
+	proc_adopt(&t->init); /* so that closing its streams finds them */
+	r = backend_of(t)->adopt(t->sup->config.backend_arg, &req, &t->container, &err);
+	if (r == 0)
+		r = backend_of(t)->delete_(t->container, &j->call, &err);
+	if (r < 0 && r != -ENOENT)
+		held_warn(t, &err);
+	if (r < 0)
+		create_done(j, &over);
+}
+
+/*
+ * One that was not made yet ended with the worker. One that waits behind its barrier is let go, maybe a second time; one
+ * that is past it says so by the barrier's end.
+ */
+static void resume_exec(struct held_job *j)
+{
+	struct held_task *t = j->task;
+	struct held_proc *p = j->proc;
+	int barrier = proc_barrier(p);
+	bool made = t->core.execs[p->slot].proc.pid != 0;
+	struct err err = interrupted;
+	int r = -ECANCELED;
+
+	j->with_backend = true;
+	if (made && barrier < 0) { /* a runtime that has none has let it run */
+		job_done(j);
+		return;
+	}
+	if (made && t->container)
+		r = backend_of(t)->adopt_exec(
+			t->container, &p->who, barrier, &j->call, &p->process, &err);
+	if (r == 0)
+		r = backend_of(t)->exec_release(p->process, &err);
+	if (r < 0)
+		fail_at_once(j, &err);
+}
+
+static void resume_start(struct held_job *j)
+{
+	struct held_task *t = j->task;
+	struct err err;
+
+	j->with_backend = true;
+	if (!t->container)
+		without_container(j);
+	else if (backend_of(t)->start(t->container, &j->call, &err) < 0)
+		fail_at_once(j, &err);
+}
+
+/* Its freeze may have been done, or half of it. */
+static void repeat_freeze(struct held_job *j)
+{
+	if (j->task->container)
+		backend_of(j->task)->thaw(j->task->container);
+	if (j->type == FX_RESUME)
+		job_done(j);
+	else
+		run(j);
+}
+
+static void order_again(struct held_job *j)
+{
+	switch (j->type) {
+	case FX_CREATE:
+		undo_create(j);
+		break;
+	case FX_EXEC_START:
+		resume_exec(j);
+		break;
+	case FX_START:
+		resume_start(j);
+		break;
+	case FX_PAUSE:
+	case FX_RESUME:
+		repeat_freeze(j);
+		break;
+	case FX_DRAIN:
+		drain(j);
+		break;
+	default:
+		run(j);
+		break;
+	}
+}
+
 void job_order(struct held_task *t, const struct effect *e)
 {
-	struct held_job *j = job_new(t, e);
+	struct held_job *j = job_for(t, e);
 
 	if (!j) {
 		fail_without_job(t, e);
+		return;
+	}
+	if (e->again) {
+		order_again(j);
 		return;
 	}
 	switch (e->type) {
@@ -717,4 +837,62 @@ void job_drop_all(struct held_task *t)
 		t->jobs = j->next;
 		job_free(j);
 	}
+}
+
+/* ---- reading the journal ---- */
+
+void job_note(struct held_task *t, const struct effect *e)
+{
+	(void)job_new(
+		t, e); /* without memory what its request left behind is missing: the order fails */
+}
+
+void job_noted_outcome(struct held_task *t, const struct task_input *in)
+{
+	struct held_job *j = job_of(t, in->op);
+
+	if (!j || in->type == IN_MADE)
+		return;
+	unlink_job(j);
+	job_free(j);
+}
+
+int job_restore(struct held_task *t, uint32_t op, const void *payload, size_t size, struct err *err)
+{
+	struct effect e = { .type = FX_UPDATE, .exec = TASK_INIT, .op = op };
+	struct held_job *j;
+	int r = payload_from_bytes(payload, size, &t->sup->payload, err);
+
+	if (r < 0)
+		return r;
+	j = job_new(t, &e);
+	payload_done(&t->sup->payload);
+	return j ? 0 : err_oom(err);
+}
+
+void job_adopt(struct held_task *t)
+{
+	const struct request_create *c = create_of(t);
+	struct pidref init = t->init.who;
+	struct backend_adopt req = {
+		.notice = &t->notice,
+		.ns = t->ns,
+		.id = t->core.id,
+		.request = c,
+		.init = &init,
+		.barrier = proc_barrier(&t->init),
+	};
+	struct err err;
+	int r;
+
+	init.pid = (pid_t)t->core.init.pid;
+	t->notice.oom = on_oom;
+	t->mounted = c->n_rootfs > 0;
+	r = backend_of(t)->adopt(t->sup->config.backend_arg, &req, &t->container, &err);
+	if (r < 0) /* its processes are watched for all the same */
+		held_warn(t, &err);
+	proc_adopt(&t->init);
+	for (uint32_t i = 0; i < t->core.n_execs; i++)
+		if (t->core.execs[i].state != EXEC_FREE)
+			proc_adopt(t->execs[i]);
 }

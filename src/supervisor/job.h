@@ -18,7 +18,18 @@ void job_release(struct held_task *t, const struct effect *e);
 /* Hurry: nobody wants this op any more. */
 void job_cancel(struct held_task *t, uint32_t op);
 
-/* A process that has failed to start or whose slot is freed: nobody's from here on. */
-void job_forget_process(struct held_proc *p);
+/*
+ * While the journal is read: an order stands, its outcome ends it. Afterwards job_order() and job_kill() with `again`
+ * carry out what stands.
+ */
+void job_note(struct held_task *t, const struct effect *e);
+void job_noted_outcome(struct held_task *t, const struct task_input *in);
+/* A snapshot's: an order with the payload of its request. -ENOMEM. */
+int job_restore(
+	struct held_task *t, uint32_t op, const void *payload, size_t size, struct err *err);
+
+/* The container of a task that an earlier worker held, its streams and its living processes. */
+void job_adopt(struct held_task *t);
+
 /* After the back end was told that nobody listens: forget what is under way. */
 void job_drop_all(struct held_task *t);

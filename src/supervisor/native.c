@@ -20,6 +20,7 @@
 #include "container/container.h"
 #include "container/host.h"
 #include "container/oom_watch.h"
+#include "container/salvage.h"
 #include "container/seccomp.h"
 #include "container/state.h"
 #include "container/stats.h"
@@ -84,13 +85,13 @@ static int open_root(struct native *n, const char *path, struct root **ret, stru
 	return 0;
 }
 
-static int find_root(
-	struct native *n, const struct backend_create *req, struct root **ret, struct err *err)
+static int find_root(struct native *n, const char *ns, const struct request_create *req,
+	struct root **ret, struct err *err)
 {
-	const char *base = req->request->options.root;
+	const char *base = req->options.root;
 	auto_free char *path = NULL;
 
-	if (asprintf(&path, "%s/%s", str_empty(base) ? n->state_root : base, req->ns) < 0) {
+	if (asprintf(&path, "%s/%s", str_empty(base) ? n->state_root : base, ns) < 0) {
 		path = NULL;
 		return err_oom(err);
 	}
@@ -215,7 +216,7 @@ static int native_create(void *arg, const struct backend_create *req, struct bac
 			"restore from a checkpoint is not supported by the runtime in process");
 	r = check_options(&req->request->options, err);
 	if (r == 0)
-		r = find_root(n, req, &root, err);
+		r = find_root(n, req->ns, req->request, &root, err);
 	if (r < 0)
 		return r;
 	c = mem_calloc(1, sizeof(*c));
@@ -265,6 +266,56 @@ static int native_delete(struct backend_container *c, struct backend_call *call,
 	if (r < 0)
 		c->call = NULL;
 	return r;
+}
+
+/* ---- a container of an earlier worker ---- */
+
+static int open_container(
+	struct backend_container *c, const struct backend_adopt *req, struct err *err)
+{
+	int r = container_open(&c->root->host, req->id, &c->container, err);
+	int sync;
+
+	if (r == -EBADMSG) { /* not one that was ever finished */
+		r = container_salvage(&c->root->host, req->id, err);
+		return r < 0 ? r
+			     : err_set(err, -ENOENT, "container '%s' was left half made", req->id);
+	}
+	if (r < 0 || req->barrier < 0)
+		return r;
+	sync = fcntl(req->barrier, F_DUPFD_CLOEXEC, 3);
+	if (sync < 0)
+		return err_sys(err, "go on with container '%s'", req->id);
+	return container_adopt(c->container, sync, err);
+}
+
+static int native_adopt(
+	void *arg, const struct backend_adopt *req, struct backend_container **ret, struct err *err)
+{
+	struct native *n = arg;
+	struct backend_container *c = mem_calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_oom(err);
+	c->native = n;
+	c->notice = req->notice;
+	r = find_root(n, req->ns, req->request, &c->root, err);
+	if (r == 0)
+		r = open_container(c, req, err);
+	if (r < 0) {
+		container_free(c->container);
+		free(c);
+		return r;
+	}
+	watch_oom(c);
+	*ret = c;
+	return 0;
+}
+
+static int native_barrier(struct backend_container *c, struct backend_process *p)
+{
+	return p ? container_exec_sync(p->process) : container_sync(c->container);
 }
 
 /* ---- exec ---- */
@@ -345,6 +396,26 @@ static int native_exec(struct backend_container *c, const struct backend_exec *r
 	if (!req->request->stdio.terminal)
 		memcpy(ce.stdio, req->stdio, sizeof(ce.stdio));
 	r = container_exec(c->container, &ce, &h, &p->process, err);
+	if (r < 0)
+		free(p);
+	else
+		*ret = p;
+	return r;
+}
+
+static int native_adopt_exec(struct backend_container *c, const struct pidref *process, int barrier,
+	struct backend_call *call, struct backend_process **ret, struct err *err)
+{
+	struct backend_process *p = mem_calloc(1, sizeof(*p));
+	int sync, r;
+
+	if (!p)
+		return err_oom(err);
+	p->owner = c;
+	p->call = call;
+	sync = fcntl(barrier, F_DUPFD_CLOEXEC, 3);
+	r = sync < 0 ? err_sys(err, "go on with an exec")
+		     : container_exec_adopt(c->container, process, sync, &p->process, err);
 	if (r < 0)
 		free(p);
 	else
@@ -510,6 +581,9 @@ const struct backend native_backend = {
 	.start = native_start,
 	.exec = native_exec,
 	.exec_release = native_exec_release,
+	.barrier = native_barrier,
+	.adopt = native_adopt,
+	.adopt_exec = native_adopt_exec,
 	.cancel = native_cancel,
 	.kill = native_kill,
 	.pause = native_pause,

@@ -185,19 +185,19 @@ static int find_runtime(
 	return r;
 }
 
-static int fill(struct backend_container *c, const struct backend_create *req, struct err *err)
+static int fill(struct backend_container *c, const char *ns, const char *id,
+	const struct request_create *rc, struct err *err)
 {
-	const struct request_create *rc = req->request;
 	const struct request_options *o = &rc->options;
 
 	c->runtime.env = &c->oci->env;
 	c->runtime.bundle_fd = -EBADF;
-	c->runtime.root = arena_printf(
-		&c->arena, "%s/%s", str_empty(o->root) ? OCI_STATE_ROOT : o->root, req->ns);
+	c->runtime.root =
+		arena_printf(&c->arena, "%s/%s", str_empty(o->root) ? OCI_STATE_ROOT : o->root, ns);
 	c->runtime.bundle = keep(c, rc->bundle);
 	c->runtime.criu = keep(c, o->criu_path);
 	c->runtime.systemd_cgroup = o->systemd_cgroup;
-	c->id = keep(c, req->id);
+	c->id = keep(c, id);
 	c->no_pivot = o->no_pivot_root;
 	c->no_new_keyring = o->no_new_keyring;
 	c->checkpoint = keep(c, rc->checkpoint);
@@ -257,7 +257,7 @@ static void container_free(struct backend_container *c)
 static int start_create(struct backend_container *c, const struct backend_create *req,
 	struct backend_call *call, struct err *err)
 {
-	int r = fill(c, req, err);
+	int r = fill(c, req->ns, req->id, req->request, err);
 
 	if (r == 0)
 		r = save_record(c, err);
@@ -293,6 +293,51 @@ static int oci_create(void *arg, const struct backend_create *req, struct backen
 		call->done(call, &o);
 	}
 	return 0;
+}
+
+/*
+ * Of an earlier worker. Whether the runtime knows of it the runtime tells when it is asked for something; what it was doing
+ * when that worker died goes on by itself, for it is no child of ours.
+ */
+static int oci_adopt(
+	void *arg, const struct backend_adopt *req, struct backend_container **ret, struct err *err)
+{
+	struct backend_container *c = mem_calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return err_oom(err);
+	c->oci = arg;
+	c->notice = req->notice;
+	c->init = PIDREF_NULL;
+	for (int i = 0; i < 3; i++)
+		c->stdio[i] = -EBADF;
+	r = fill(c, req->ns, req->id, req->request, err);
+	if (r < 0) {
+		container_free(c);
+		return r;
+	}
+	c->shared_pidns = oci_spec_shares_pidns(c->runtime.bundle);
+	if (pidref_reopen(req->init->pid, req->init->inode, req->init->start_time, &c->init) == 0)
+		oci_find_cgroup(c);
+	else
+		c->init.pid = req->init->pid;
+	*ret = c;
+	return 0;
+}
+
+/* Its processes wait for nobody but the runtime itself. */
+static int oci_barrier(struct backend_container *c, struct backend_process *p)
+{
+	(void)c, (void)p;
+	return -EBADF;
+}
+
+static int oci_adopt_exec(struct backend_container *c, const struct pidref *process, int barrier,
+	struct backend_call *call, struct backend_process **ret, struct err *err)
+{
+	(void)c, (void)process, (void)barrier, (void)call, (void)ret;
+	return err_set(err, -EOPNOTSUPP, "an exec of this runtime has no barrier");
 }
 
 /* ---- start ---- */
@@ -459,16 +504,6 @@ static int oci_update(struct backend_container *c, const char *resources, size_t
 	return order_simply(c, &o, "--resources=-", NULL, err);
 }
 
-/* Its name is in the container's working directory, which is a link in the bundle. */
-static void remove_files(const char *path)
-{
-	auto_free char *parent = strndup(path, (size_t)(path_basename(path) - path));
-	auto_close int dir = parent ? fd_open(parent, O_PATH | O_DIRECTORY, 0) : -EBADF;
-
-	if (dir >= 0)
-		file_remove_tree_at(dir, path_basename(path));
-}
-
 /* criu's own words are in its log, which is taken to where people look for it (4.12). */
 static void on_checkpointed(struct oci_order *o, const struct err *err)
 {
@@ -486,7 +521,7 @@ static void on_checkpointed(struct oci_order *o, const struct err *err)
 				o->c->runtime.bundle);
 	}
 	if (o->files_are_ours)
-		remove_files(o->files);
+		file_remove_tree_at(AT_FDCWD, o->files);
 	tell(o->call, err ? &e : NULL);
 }
 
@@ -551,7 +586,7 @@ static int oci_checkpoint(struct backend_container *c, const struct request_chec
 	r = order(c, &o, err);
 	oci_args_done(&args);
 	if (r < 0 && o.files_are_ours)
-		remove_files(work);
+		file_remove_tree_at(AT_FDCWD, work);
 	if (r == 0)
 		work = NULL; /* the order's */
 	return r;
@@ -643,6 +678,9 @@ const struct backend oci_backend = {
 	.start = oci_start,
 	.exec = oci_exec,
 	.exec_release = oci_exec_release,
+	.barrier = oci_barrier,
+	.adopt = oci_adopt,
+	.adopt_exec = oci_adopt_exec,
 	.cancel = oci_cancel,
 	.kill = oci_kill,
 	.pause = oci_pause,

@@ -424,3 +424,39 @@ void payload_done(struct payload *p)
 	arena_done(&p->arena);
 	*p = (struct payload){ 0 };
 }
+
+/* ---- news ---- */
+
+enum { NEWS_INODE = 1, NEWS_START_TIME = 2, NEWS_OOM_KILLS = 3 };
+
+size_t payload_news_encode(const struct payload_news *n, uint8_t out[PAYLOAD_NEWS_MAX])
+{
+	struct wire_out w = { .data = out, .cap = PAYLOAD_NEWS_MAX };
+
+	wire_put_int(&w, NEWS_INODE, n->inode);
+	wire_put_int(&w, NEWS_START_TIME, n->start_time);
+	wire_put_int(&w, NEWS_OOM_KILLS, n->oom_kills);
+	return w.len;
+}
+
+bool payload_news_decode(const void *data, size_t size, struct payload_news *ret)
+{
+	struct wire_in w = { .data = data, .size = size };
+	struct payload_news n = { 0 };
+	struct wire_field f;
+
+	while (wire_next(&w, &f)) {
+		if (f.is_bytes && f.number <= NEWS_OOM_KILLS)
+			return false;
+		if (f.number == NEWS_INODE)
+			n.inode = f.value;
+		else if (f.number == NEWS_START_TIME)
+			n.start_time = f.value;
+		else if (f.number == NEWS_OOM_KILLS)
+			n.oom_kills = f.value;
+	}
+	if (w.bad)
+		return false;
+	*ret = n;
+	return true;
+}

@@ -29,3 +29,20 @@ size_t payload_encode(const struct request *req, void *out, size_t cap);
 int payload_from_request(const struct request *req, struct payload *ret, struct err *err);
 int payload_from_bytes(const void *data, size_t size, struct payload *ret, struct err *err);
 void payload_done(struct payload *p);
+
+/*
+ * News: the payload of an outcome that brought a process, and of an exit or OOM kill: by what its process is known
+ * again, and how many OOM kills of the container had been counted.
+ */
+#define PAYLOAD_NEWS_MAX 40
+
+struct payload_news {
+	uint64_t inode;
+	uint64_t start_time;
+	uint64_t oom_kills;
+};
+
+/* Bytes written to `out`. */
+size_t payload_news_encode(const struct payload_news *n, uint8_t out[PAYLOAD_NEWS_MAX]);
+/* False: not news. */
+bool payload_news_decode(const void *data, size_t size, struct payload_news *ret);

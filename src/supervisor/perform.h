@@ -13,6 +13,9 @@
 /* All effects that one input has led to, in order. The task may be leaving afterwards. */
 void perform_effects(struct held_task *t, const struct task_input *in, const struct effects *fx);
 
+/* While the journal is read: only what keeps us up with it. */
+void perform_note(struct held_task *t, const struct effects *fx);
+
 /* Stop everything that is under way for a task and release its processes; containers are left
  * alone. */
 void perform_stop(struct held_task *t);

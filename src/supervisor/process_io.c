@@ -427,11 +427,30 @@ static int kept_out(const struct process_io *s)
 	return -EBADF; /* nobody wants it: read and dropped, or the terminal would fill */
 }
 
+/* The terminal is in the table: what its client sends and reads. */
+static int relay_terminal(struct process_io *s, struct err *err)
+{
+	int master = kept(s, "pty"), in = kept(s, "in.fifo"), again, r;
+
+	r = start_relay(s, STREAM_OUT, master, kept_out(s), err);
+	if (in < 0)
+		in = kept(s, "in.reader");
+	if (r < 0 || in < 0)
+		return r;
+	again = kept(s, "pty.in");
+	if (again < 0) { /* One more fd, for epoll knows each only once. */
+		again = fcntl(master, F_DUPFD_CLOEXEC, 3);
+		r = again < 0 ? -errno : keep(s, "pty.in", again);
+		if (r < 0)
+			return err_code(err, r, "keep the console");
+	}
+	return start_relay(s, STREAM_IN, in, again, err);
+}
+
 int process_io_console(struct process_io *s, int master, struct err *err)
 {
-	int in = kept(s, "in.fifo"), again, r;
+	int r = fd_set_nonblock(master, true);
 
-	r = fd_set_nonblock(master, true);
 	if (r < 0) {
 		fd_close(master);
 		return err_code(err, r, "console");
@@ -441,17 +460,79 @@ int process_io_console(struct process_io *s, int master, struct err *err)
 		return err_code(err, r, "keep the console");
 	if (s->width || s->height)
 		process_io_resize(s, s->width, s->height);
-	r = start_relay(s, STREAM_OUT, master, kept_out(s), err);
-	if (in < 0)
-		in = kept(s, "in.reader");
-	if (r < 0 || in < 0)
-		return r;
-	/* One more fd, for epoll knows each only once. */
-	again = fcntl(master, F_DUPFD_CLOEXEC, 3);
-	r = again < 0 ? -errno : keep(s, "pty.in", again);
-	if (r < 0)
-		return err_code(err, r, "keep the console");
-	return start_relay(s, STREAM_IN, in, again, err);
+	return relay_terminal(s, err);
+}
+
+/* ---- after a restart of the worker ---- */
+
+/* One of the two names that a replacement leaves both behind when it is cut short: the new one counts. */
+static int kept_one(struct process_io *s, const char *old, const char *new)
+{
+	int fd = kept(s, new);
+
+	if (fd >= 0)
+		drop(s, old);
+	return fd >= 0 ? fd : kept(s, old);
+}
+
+static int relay_pipe(struct process_io *s, int stream, int client, struct err *err)
+{
+	char what[16];
+	int pipe;
+
+	snprintf(what, sizeof(what), "%s.pipe", stream_name[stream]);
+	pipe = kept(s, what);
+	if (pipe < 0 || client < 0) /* it had ended, or nobody asked for it */
+		return 0;
+	if (stream == STREAM_IN)
+		return start_relay(s, stream, client, pipe, err);
+	return start_relay(s, stream, pipe, client, err);
+}
+
+/* Nobody but the table must know these: it drops what nobody asks for. */
+static void claim_unread(const struct process_io *s)
+{
+	(void)kept(s, "out.unread");
+	(void)kept(s, "err.unread");
+}
+
+static int restore_relays(struct process_io *s, struct err *err)
+{
+	int in = kept_one(s, "in.fifo", "in.reader");
+	int out = kept_out(s);
+	int error = kept(s, "err.fifo");
+	int r;
+
+	s->in_wanted = in >= 0;
+	claim_unread(s);
+	if (s->terminal)
+		return kept(s, "pty") >= 0 ? relay_terminal(s, err) : 0;
+	r = relay_pipe(s, STREAM_IN, in, err);
+	if (r == 0)
+		r = relay_pipe(s, STREAM_OUT, out, err);
+	if (r == 0)
+		r = relay_pipe(s, STREAM_ERR, error >= 0 ? error : kept(s, "err.file"), err);
+	return r;
+}
+
+int process_io_restore(struct process_io *s, const struct process_io_open *o, struct err *err)
+{
+	int r;
+
+	*s = (struct process_io){
+		.env = o->env,
+		.child = { -EBADF, -EBADF, -EBADF },
+		.terminal = o->paths->terminal,
+	};
+	s->prefix = strdup(o->prefix);
+	if (!s->prefix)
+		return err_oom(err);
+	r = restore_relays(s, err);
+	if (r == 0 && o->stdin_closed) {
+		s->in_closed = true;
+		close_in_now(s);
+	}
+	return r;
 }
 
 void process_io_resize(struct process_io *s, uint32_t width, uint32_t height)

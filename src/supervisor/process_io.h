@@ -37,7 +37,7 @@ struct process_io_open {
 	const struct process_io_env *env;
 	const char *ns;
 	const char *id;     /* of the process: container id or exec id */
-	const char *prefix; /* of the names in the fd table, "t/NS/ID/" */
+	const char *prefix; /* of the names in the fd table, "7/i/" */
 	const struct request_stdio *paths;
 	uint32_t uid, gid; /* owner of the process's ends of its pipes */
 	bool stdin_closed; /* CloseIO came before */
@@ -66,6 +66,12 @@ struct process_io {
 	uint64_t drain_idle_ns;
 	uint64_t drain_deadline_ns;
 };
+
+/*
+ * Go on with the streams that an earlier worker has opened under this prefix: its fds are in the table. A stream that
+ * had ended stays so. `ready` is not used.
+ */
+int process_io_restore(struct process_io *s, const struct process_io_open *o, struct err *err);
 
 /* 0: `child` is there. 1: it will be when `ready` is called. */
 int process_io_open(struct process_io *s, const struct process_io_open *o, struct err *err);

@@ -173,6 +173,8 @@ struct response {
 /* One event of a task, spec/shim.md 3.4. Fields that a topic does not have are zero. */
 struct event {
 	enum task_topic topic;
+	uint64_t
+		task; /* its number: never used twice in the life of a supervisor and its successors */
 	uint64_t sequence; /* of the task, 1, 2, 3, ...: the order that subscribers must see */
 	uint64_t wall_ns;  /* Envelope.timestamp: when queued */
 	const char *ns;

@@ -13,7 +13,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/fd.h"
 #include "base/str.h"
+#include "supervisor/durable.h"
 #include "supervisor/holder.h"
 #include "supervisor/perform.h"
 #include "supervisor/tell.h"
@@ -104,6 +107,7 @@ void held_task_leave(struct held_task *t)
 
 	unlink_task(&sup->buckets[bucket_of(t->ns, t->core.id)], t);
 	sup->n_tasks--;
+	durable_remove_mark(t);
 	perform_stop(t);
 	held_forget(&t->failure);
 	held_forget(&t->oom);
@@ -111,9 +115,12 @@ void held_task_leave(struct held_task *t)
 		loop_timer_cancel(&x->timer);
 		held_forget(&x->cancel);
 	}
+	held_forget(&t->farewell);
 	t->next = sup->leaving;
 	sup->leaving = t;
 	loop_defer(sup->config.loop, &t->release, on_release);
+	if (sup->n_tasks == 0 && sup->config.sink->empty)
+		sup->config.sink->empty(sup->config.sink_arg);
 }
 
 /* ---- feeding ---- */
@@ -148,6 +155,17 @@ static void enqueue(struct held_task *t, struct held_input *slot, const struct t
 	sup->queue_end = &slot->next;
 }
 
+/*
+ * Deleted from outside: whoever did that tells how it ended, and does not ask for its deletion.
+ */
+static void say_farewell(struct held_task *t)
+{
+	if (!t->taken_away || t->farewell.task || t->core.state != TASK_STOPPED)
+		return;
+	held_grow_ops(t);
+	enqueue(t, &t->farewell, &(struct task_input){ .type = IN_DELETE });
+}
+
 static void feed_one(struct held_task *t, struct held_input *slot, const struct task_input *in)
 {
 	struct supervisor *sup = t->sup;
@@ -155,6 +173,7 @@ static void feed_one(struct held_task *t, struct held_input *slot, const struct 
 	sup->busy = true;
 	task_step(&t->core, in, &sup->fx);
 	perform_effects(t, in, &sup->fx);
+	say_farewell(t);
 	sup->busy = false;
 	if (slot && slot->fed)
 		slot->fed(slot);
@@ -171,6 +190,7 @@ static void feed_queued(struct supervisor *sup)
 		held_forget(slot);
 		feed_one(t, slot, &slot->in);
 	}
+	durable_tidy(sup);
 }
 
 void held_feed(struct held_task *t, struct held_input *slot, const struct task_input *in)
@@ -202,19 +222,57 @@ static bool grow_effects(struct supervisor *sup, uint32_t execs, uint32_t ops)
 	return true;
 }
 
-static void grow_ops(struct held_task *t)
+static bool make_ops(struct held_task *t, uint32_t cap)
 {
-	uint32_t cap = t->core.cap_ops ? t->core.cap_ops * 2 : 4;
 	struct task_op *ops;
 
-	if (t->core.n_ops < t->core.cap_ops || t->core.cap_ops >= TASK_OPS_MAX ||
-		!grow_effects(t->sup, t->core.cap_execs, cap))
-		return;
+	if (!grow_effects(t->sup, t->core.cap_execs, cap))
+		return false;
 	ops = realloc(t->core.ops, cap * sizeof(*ops));
 	if (!ops)
-		return;
+		return false;
 	t->core.ops = ops;
 	t->core.cap_ops = cap;
+	return true;
+}
+
+/* Both tables of execs, the core's and ours, have the same slots. */
+static bool make_execs(struct held_task *t, uint32_t cap)
+{
+	struct task_exec *execs;
+	struct held_proc **procs;
+
+	if (!grow_effects(t->sup, cap, t->core.cap_ops))
+		return false;
+	execs = realloc(t->core.execs, cap * sizeof(*execs));
+	if (execs)
+		t->core.execs = execs;
+	procs = realloc(t->execs, cap * sizeof(struct held_proc *));
+	if (procs)
+		t->execs = procs;
+	if (!execs || !procs)
+		return false;
+	for (uint32_t i = t->core.cap_execs; i < cap; i++) {
+		procs[i] = mem_calloc(1, sizeof(**procs));
+		if (!procs[i])
+			return false;
+		*procs[i] = (struct held_proc){ .task = t, .slot = i, .who = PIDREF_NULL };
+		t->core.cap_execs = i + 1;
+	}
+	return true;
+}
+
+int held_make_room(struct held_task *t, uint32_t execs, uint32_t ops)
+{
+	if (ops > t->core.cap_ops && !make_ops(t, ops))
+		return -ENOMEM;
+	return execs > t->core.cap_execs && !make_execs(t, execs) ? -ENOMEM : 0;
+}
+
+void held_grow_ops(struct held_task *t)
+{
+	if (t->core.n_ops == t->core.cap_ops && t->core.cap_ops < TASK_OPS_MAX)
+		make_ops(t, t->core.cap_ops ? t->core.cap_ops * 2 : 4);
 }
 
 static bool all_slots_taken(const struct task *core)
@@ -225,31 +283,12 @@ static bool all_slots_taken(const struct task *core)
 	return core->n_execs == core->cap_execs;
 }
 
-/* Both tables of execs, the core's and ours, have the same slots. */
-static void grow_execs(struct held_task *t)
+void held_grow_execs(struct held_task *t)
 {
-	uint32_t old = t->core.cap_execs, cap = old ? old * 2 : 1;
-	struct task_exec *execs;
-	struct held_proc **procs;
+	uint32_t old = t->core.cap_execs;
 
-	if (!all_slots_taken(&t->core) || old >= TASK_EXECS_MAX ||
-		!grow_effects(t->sup, cap, t->core.cap_ops))
-		return;
-	execs = realloc(t->core.execs, cap * sizeof(*execs));
-	if (execs)
-		t->core.execs = execs;
-	procs = realloc(t->execs, cap * sizeof(struct held_proc *));
-	if (procs)
-		t->execs = procs;
-	if (!execs || !procs)
-		return;
-	for (uint32_t i = old; i < cap; i++) {
-		procs[i] = mem_calloc(1, sizeof(**procs));
-		if (!procs[i])
-			return;
-		*procs[i] = (struct held_proc){ .task = t, .slot = i, .who = PIDREF_NULL };
-		t->core.cap_execs = i + 1;
-	}
+	if (all_slots_taken(&t->core) && old < TASK_EXECS_MAX)
+		make_execs(t, old ? old * 2 : 1);
 }
 
 /* Room that was needed once goes back when it has become a multiple of what is in use. */
@@ -443,24 +482,63 @@ static bool id_is_good(const char *id)
 	return true;
 }
 
-static struct held_task *task_new(struct supervisor *sup, const struct request *req)
+struct held_task *held_task_new(
+	struct supervisor *sup, const char *ns, const char *id, uint64_t number)
 {
-	uint32_t bucket = bucket_of(req->ns, req->id);
-	struct held_task *t = mem_calloc(1, sizeof(*t));
+	struct held_task *t;
+	uint32_t bucket;
 
+	if (!id_is_good(ns) || !id_is_good(id) || find(sup, ns, id))
+		return NULL;
+	t = mem_calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
 	t->sup = sup;
-	t->ns = strdup(req->ns);
+	t->ns = strdup(ns);
+	t->number = number;
 	t->init = (struct held_proc){ .task = t, .slot = TASK_INIT, .who = PIDREF_NULL };
-	if (!t->ns || task_init(&t->core, req->id) < 0) {
+	if (!t->ns || task_init(&t->core, id) < 0) {
 		task_free(t);
 		return NULL;
 	}
+	bucket = bucket_of(ns, id);
 	t->next = sup->buckets[bucket];
 	sup->buckets[bucket] = t;
 	sup->n_tasks++;
+	if (number > sup->last_number)
+		sup->last_number = number;
 	return t;
+}
+
+struct held_task *held_task_find(struct supervisor *sup, uint64_t number)
+{
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
+			if (t->number == number)
+				return t;
+	return NULL;
+}
+
+struct held_task *held_task_next(struct supervisor *sup, uint64_t after)
+{
+	struct held_task *found = NULL;
+
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
+			if (t->number > after && (!found || t->number < found->number))
+				found = t;
+	return found;
+}
+
+uint64_t held_wall_ns(const struct supervisor *sup)
+{
+	return sup->wall_ns ? sup->wall_ns : clock_wall_ns();
+}
+
+void held_warn(const struct held_task *t, const struct err *err)
+{
+	if (t->sup->config.log)
+		log_write(t->sup->config.log, LOG_WARN_, "%s/%s: %s", t->ns, t->core.id, err->text);
 }
 
 static struct task_input make_input(
@@ -505,9 +583,9 @@ static void ask(struct supervisor *sup, struct held_task *t, struct task_addr fr
 		t->init.payload = sup->payload;
 		sup->payload = (struct payload){ 0 };
 	}
-	grow_ops(t);
+	held_grow_ops(t);
 	if (req->type == REQ_EXEC)
-		grow_execs(t);
+		held_grow_execs(t);
 	sup->request = req;
 	sup->from = from;
 	feed_one(t, NULL, &in);
@@ -551,7 +629,7 @@ void supervisor_request(struct supervisor *sup, struct task_addr from, const str
 	if (req->ns && req->id)
 		t = find(sup, req->ns, req->id);
 	if (!t && req->type == REQ_CREATE) {
-		t = task_new(sup, req);
+		t = held_task_new(sup, req->ns, req->id, sup->last_number + 1);
 		if (!t)
 			refuse(sup, from, req, CODE_EXHAUSTED, "out of memory");
 	} else if (!t) {
@@ -578,6 +656,29 @@ void supervisor_hangup(struct supervisor *sup, uint64_t conn)
 	feed_queued(sup);
 }
 
+void supervisor_look_for_marks(struct supervisor *sup)
+{
+	struct held_task *t;
+
+	for (uint64_t at = 0; (t = held_task_next(sup, at)) != NULL;) {
+		at = t->number;
+		if (!t->taken_away && t->core.init.pid)
+			durable_look_for_mark(t);
+		say_farewell(t);
+	}
+	feed_queued(sup);
+}
+
+void supervisor_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)
+{
+	durable_acked(sup, task, sequence);
+}
+
+uint64_t supervisor_last_conn(const struct supervisor *sup)
+{
+	return sup->last_conn;
+}
+
 size_t supervisor_count(const struct supervisor *sup)
 {
 	return sup->n_tasks;
@@ -599,6 +700,7 @@ int supervisor_new(const struct supervisor_config *config, struct supervisor **r
 		.fds = config->fds,
 		.loggers = &sup->loggers,
 	};
+	sup->journal.fd = -EBADF;
 	if (!grow_effects(sup, 0, 0)) {
 		supervisor_free(sup);
 		return err_oom(err);
@@ -627,6 +729,9 @@ void supervisor_free(struct supervisor *sup)
 	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
 		free_list(&sup->buckets[i], true);
 	free_list(&sup->leaving, false);
+	loop_timer_cancel(&sup->unknown);
+	if (sup->config.journaled)
+		fdtable_close(sup->config.fds, JOURNAL_NAME);
 	logger_end_all(&sup->loggers);
 	loop_defer_cancel(&sup->trim);
 	free(sup->fx.v);

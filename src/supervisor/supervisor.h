@@ -34,5 +34,24 @@ void supervisor_request(struct supervisor *sup, struct task_addr from, const str
 /* The connection is gone: its open waits are dropped, operations that run go on to their end. */
 void supervisor_hangup(struct supervisor *sup, uint64_t conn);
 
+/*
+ * With `journaled`: take up what an earlier worker has left in the fd table, or begin a journal when there is none.
+ * Once, before the first request and before exits are reported. What cannot be read is logged and left alone; a failure
+ * means that nothing is kept.
+ */
+int supervisor_load(struct supervisor *sup, struct err *err);
+
+/*
+ * `delete` may have marked a bundle (bundle_record.h): one whose task has ended already is freed without a request. To be
+ * called when a connection has closed, for that is how `delete` knocks.
+ */
+void supervisor_look_for_marks(struct supervisor *sup);
+
+/* An event that the sink was given has reached its subscriber, and is not to be sent again by a later worker. */
+void supervisor_acked(struct supervisor *sup, uint64_t task, uint64_t sequence);
+
+/* The highest connection that a request came from, also to earlier workers: new ones must be above. */
+uint64_t supervisor_last_conn(const struct supervisor *sup);
+
 /* Tasks that are registered or being created. At 0 and without a connection a shim may leave. */
 size_t supervisor_count(const struct supervisor *sup);

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-
 static enum request_type request_of(enum input_type type)
 {
 	switch (type) {
@@ -86,8 +84,9 @@ void tell_event(struct held_task *t, const struct effect *e)
 	struct supervisor *sup = t->sup;
 	struct event ev = {
 		.topic = e->topic,
+		.task = t->number,
 		.sequence = e->sequence,
-		.wall_ns = clock_wall_ns(),
+		.wall_ns = held_wall_ns(sup),
 		.ns = t->ns,
 		.id = t->core.id,
 		.pid = e->pid,
@@ -95,6 +94,8 @@ void tell_event(struct held_task *t, const struct effect *e)
 		.exited_wall_ns = e->exited_wall_ns,
 	};
 
+	if (t->taken_away)
+		return;
 	if (e->exec != TASK_INIT)
 		ev.exec_id = held_proc_of(t, e->exec)->payload.request.exec_id;
 	if (e->topic == TOPIC_CREATE) {

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Order is everything here: fds first, then the record that counts on them; the exit into the bundle, then the look for
+ * the mark. `delete` marks first and reads the exit then, so at least one of the two sees the other: an exit is never
+ * told by nobody.
+ */
+#include "supervisor/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "base/wire.h"
+#include "supervisor/bundle_record.h"
+#include "supervisor/snapshot.h"
+
+#define JOURNAL_MAX (64u << 10)
+#define JOURNAL_GROWTH 4
+
+static void complain(const struct supervisor *sup, const struct err *err)
+{
+	if (sup->config.log)
+		log_write(sup->config.log, LOG_ERROR_, "%s", err->text);
+}
+
+/* ---- the bundle ---- */
+
+static int open_bundle(const struct held_task *t)
+{
+	return fd_open(t->init.payload.request.create.bundle, O_PATH | O_DIRECTORY, 0);
+}
+
+void durable_save_bundle(struct held_task *t)
+{
+	const struct task_proc *init = &t->core.init;
+	const struct backend *b = t->sup->config.backend;
+	auto_close int bundle = open_bundle(t);
+	struct bundle_record r = {
+		.root = t->container ? b->state_root(t->container) : NULL,
+		.program = t->container && b->program ? b->program(t->container) : NULL,
+		.systemd_cgroup = t->init.payload.request.create.options.systemd_cgroup,
+		.pid = init->pid,
+		.exited = init->exited,
+		.exit_status = init->exited ? task_exit_status(init) : 0,
+		.exited_wall_ns = init->exited ? init->exit_wall_ns : 0,
+	};
+	struct err err = { 0 };
+
+	if (bundle < 0)
+		err_code(&err, bundle, "open bundle '%s'", t->init.payload.request.create.bundle);
+	else
+		bundle_record_save(bundle, &r, &err);
+	if (err.code)
+		held_warn(t, &err);
+}
+
+void durable_look_for_mark(struct held_task *t)
+{
+	auto_close int bundle = open_bundle(t);
+
+	/* The bundle goes with the task, and not before. But a journal tells of tasks that went in good order. */
+	if (bundle == -ENOENT && t->sup->wall_ns == 0)
+		t->taken_away = true;
+	if (bundle >= 0 && faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		t->taken_away = true;
+}
+
+void durable_remove_mark(struct held_task *t)
+{
+	auto_close int bundle = open_bundle(t);
+
+	if (bundle >= 0)
+		unlinkat(bundle, BUNDLE_MARK_NAME, 0);
+}
+
+/* Which container there is, and how its init ended. */
+static void note_in_bundle(struct held_task *t, const struct task_input *in)
+{
+	const struct task_proc *init = &t->core.init;
+
+	if (init->pid == 0)
+		return;
+	if (init->exited && !t->exit_saved) {
+		t->exit_saved = true;
+		durable_save_bundle(t);
+		durable_look_for_mark(t);
+	} else if (in->type == IN_DONE && in->pid == init->pid) {
+		durable_save_bundle(t);
+	} else if (in->type == IN_DELETE) {
+		durable_look_for_mark(t);
+	}
+}
+
+/* ---- the journal ---- */
+
+static void append(struct supervisor *sup, const struct journal_record *r)
+{
+	struct err err;
+	int code = fdtable_flush(sup->config.fds, &err);
+
+	if (code == 0)
+		code = journal_append(&sup->journal, r, &err);
+	if (code < 0)
+		complain(sup, &err);
+}
+
+static void log_input(struct held_task *t, const struct task_input *in)
+{
+	uint8_t small[512];
+	auto_free uint8_t *large = NULL;
+	size_t size = input_encode(in, small, sizeof(small));
+	struct journal_record r = {
+		.type = JOURNAL_INPUT,
+		.wall_ns = held_wall_ns(t->sup),
+		.task = t->number,
+		.data = small,
+		.size = size,
+	};
+	struct err err;
+
+	if (size > sizeof(small)) {
+		large = malloc(size);
+		if (!large) {
+			err_oom(&err);
+			complain(t->sup, &err);
+			return;
+		}
+		input_encode(in, large, size);
+		r.data = large;
+	}
+	append(t->sup, &r);
+}
+
+void durable_input(struct held_task *t, const struct task_input *in)
+{
+	struct supervisor *sup = t->sup;
+
+	if (sup->config.sink->log)
+		sup->config.sink->log(sup->config.sink_arg, t->ns, t->core.id, in);
+	if (in->addr.conn > sup->last_conn)
+		sup->last_conn = in->addr.conn;
+	if (sup->journal.fd >= 0)
+		log_input(t, in);
+	note_in_bundle(t, in);
+}
+
+void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)
+{
+	struct journal_record r = {
+		.type = JOURNAL_ACKED,
+		.wall_ns = held_wall_ns(sup),
+		.task = task,
+		.data = &sequence,
+		.size = sizeof(sequence),
+	};
+	struct err err;
+
+	if (sup->journal.fd >= 0 && journal_append(&sup->journal, &r, &err) < 0)
+		complain(sup, &err);
+}
+
+/* ---- the journal's own life ---- */
+
+int durable_begin(struct supervisor *sup, struct err *err)
+{
+	struct journal j;
+	int r = journal_make(&j, err);
+
+	if (r < 0)
+		return r;
+	r = snapshot_write(sup, &j, err);
+	if (r < 0) {
+		fd_close(j.fd);
+		return r;
+	}
+	j.start = j.size;
+	r = fdtable_replace(sup->config.fds, JOURNAL_NAME, j.fd);
+	if (r == 0)
+		r = fdtable_flush(sup->config.fds, err);
+	else
+		err_code(err, r, "keep the journal");
+	if (r < 0)
+		return r;
+	sup->journal = j;
+	return 0;
+}
+
+void durable_tidy(struct supervisor *sup)
+{
+	uint64_t max = sup->config.journal_max ? sup->config.journal_max : JOURNAL_MAX;
+	struct err err;
+
+	if (sup->journal.fd < 0 || sup->journal.size < max ||
+		sup->journal.size < JOURNAL_GROWTH * sup->journal.start)
+		return;
+	if (durable_begin(sup, &err) < 0) {
+		complain(sup, &err);
+		sup->journal.start = sup->journal.size; /* not with every input again */
+	}
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What surprises: an adopted process may be dead already, its number even another one's. It is watched for all the
+ * same, by its recorded identity, for its exit may still be on its way to us; without a pidfd then, so that nothing is
+ * sent to a stranger.
+ */
+#include "supervisor/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define BARRIER "sync"
+#define UNKNOWN_STATUS (255 << 8)
+
+static const struct backend *backend_of(const struct held_proc *p)
+{
+	return p->task->sup->config.backend;
+}
+
+static struct fdtable *fds_of(const struct held_proc *p)
+{
+	return p->task->sup->config.fds;
+}
+
+static struct task_proc *core_of(const struct held_proc *p)
+{
+	struct task *core = &p->task->core;
+
+	return p->slot == TASK_INIT ? &core->init : &core->execs[p->slot].proc;
+}
+
+void held_name(const struct held_proc *p, const char *what, char name[HELD_NAME_SIZE])
+{
+	unsigned long long number = p->task->number;
+
+	if (p->slot == TASK_INIT)
+		snprintf(name, HELD_NAME_SIZE, "%llu/i/%s", number, what);
+	else
+		snprintf(name, HELD_NAME_SIZE, "%llu/e%u/%s", number, p->slot, what);
+}
+
+/* ---- streams ---- */
+
+/* What the streams of a process are opened or restored with; `prefix` is where its name is kept. */
+static struct process_io_open streams_of(struct held_proc *p, char prefix[HELD_NAME_SIZE])
+{
+	const struct request *create = &p->task->init.payload.request;
+	const struct request *r = &p->payload.request;
+	bool is_exec = p->slot != TASK_INIT;
+
+	held_name(p, "", prefix);
+	return (struct process_io_open){
+		.env = &p->task->sup->process_io_env,
+		.ns = p->task->ns,
+		.id = is_exec ? r->exec_id : r->id,
+		.prefix = prefix,
+		.paths = is_exec ? &r->exec.stdio : &r->create.stdio,
+		.uid = create->create.options.io_uid,
+		.gid = create->create.options.io_gid,
+		.stdin_closed = core_of(p)->stdin_closed,
+	};
+}
+
+int proc_open_streams(struct held_proc *p,
+	void (*ready)(struct process_io *s, const struct err *err), struct err *err)
+{
+	char prefix[HELD_NAME_SIZE];
+	struct process_io_open o = streams_of(p, prefix);
+
+	o.ready = ready;
+	return process_io_open(&p->io, &o, err);
+}
+
+/* ---- identity and exits ---- */
+
+static void on_exit_(struct exit_watch *w, const struct exit_info *info)
+{
+	struct held_proc *p = container_of(w, struct held_proc, watch);
+	struct held_task *t = p->task;
+	struct payload_news news;
+	struct task_input in = {
+		.type = IN_EXIT,
+		.token = p->token,
+		.wait_status = info->wait_status,
+		.boot_ns = info->boot_ns,
+		.wall_ns = info->wall_ns,
+		.payload = p->news,
+	};
+
+	pidref_done(&p->who);
+	if (t->container) { /* the last look, before the exit is told: INV-16 */
+		uint64_t kills = backend_of(p)->oom_kills(t->container);
+
+		in.oom = kills > t->oom_kills;
+		t->oom_kills = kills;
+	}
+	news = (struct payload_news){ .oom_kills = t->oom_kills };
+	in.payload_size = payload_news_encode(&news, p->news);
+	held_feed(t, &p->exit, &in);
+}
+
+void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
+{
+	struct exit_source *exits = p->task->sup->config.exits;
+
+	exit_watch_remove(&p->watch);
+	pidref_done(&p->who);
+	p->who = *who;
+	p->who.fd = who->fd < 0 ? -EBADF : fcntl(who->fd, F_DUPFD_CLOEXEC, 3);
+	p->token = token;
+	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
+}
+
+void proc_add_news(const struct pidref *who, uint8_t news[PAYLOAD_NEWS_MAX], struct task_input *in)
+{
+	struct payload_news n = { .inode = who->inode, .start_time = who->start_time };
+
+	in->payload = news;
+	in->payload_size = payload_news_encode(&n, news);
+}
+
+void proc_forget(struct held_proc *p)
+{
+	exit_watch_remove(&p->watch);
+	held_forget(&p->exit);
+	pidref_done(&p->who);
+	if (p->process)
+		backend_of(p)->exec_free(p->process);
+	p->process = NULL;
+}
+
+/* ---- the barrier ---- */
+
+void proc_keep_barrier(struct held_proc *p)
+{
+	struct held_task *t = p->task;
+	int fd = t->container ? backend_of(p)->barrier(t->container, p->process) : -EBADF;
+	char name[HELD_NAME_SIZE];
+	struct err err;
+	int r;
+
+	if (fd < 0)
+		return;
+	held_name(p, BARRIER, name);
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	r = fd < 0 ? -errno : fdtable_put(fds_of(p), name, fd);
+	if (r < 0) {
+		err_code(&err, r, "keep the barrier of a process");
+		held_warn(t, &err);
+	}
+}
+
+int proc_barrier(const struct held_proc *p)
+{
+	char name[HELD_NAME_SIZE];
+
+	held_name(p, BARRIER, name);
+	return fdtable_get(fds_of(p), name);
+}
+
+void proc_drop_barrier(struct held_proc *p)
+{
+	char name[HELD_NAME_SIZE];
+
+	held_name(p, BARRIER, name);
+	fdtable_close(fds_of(p), name);
+}
+
+/* ---- after a restart ---- */
+
+static void adopt_identity(struct held_proc *p)
+{
+	const struct task_proc *core = core_of(p);
+	auto_done(pidref) struct pidref now = PIDREF_NULL;
+	struct pidref then = p->who;
+
+	if (core->token == 0 || core->pid == 0 || core->exited)
+		return;
+	then.pid = (pid_t)core->pid;
+	then.fd = -EBADF;
+	/* One of which nothing is known but its number could be anybody. */
+	if ((then.inode || then.start_time) &&
+		pidref_reopen(then.pid, then.inode, then.start_time, &now) == 0)
+		proc_watch(p, &now, core->token);
+	else
+		proc_watch(p, &then, core->token);
+}
+
+void proc_adopt(struct held_proc *p)
+{
+	char prefix[HELD_NAME_SIZE];
+	struct process_io_open o = streams_of(p, prefix);
+	struct err err;
+
+	if (core_of(p)->token ==
+		0) /* no process, and none is being made; one that failed left nothing */
+		return;
+	if (process_io_restore(&p->io, &o, &err) < 0)
+		held_warn(p->task, &err);
+	adopt_identity(p);
+}
+
+void proc_end_unknown(struct held_proc *p)
+{
+	struct exit_info info = { .wait_status = UNKNOWN_STATUS };
+	struct err err;
+
+	if (!p->watch.source || p->watch.early || p->who.fd >= 0)
+		return;
+	err_set(&err, -ESRCH, "process %d has ended while nobody looked: its status is not known",
+		p->who.pid);
+	held_warn(p->task, &err);
+	exit_watch_remove(&p->watch);
+	info.boot_ns = clock_boot_ns();
+	info.wall_ns = clock_wall_ns();
+	on_exit_(&p->watch, &info);
+}
