@@ -12,6 +12,7 @@
 
 #define NS_PER_SEC 1000000000ull
 #define NS_PER_MS 1000000ull
+#define NS_PER_US 1000ull
 
 uint64_t clock_boot_ns(void);
 uint64_t clock_wall_ns(void);

@@ -17,6 +17,8 @@ const struct cli_command *const commands[] = {
 	&pause_command,
 	&resume_command,
 	&update_command,
+	&checkpoint_command,
+	&restore_command,
 	&spec_command,
 	&features_command,
 	NULL,

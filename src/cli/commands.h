@@ -8,6 +8,7 @@
  */
 #include "cli/cli.h"
 
+extern const struct cli_command checkpoint_command;
 extern const struct cli_command create_command;
 extern const struct cli_command delete_command;
 extern const struct cli_command exec_command;
@@ -16,6 +17,7 @@ extern const struct cli_command kill_command;
 extern const struct cli_command list_command;
 extern const struct cli_command pause_command;
 extern const struct cli_command ps_command;
+extern const struct cli_command restore_command;
 extern const struct cli_command resume_command;
 extern const struct cli_command run_command;
 extern const struct cli_command spec_command;

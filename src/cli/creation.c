@@ -67,8 +67,12 @@ static int make(struct creation *c, struct container_create *req, struct err *er
 	int r;
 
 	c->session.console = &c->console;
-	r = container_create(
-		&c->session.host, req, session_handler(&c->session, &h), &c->container, err);
+	session_handler(&c->session, &h);
+	if (c->options->restore)
+		r = container_restore(
+			&c->session.host, req, c->options->restore, &h, &c->container, err);
+	else
+		r = container_create(&c->session.host, req, &h, &c->container, err);
 	req->spec = NULL;
 	if (r == 0) {
 		r = session_wait(&c->session, err);

@@ -21,9 +21,10 @@ struct creation_options {
 	uint32_t preserve_fds;
 	bool no_pivot;
 	bool no_new_keyring;
-	bool no_subreaper; /* run */
-	bool detach;       /* run */
-	bool keep;         /* run */
+	bool no_subreaper;                    /* run */
+	bool detach;                          /* run */
+	bool keep;                            /* run */
+	const struct container_criu *restore; /* not an option: NULL is an ordinary creation */
 };
 
 #define CREATION_AT(member) offsetof(struct creation_options, member)

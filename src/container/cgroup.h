@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "container/cgroup_dir.h"
 #include "container/cgroup_host.h"
+#include "container/cgroup_journal.h"
 #include "container/device_bpf.h"
 #include "oci/spec.h"
 

@@ -140,8 +140,8 @@ int cgroup_put_up(const struct cgroup_dir *d, unsigned int up, const char *file,
 
 int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value)
 {
-	if (d->journal)
-		cgroup_journal_note(d->journal, d, file, value);
+	if (d->before_put)
+		d->before_put(d->before_put_arg, d, file, value);
 	return cgroup_put_up(d, 0, file, value);
 }
 

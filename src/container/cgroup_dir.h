@@ -15,7 +15,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "container/cgroup_journal.h"
 #include "base/mem.h"
 
 // clang-format off
@@ -69,7 +68,10 @@ struct cgroup_dir {
 	bool v2;
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
 	int fd;    /* O_PATH; -EBADF until needed */
-	struct cgroup_journal *journal; /* NULL: writes are not noted */
+	/* Called before each cgroup_put(); NULL: nobody asks. */
+	void (*before_put)(
+		void *arg, const struct cgroup_dir *d, const char *file, const char *value);
+	void *before_put_arg;
 };
 
 /* The fd of the directory, opened at first use: for who reads many of its files. */

@@ -4,8 +4,7 @@
  * Journal of a cgroup: what the writes of an update replace, so that one of them that fails leaves the container as it
  * was.
  *
- * Owner    The caller's, ended with cgroup_journal_done(), which accepts zero. While a cgroup_dir points to it, every
- *          cgroup_put() to that directory is noted.
+ * Owner    The caller's, ended with cgroup_journal_done(), which accepts zero. cgroup_update() has every write noted.
  * Errors   None: what could not be noted is not undone.
  * Blocks   Never.
  * Context  Parent.

@@ -244,10 +244,17 @@ int cgroup_apply(struct cgroup *cg, const struct spec_resources *res, bool updat
 	return r;
 }
 
+static void note(void *arg, const struct cgroup_dir *d, const char *file, const char *value)
+{
+	cgroup_journal_note(arg, d, file, value);
+}
+
 static void set_journal(struct cgroup *cg, struct cgroup_journal *j)
 {
-	for (size_t i = 0; i < cg->n_dirs; i++)
-		cg->dirs[i].journal = j;
+	for (size_t i = 0; i < cg->n_dirs; i++) {
+		cg->dirs[i].before_put = j ? note : NULL;
+		cg->dirs[i].before_put_arg = j;
+	}
 }
 
 int cgroup_update(struct cgroup *cg, const struct spec_resources *res, struct cgroup_journal *ret,

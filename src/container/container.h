@@ -86,6 +86,41 @@ int container_create(const struct host *h, const struct container_create *req,
  */
 int container_start(struct container *c, const struct container_handler *handler, struct err *err);
 
+/* ---- checkpoint, restore ---- */
+
+struct container_criu {
+	const char *criu;         /* program; NULL: `criu`, found in PATH */
+	const char *images;       /* directory of the images */
+	const char *work;         /* directory for criu's log; NULL: that of the images */
+	const char *parent;       /* of an incremental one: relative to `images` */
+	const char *cgroups_mode; /* ignore, soft, full, strict; NULL: soft */
+	const char *page_server;  /* ADDRESS:PORT */
+	const char *lsm_profile, *lsm_mount_context; /* restore */
+	const char *const *empty_ns;                 /* namespaces that are made, but not filled */
+	size_t n_empty_ns;
+	int status_fd; /* 0: none */
+	bool leave_running;
+	bool pre_dump;
+	bool tcp_established, tcp_skip_in_flight, tcp_close;
+	bool ext_unix_sockets;
+	bool shell_job;
+	bool file_locks;
+	bool link_remap;
+	bool auto_dedup;
+	bool lazy_pages;
+};
+
+/* Running or paused. Unless left running its processes are gone when it is done; the container is there until deleted. */
+int container_checkpoint(struct container *c, const struct container_criu *o,
+	const struct container_handler *handler, struct err *err);
+/*
+ * A container from images: when done its program runs, its init a child of ours (or of the guardian). Of `req` the id,
+ * bundle, document and stdio count. The console comes before done.
+ */
+int container_restore(const struct host *h, const struct container_create *req,
+	const struct container_criu *o, const struct container_handler *handler,
+	struct container **ret, struct err *err);
+
 /* ---- an existing container ---- */
 
 /* Open by id; unknown: -ENOENT "container does not exist" in the text. The spec is the private copy's. */

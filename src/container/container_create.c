@@ -108,7 +108,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	return record_cgroup(c, err);
 }
 
-static int save_init(struct container *c, enum state_status status, struct err *err)
+int container_save_init(struct container *c, enum state_status status, struct err *err)
 {
 	int r = c->state.locked ? 0 : state_relock(&c->state, err);
 
@@ -181,7 +181,7 @@ struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dir
 
 /* ---- failure ---- */
 
-static void forget(struct container *c)
+void container_forget(struct container *c)
 {
 	struct err ignored = { 0 };
 
@@ -191,7 +191,7 @@ static void forget(struct container *c)
 }
 
 /* Of a create that got nowhere: only what it made; hardly ever a process has entered it. */
-static void undo(struct container *c)
+void container_undo(struct container *c)
 {
 	struct err ignored = { 0 };
 
@@ -199,12 +199,12 @@ static void undo(struct container *c)
 		cgroup_kill(c->cgroup, &ignored);
 		cgroup_remove(c->cgroup, clock_boot_ns() + NS_PER_SEC, &ignored);
 	}
-	forget(c);
+	container_forget(c);
 }
 
 static void undone(struct container *c, const struct err *e)
 {
-	forget(c);
+	container_forget(c);
 	container_done(c, &c->failure);
 }
 
@@ -280,7 +280,7 @@ static void on_ready(void *arg)
 
 	container_trace(c, "process set up");
 	/* One that starts at once is released next: with an end of file at its barrier it would end, not wait. */
-	if (save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
+	if (container_save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
 		failed(c, &e);
 		return;
 	}
@@ -306,7 +306,7 @@ static int runtime_hooks(void *arg, const struct pidref *process, struct hook_re
 	int r;
 
 	/* Hooks may call the runtime for this very container: it is unlocked, and has its process on record. */
-	r = save_init(c, STATE_CREATING, err);
+	r = container_save_init(c, STATE_CREATING, err);
 	if (r < 0)
 		return r;
 	free(c->hook_state);
@@ -449,7 +449,29 @@ static int claim(struct container *c, const struct container_create *req, const 
 	return r < 0 ? r : state_create(c->host->state, &c->state, &config, 1, err);
 }
 
-int container_create(const struct host *h, const struct container_create *req,
+/* The names that a checkpoint knows the standard streams by. */
+static int record_streams(
+	struct state_record *rec, const struct container_create *req, struct err *err)
+{
+	rec->streams = arena_calloc(&rec->arena, 3, sizeof(*rec->streams));
+	for (size_t i = 0; rec->streams && i < 3; i++) {
+		char path[64], name[128];
+		ssize_t n = -1;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", req->stdio[i]);
+		if (req->stdio[i] >= 0)
+			n = readlink(path, name, sizeof(name) - 1);
+		name[n > 0 ? n : 0] = '\0';
+		rec->streams[i] =
+			state_record_string(rec, str_starts(name, "pipe:") ? name : "/dev/null");
+		if (!rec->streams[i])
+			return err_oom(err);
+	}
+	rec->n_streams = 3;
+	return rec->streams ? 0 : err_oom(err);
+}
+
+int container_begin(const struct host *h, const struct container_create *req,
 	const struct container_handler *handler, struct container **ret, struct err *err)
 {
 	struct container *c = mem_calloc(1, sizeof(*c));
@@ -472,18 +494,35 @@ int container_create(const struct host *h, const struct container_create *req,
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)
+		r = record_streams(&c->state.record, req, err);
+	if (r == 0)
 		r = claim(c, req, rootfs, err);
 	if (r == 0) {
 		container_trace(c, "record saved");
 		r = make_cgroup(c, err);
-		if (r == 0)
-			container_trace(c, "cgroup made");
-		if (r == 0)
-			r = compile_and_start(c, req, rootfs, err);
 		if (r < 0)
-			undo(c);
+			container_undo(c);
 	}
 	if (r < 0) {
+		container_free(c);
+		return r;
+	}
+	container_trace(c, "cgroup made");
+	*ret = c;
+	return 0;
+}
+
+int container_create(const struct host *h, const struct container_create *req,
+	const struct container_handler *handler, struct container **ret, struct err *err)
+{
+	struct container *c = NULL;
+	int r = container_begin(h, req, handler, &c, err);
+
+	if (r < 0)
+		return r;
+	r = compile_and_start(c, req, c->state.record.rootfs, err);
+	if (r < 0) {
+		container_undo(c);
 		container_free(c);
 		return r;
 	}

@@ -8,6 +8,7 @@
 #include "container/cgroup.h"
 #include "container/compile.h"
 #include "container/container.h"
+#include "container/criu_run.h"
 #include "container/launch.h"
 #include "container/seccomp.h"
 #include "container/state.h"
@@ -38,6 +39,7 @@ struct container {
 	struct pidref init;
 	struct launch *launch;
 	struct hook_run *hooks;
+	struct criu_run *criu;            /* of a checkpoint or restore */
 	struct container_handler handler; /* of the operation that runs */
 	struct container_handler outer;   /* of a start that has become a delete */
 	struct container_freezer freezer;
@@ -71,6 +73,16 @@ struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dir
 bool container_gone(const struct container *c);
 
 bool container_is_abandoned(struct container *c);
+
+/* Of a create or a restore: the id claimed, the cgroups made. req->spec is taken over in every case. */
+int container_begin(const struct host *h, const struct container_create *req,
+	const struct container_handler *handler, struct container **ret, struct err *err);
+/* That, undone: nothing of it has run yet. */
+void container_undo(struct container *c);
+/* The state directory alone, unless somebody else has taken it away. */
+void container_forget(struct container *c);
+/* Init and this status on record. */
+int container_save_init(struct container *c, enum state_status status, struct err *err);
 
 /*
  * Kill what is left, wait, free the cgroups; what is gone already is fine. `done` comes once: a failure from the

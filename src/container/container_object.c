@@ -184,6 +184,8 @@ void container_free(struct container *c)
 	container_destroyer_stop(c);
 	launch_free(c->launch);
 	hook_cancel(c->hooks);
+	criu_run_free(c->criu);
+	c->criu = NULL;
 	c->launch = NULL;
 	c->hooks = NULL;
 	loop_defer(c->host->loop, &c->release, release);

@@ -9,7 +9,9 @@
  *
  * What surprises: cgroup v1 itself ignores a denial that is narrower than an earlier permission
  * ("allow c 1:*", then "deny c 1:3"). Here it counts; where v1 cannot express the outcome,
- * device_v1_plan() refuses it instead of granting more than was asked.
+ * device_v1_plan() refuses it instead of granting more than was asked. Docker denies one device
+ * (fuse) to every container, so the permission to make nodes stands behind all rules of the config:
+ * before them, it would be the range that this denial is an exception from.
  */
 #include "container/device_rules.h"
 
@@ -24,8 +26,6 @@
 
 // clang-format off
 static const struct device_rule default_rules[] = {
-	{ true, 'c', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD }, /* a node that cannot be opened harms nobody */
-	{ true, 'b', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
 	{ true, 'c',   1,   3, DEVICE_ALL },        /* null */
 	{ true, 'c',   1,   5, DEVICE_ALL },        /* zero */
 	{ true, 'c',   1,   7, DEVICE_ALL },        /* full */
@@ -35,7 +35,12 @@ static const struct device_rule default_rules[] = {
 	{ true, 'c',   5,   2, DEVICE_ALL },        /* ptmx */
 	{ true, 'c',  10, 200, DEVICE_ALL },        /* net/tun: without it VPN images break */
 	{ true, 'c', 136, DEVICE_ANY, DEVICE_ALL }, /* pts */
+	/* A node that cannot be opened harms nobody. */
+	{ true, 'c', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
+	{ true, 'b', DEVICE_ANY, DEVICE_ANY, DEVICE_MKNOD },
 };
+#define DEFAULT_MKNOD 2 /* so many, the last ones */
+#define DEFAULT_DEVICES (ARRAY_LEN(default_rules) - DEFAULT_MKNOD)
 // clang-format on
 
 const struct device_rule *device_rules_default(size_t *ret_n)
@@ -123,9 +128,11 @@ int device_rules_complete(
 		if (!rules[i].allow && rules[i].major == DEVICE_ANY && rules[i].minor == DEVICE_ANY)
 			behind = i + 1;
 	}
-	memmove(rules + behind + ARRAY_LEN(default_rules), rules + behind,
+	memmove(rules + behind + DEFAULT_DEVICES, rules + behind,
 		(n_spec - behind) * sizeof(*rules));
-	memcpy(rules + behind, default_rules, sizeof(default_rules));
+	memcpy(rules + behind, default_rules, DEFAULT_DEVICES * sizeof(*rules));
+	memcpy(rules + n_spec + DEFAULT_DEVICES, default_rules + DEFAULT_DEVICES,
+		DEFAULT_MKNOD * sizeof(*rules));
 	*ret = take_ptr(rules);
 	*ret_n = n_spec + ARRAY_LEN(default_rules);
 	return 0;

@@ -70,7 +70,8 @@ const struct device_rule *device_rules_default(size_t *ret_n);
 /*
  * The rules of linux.resources.devices with the default ones in their place: behind the last denial
  * that names all numbers (so that the usual "deny all" does not take /dev/null away) and before the
- * more special rules (so that these can). res may be NULL. *ret is heap memory.
+ * more special rules (so that these can); only the permission to make nodes of any device stands
+ * behind them all. res may be NULL. *ret is heap memory.
  * Errors: -EINVAL with the path of the field, -E2BIG.
  */
 int device_rules_complete(

@@ -79,6 +79,7 @@ static const struct field fields[] = {
 	{ "cgroupPath", FIELD_STRING, AT(cgroup_path) },
 	{ "cgroupUnit", FIELD_STRING, AT(cgroup_unit) },
 	{ "cgroupDirs", FIELD_STRINGS, AT(cgroup_dirs), .count_offset = AT(n_cgroup_dirs) },
+	{ "streams", FIELD_STRINGS, AT(streams), .count_offset = AT(n_streams) },
 	{ "resctrlDir", FIELD_STRING, AT(resctrl_dir) },
 	{ "resctrlMonitorDir", FIELD_STRING, AT(resctrl_monitor_dir) },
 	{ "resctrlMade", FIELD_BOOL, AT(resctrl_made) },

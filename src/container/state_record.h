@@ -69,6 +69,9 @@ struct state_record {
 	const char *cgroup_unit;  /* systemd unit; NULL: files */
 	const char **cgroup_dirs; /* lines of cgroup_to_record(); before anything of it is made */
 	size_t n_cgroup_dirs;
+	const char **
+		streams; /* "pipe:[4711]": what 0-2 of init were when it was made; "/dev/null": nothing of note */
+	size_t n_streams;
 	const char *resctrl_dir; /* resctrl group of the container, NULL: none */
 	const char *resctrl_monitor_dir;
 

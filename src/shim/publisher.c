@@ -308,6 +308,14 @@ int publisher_send(struct publisher *p, const struct event *e)
 	return 0;
 }
 
+void publisher_retry(struct publisher *p)
+{
+	if (p->in_flight || !p->head)
+		return;
+	p->pause_ns = 0;
+	wake(p);
+}
+
 void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence)
 {
 	/* A journal may be read more than once up to here: what is not at the head has been forgotten before. */

@@ -45,6 +45,13 @@ AUTO_FREE(struct publisher, publisher)
  */
 int publisher_send(struct publisher *p, const struct event *e);
 
+/*
+ * Containerd has shown that it is there, by a request: an event that waits for the end of a pause is
+ * tried at once. Only so does the exit of an old life come before what its clients do next: Docker
+ * takes one that comes after a restart for the exit of the new life.
+ */
+void publisher_retry(struct publisher *p);
+
 /* One that an earlier publisher is known to have sent: if it heads the queue, it is done with. */
 void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence);
 

@@ -190,6 +190,7 @@ static void on_submit(void *arg, struct task_addr from, const struct request *re
 	/* From here on the task itself keeps the server, or nothing does: the create has failed. */
 	if (req->type == REQ_CREATE)
 		end_lease(s, req->id);
+	publisher_retry(s->publisher);
 	s->seeking = req->type == REQ_CONNECT ? req->id : NULL;
 	supervisor_request(s->supervisor, from, req);
 	s->seeking = NULL;

@@ -504,6 +504,16 @@ static int oci_update(struct backend_container *c, const char *resources, size_t
 	return order_simply(c, &o, "--resources=-", NULL, err);
 }
 
+/* Its name is in the container's working directory, which is a link in the bundle. */
+static void remove_files(const char *path)
+{
+	auto_free char *parent = strndup(path, (size_t)(path_basename(path) - path));
+	auto_close int dir = parent ? fd_open(parent, O_PATH | O_DIRECTORY, 0) : -EBADF;
+
+	if (dir >= 0)
+		file_remove_tree_at(dir, path_basename(path));
+}
+
 /* criu's own words are in its log, which is taken to where people look for it (4.12). */
 static void on_checkpointed(struct oci_order *o, const struct err *err)
 {
@@ -521,7 +531,7 @@ static void on_checkpointed(struct oci_order *o, const struct err *err)
 				o->c->runtime.bundle);
 	}
 	if (o->files_are_ours)
-		file_remove_tree_at(AT_FDCWD, o->files);
+		remove_files(o->files);
 	tell(o->call, err ? &e : NULL);
 }
 
@@ -586,7 +596,7 @@ static int oci_checkpoint(struct backend_container *c, const struct request_chec
 	r = order(c, &o, err);
 	oci_args_done(&args);
 	if (r < 0 && o.files_are_ours)
-		file_remove_tree_at(AT_FDCWD, work);
+		remove_files(work);
 	if (r == 0)
 		work = NULL; /* the order's */
 	return r;

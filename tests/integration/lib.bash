@@ -14,7 +14,7 @@ export PATH="$TOP/out/bin:$PATH"
 
 # --- waiting: poll until a deadline, never sleep for a guess ---------------------------------------------------
 
-# wait_until SECONDS COMMAND...: until the command succeeds.
+# wait_until SECONDS COMMAND...: until the command succeeds. WAIT_PAUSE is what lies between two tries.
 wait_until() {
 	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000 * ${TEST_SLOW:-1}))
 	shift
@@ -23,7 +23,7 @@ wait_until() {
 			echo "did not come true: $*"
 			return 1
 		fi
-		sleep 0.02
+		sleep "${WAIT_PAUSE:-0.02}"
 	done
 }
 

@@ -404,6 +404,9 @@ class Shim:
         """The bundle of `id_` and a server for it. Connections are made by connect()."""
         if not os.path.exists(os.path.join(self.dir, id_, "config.json")):
             self.bundle(id_, **more)
+        log = os.path.join(self.dir, id_, "log")
+        os.mkfifo(log, 0o700)
+        self.log_fd = os.open(log, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         done = self.action(id_, "start")
         equal((done.returncode, done.stderr), (0, b""), "status and errors of start")
         self.address = done.stdout.decode().removeprefix("unix://")
@@ -420,7 +423,15 @@ class Shim:
         for id_ in os.listdir(self.dir):
             if os.path.isdir(os.path.join(self.dir, id_)):
                 self.action(id_, "delete")
+        os.close(self.log_fd)
         self.events.close()
+
+    def log(self):
+        """What it has logged since the last time."""
+        try:
+            return os.read(self.log_fd, 1 << 16).decode()
+        except BlockingIOError:
+            return ""
 
     def kill(self):
         for pid in self.processes():

@@ -150,9 +150,32 @@ TEST(a_special_rule_of_the_user_beats_a_default_one)
 	struct device_policy p;
 
 	complete(spec, 3, &p);
-	assert_int_equal(device_policy_granted(&p, 'c', 10, 200), 0);
+	assert_int_equal(device_policy_granted(&p, 'c', 10, 200), DEVICE_MKNOD);
 	assert_int_equal(device_policy_granted(&p, 'c', 10, 229), DEVICE_ALL); /* m is a default */
 	assert_int_equal(device_policy_granted(&p, 'c', 1, 3), DEVICE_ALL);
+	device_policy_done(&p);
+}
+
+/* As Docker does for fuse: cgroup v1 has no words for a node that is not to be made while all are. */
+TEST(one_device_denied_leaves_the_making_of_nodes_and_v1_can_say_it)
+{
+	struct spec_device_rule spec[] = { { .allow = false, .access = "rwm" },
+		{ .allow = false,
+			.type = 'c',
+			.has_major = true,
+			.major = 10,
+			.has_minor = true,
+			.minor = 229,
+			.access = "rwm" } };
+	struct device_v1_plan v1;
+	struct device_policy p;
+
+	complete(spec, 2, &p);
+	assert_int_equal(device_policy_granted(&p, 'c', 10, 229), DEVICE_MKNOD);
+	assert_int_equal(device_policy_granted(&p, 'c', 10, 200), DEVICE_ALL);
+	assert_ok(device_v1_plan(&p, &v1, NULL));
+	assert_false(v1.allow);
+	device_v1_plan_done(&v1);
 	device_policy_done(&p);
 }
 

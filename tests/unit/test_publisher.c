@@ -229,6 +229,29 @@ TEST(a_call_that_takes_too_long_is_made_again_on_a_new_connection)
 	teardown(f);
 }
 
+TEST(a_request_of_containerd_ends_a_pause)
+{
+	struct fixture *f = setup();
+	uint64_t long_pauses = clock_boot_ns() + 1500 * NS_PER_MS;
+
+	publisher_retry(f->publisher);
+	send_topic(f, TOPIC_EXIT, "a");
+	while (clock_boot_ns() < long_pauses)
+		assert_ok(loop_round(f->loop, 100));
+	daemon_start(f);
+	publisher_retry(f->publisher);
+	publisher_retry(f->publisher);
+	/* Without waiting for any time to pass. */
+	for (int i = 0; i < 12; i++)
+		assert_ok(loop_round(f->loop, 0));
+	assert_string_equal(f->heard, "exit ");
+	publisher_retry(f->publisher);
+	for (int i = 0; i < 4; i++)
+		assert_ok(loop_round(f->loop, 0));
+	assert_string_equal(f->heard, "exit ");
+	teardown(f);
+}
+
 TEST(refusals_are_tried_again_but_for_invalid_ones)
 {
 	struct fixture *f = setup();

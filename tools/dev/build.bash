@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # build: meson in build/, and the programs under their final names in out/bin/.
 
-PROGRAMS=(reeve containerd-shim-reeve-v2 reeved)
+PROGRAMS=(reeve containerd-shim-reeve-v2 reeve-helper reeved)
 
 # build_tree [TARGET]...: all, or these alone.
 # shellcheck disable=SC2120 # most callers build all of it
