@@ -524,7 +524,7 @@ static void run_terminal(struct bench *b)
 	ask(b, req);
 	start(b, NULL);
 	expect_heard("+create Create:ok +start Start:ok");
-	CHECK(fdtable_get(&b->fds, "t/n/c/i/pty") >= 0);
+	CHECK(fdtable_get(&b->fds, "1/i/pty") >= 0);
 	add_exec(b, "x", "test -t 0 && exit 4", true);
 	start(b, "x");
 	until(b, "+exit(x,4)");
