@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
+#include "container/stdio_owner.h"
 
 #define START_SOCKET "start.sock"
 #define FAKE_PID 2147483646
@@ -367,6 +368,7 @@ static int start_launch(struct container *c, const struct container_create *req,
 		lr.gid_maps = l->gid_mappings;
 		lr.n_gid_maps = l->n_gid_mappings;
 	}
+	stdio_owner_map(req->stdio, l);
 	return launch_start(c->host, &lr, &h, &c->launch, err);
 }
 

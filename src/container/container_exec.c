@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/stdio_owner.h"
 
 struct container_process {
 	struct container *container;
@@ -104,6 +105,7 @@ static int compile_and_start(struct container_process *p, const struct container
 		return r;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	r = compile_exec(&in, &plan, err);
+	stdio_owner_map(req->stdio, c->spec->linux_);
 	if (r == 0)
 		r = launch_start(c->host, &lr, &h, &p->launch, err);
 	plan_done(&plan);

@@ -119,6 +119,22 @@ refused() {
 	chown -R 0:0 "$B/rootfs"
 }
 
+@test "in a user namespace, too, a user can open the pipes that are the standard streams" {
+	not_for runc crun -- "leave that to who made the pipes"
+	bundle_sh 'echo init >/dev/stderr; echo ready >/dev/stdout; while :; do sleep 0.05; done' \
+		'.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+		| .linux.gidMappings = .linux.uidMappings | .process.user = {"uid": 1000, "gid": 1000}'
+	chown -R 100000:100000 "$B/rootfs"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$B"
+	rt create --bundle "$B" "$ID" </dev/null > >(cat >"$BATS_TEST_TMPDIR/out") 2> >(cat >"$BATS_TEST_TMPDIR/err")
+	rt start "$ID"
+	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/out"
+	equal "$(cat "$BATS_TEST_TMPDIR/err")" init
+	run -0 rt exec --user 1000 "$ID" /bin/sh -c 'echo exec >/dev/stderr' </dev/null
+	equal "$output" exec
+	chown -R 0:0 "$B/rootfs"
+}
+
 @test "a user namespace without a mapping is refused" {
 	refused '.linux.namespaces += [{"type": "user"}]'
 }

@@ -6,6 +6,8 @@
 #           name   our shim by its name, the default of 28; 20.10 takes no names
 #           path   `reeve` as OCI runtime by path, below containerd's own shim; the default of 20.10
 #           shim   our shim, installed as containerd-shim-runc-v2 in a directory of the test's, in front of PATH
+#   BINARY  with path and shim: what the runtime's path names, reeve, runc or crun; with shim, runc and crun are then
+#           driven by our shim
 #   RUNTIME=runc  Docker's own default, to see that a test holds for it (VIA is then of no account)
 
 DOCKER=${DOCKER:-28}
@@ -14,7 +16,8 @@ if [ -z "${VIA:-}" ]; then
 	[ "$DOCKER" = 20.10 ] || VIA=name
 fi
 [ "$RUNTIME" = reeve ] || VIA=runc
-export DOCKER VIA
+export DOCKER VIA BINARY=${BINARY:-reeve}
+[ "$BINARY" = reeve ] || KIND=$BINARY # for not_for
 SHIM_NAME=io.containerd.reeve.v2
 # shellcheck disable=SC2034 # wait_until reads it
 WAIT_PAUSE=0.1 # each question to Docker is a process of the client's
@@ -31,7 +34,7 @@ not_via() { # VIA -- REASON
 # The daemon's configuration. A line of jq may change it.
 # shellcheck disable=SC2120 # the tests do
 docker_configure() { # [JQ-FILTER]
-	jq -n --arg via "$VIA" --arg reeve "$TOP/out/bin/reeve" --arg shim "$SHIM_NAME" '
+	jq -n --arg via "$VIA" --arg reeve "$(command -v "$BINARY")" --arg shim "$SHIM_NAME" '
 		if $via == "name" then {runtimes: {reeve: {runtimeType: $shim}}, "default-runtime": "reeve"}
 		elif $via == "runc" then {}
 		else {runtimes: {reeve: {path: $reeve}}, "default-runtime": "reeve"} end
