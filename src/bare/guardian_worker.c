@@ -93,6 +93,8 @@ void guardian_worker_start(struct guardian *g)
 		return;
 	}
 	g->worker = (int)pid;
+	/* The first one is born in the bundle, which may be deleted while we live. */
+	sys_call1(__NR_chdir, "/");
 	g->shared->worker_pid = (int32_t)pid;
 }
 

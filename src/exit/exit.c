@@ -245,6 +245,8 @@ bool exit_is_kept(const struct exit_source *s, pid_t pid)
 	for (size_t i = 0; i < s->n_kept; i++)
 		if (s->kept[i].info.pid == pid)
 			return true;
+	if (s->registry.look)
+		s->registry.look(s->registry.arg);
 	return false;
 }
 

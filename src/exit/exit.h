@@ -73,7 +73,10 @@ void exit_watch_remove(struct exit_watch *w); /* idempotent */
 void exit_expect_begin(struct exit_source *s, struct exit_expect *e);
 void exit_expect_end(struct exit_expect *e); /* idempotent */
 
-/* A process of this number has exited while its exit was expected, and nobody has watched for it yet. */
+/*
+ * A process of this number has exited while its exit was expected, and nobody has watched for it yet. Ask again when it
+ * may only be on its way.
+ */
 bool exit_is_kept(const struct exit_source *s, pid_t pid);
 
 /*
@@ -107,5 +110,6 @@ struct exit_registry {
 	uint32_t (*add)(void *arg, pid_t pid);
 	void (*remove)(void *arg, uint32_t place);
 	void (*expect)(void *arg, bool anything);
+	void (*look)(void *arg); /* somebody asks for an exit that has not been reported */
 };
 void exit_set_registry(struct exit_source *s, const struct exit_registry *r); /* NULL: none */

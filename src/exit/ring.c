@@ -117,6 +117,12 @@ static void expect(void *arg, bool anything)
 		look_soon(r);
 }
 
+/* While something is expected we are not woken for what nobody has registered. */
+static void look(void *arg)
+{
+	look_soon(arg);
+}
+
 /* ---- records ---- */
 
 static bool may_report(const struct exit_ring *r, pid_t pid)
@@ -186,7 +192,7 @@ int exit_ring_new(struct loop *l, struct exit_source *to, struct guardian_link *
 {
 	struct exit_ring *r = mem_calloc(1, sizeof(*r));
 	const struct exit_registry registry = {
-		.arg = r, .add = add, .remove = drop, .expect = expect
+		.arg = r, .add = add, .remove = drop, .expect = expect, .look = look
 	};
 	struct guardian_shared *s;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * containerd-shim-reeve-v2: the shim. containerd calls it with an action (start, delete), for -info, or
- * a person does for -v; `start` runs it again without an action, as the server of a group.
+ * a person does for -v; `start` runs it again without an action, as the server of a group: the worker of a guardian,
+ * which is the parent of it and of all containers, and keeps what must outlive it.
  *
- * All that belongs to a process as a whole is here: signals, working directory, standard streams,
- * subreaper. What containerd reads of `start` is both standard output and standard error, so on success
+ * All that belongs to a process as a whole is here: signals, working directory, standard streams. What containerd reads of `start` is both standard output and standard error, so on success
  * nothing else may be printed.
  */
 #include <errno.h>
@@ -13,20 +13,26 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "bare/guardian.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "exit/guardian_link.h"
 #include "exit/own_children.h"
+#include "exit/pidfd_info.h"
+#include "exit/ring.h"
 #include "shim/args.h"
 #include "shim/info.h"
-#include "shim/server_launch.h"
 #include "shim/shim_delete.h"
 #include "shim/shim_log.h"
 #include "shim/shim_server.h"
@@ -38,6 +44,11 @@
 #include "supervisor/oci.h"
 
 #define PROGRAM "containerd-shim-reeve-v2"
+#define LOG_NAME "log"
+
+/* After the guardian's death the dead must first be reaped by their new parent. */
+#define SWEEP_MAX_NS (500 * NS_PER_MS)
+#define SWEEP_AGAIN_NS (5 * NS_PER_MS)
 
 static int fail(const struct err *err)
 {
@@ -119,8 +130,11 @@ static int print_help(void)
 struct program {
 	struct loop *loop;
 	struct log log;
+	struct guardian_link *link;
+	int listener;
 	struct exit_source *exits;
-	struct own_children *children;
+	struct exit_ring *ring;
+	struct own_children *children; /* hooks, loggers and other helpers */
 	struct exit_reaper reaper;
 	struct native *native;
 	struct oci *oci;
@@ -129,6 +143,8 @@ struct program {
 	struct shim_server *server;
 	struct loop_fd signals;
 	int signal_fd;
+	struct loop_timer sweep; /* for exits, after the guardian's death */
+	uint64_t sweep_until_ns;
 };
 
 static void on_signal(struct loop_fd *source, uint32_t events)
@@ -153,6 +169,14 @@ static void on_done(void *arg)
 	loop_stop(p->loop, EXIT_SUCCESS);
 }
 
+/* Else connections would go to a queue that nobody reads. */
+static void on_unlistened(void *arg)
+{
+	struct program *p = arg;
+
+	(void)guardian_link_drop(p->link, GUARDIAN_LISTENER_NAME);
+}
+
 /* SIGCHLD is blocked for the reaper, which has an fd of its own for it. */
 static int watch_signals(struct program *p, struct err *err)
 {
@@ -175,15 +199,23 @@ static int watch_signals(struct program *p, struct err *err)
 	return r < 0 ? err_code(err, r, "watch signals") : 0;
 }
 
+/* Those that come after the first worker are not born in the bundle. */
+static void open_log(struct program *p)
+{
+	p->log.fd = guardian_link_take(p->link, LOG_NAME);
+	if (p->log.fd < 0)
+		p->log.fd = shim_log_open(AT_FDCWD);
+	if (p->log.fd >= 0)
+		(void)guardian_link_put(p->link, LOG_NAME, p->log.fd);
+}
+
 static int become_server(struct program *p, struct err *err)
 {
-	p->log.fd = shim_log_open(AT_FDCWD);
+	open_log(p);
 	/* What others print is at least not lost. */
 	if (p->log.fd >= 0 && dup2(p->log.fd, STDERR_FILENO) < 0)
 		return err_sys(err, "log to standard error");
 	prctl(PR_SET_NAME, "containerd-shim");
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-		return err_sys(err, "become a subreaper");
 	/* The bundle that we were started in may be deleted while others of its group live on. */
 	if (chdir("/") < 0)
 		return err_sys(err, "change to '/'");
@@ -198,6 +230,7 @@ static int make_backends(struct program *p, struct reaper reaper, struct err *er
 		.log = &p->log,
 		.reaper = reaper,
 		.exits = p->exits,
+		.orphans_to = guardian_link_pid(p->link),
 		.search = getenv("PATH"),
 	};
 
@@ -212,7 +245,9 @@ static int make_backends(struct program *p, struct reaper reaper, struct err *er
 
 static int make_runtime(struct program *p, struct err *err)
 {
-	struct native_config config = { .loop = p->loop, .log = &p->log };
+	struct native_config config = {
+		.loop = p->loop, .log = &p->log, .parent_pid = guardian_link_pid(p->link)
+	};
 	int r;
 
 	r = exit_source_new(p->loop, &p->exits);
@@ -220,6 +255,9 @@ static int make_runtime(struct program *p, struct err *err)
 		r = own_children_new(p->loop, p->exits, &p->children);
 	if (r < 0)
 		return err_code(err, r, "watch for exits");
+	r = exit_ring_new(p->loop, p->exits, p->link, &p->ring, err);
+	if (r < 0)
+		return r;
 	p->reaper.exits = p->exits;
 	config.reaper = exit_reaper_table(&p->reaper);
 	r = native_new(&config, &p->native, err);
@@ -236,14 +274,17 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.log = &p->log,
 		.ns = args->ns,
 		.events_address = getenv("TTRPC_ADDRESS"),
-		.listener = SERVER_LISTENER_FD,
+		.listener = take_fd(&p->listener),
+		.shim_pid = guardian_link_pid(p->link),
 		.backend = &backend_choice,
 		.backend_arg = &p->backends,
 		.exits = p->exits,
 		.fds = &p->fds,
+		.restarted = guardian_link_restarts(p->link) > 0,
 		.host = native_host(p->native),
 		.arg = p,
 		.done = on_done,
+		.unlistened = on_unlistened,
 	};
 
 	return shim_server_new(&config, &p->server, err);
@@ -258,18 +299,80 @@ static void program_done(struct program *p)
 	/* Releases what was put off to the end of a round. */
 	if (p->loop)
 		(void)loop_round(p->loop, 0);
+	loop_timer_cancel(&p->sweep);
 	exit_reaper_done(&p->reaper);
+	exit_ring_free(p->ring);
 	own_children_free(p->children);
 	exit_source_free(p->exits);
+	guardian_link_free(p->link);
+	fd_close(p->listener);
 	loop_free(p->loop);
 }
 
-static bool is_listener(int fd)
-{
-	int listens = 0;
-	socklen_t size = sizeof(listens);
+/* ---- the guardian ---- */
 
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+/*
+ * The shim has died: containers have another parent now and are no longer ours to run. Exits that are known are written to
+ * the bundles, for containerd will ask for them by `delete` as soon as we are gone.
+ */
+static void on_sweep(struct loop_timer *t)
+{
+	struct program *p = container_of(t, struct program, sweep);
+
+	if (exit_pidfd_sweep(p->exits) == 0 || clock_boot_ns() >= p->sweep_until_ns ||
+		loop_timer_set(p->loop, t, clock_boot_ns() + SWEEP_AGAIN_NS, on_sweep) < 0)
+		loop_stop(p->loop, EXIT_FAILURE);
+}
+
+static void on_lost(void *arg)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_ERROR_, "the guardian is gone: leaving");
+	shim_server_abandon(p->server);
+	p->sweep_until_ns = clock_boot_ns() + SWEEP_MAX_NS;
+	on_sweep(&p->sweep);
+}
+
+static void on_refused(void *arg, const char *name, int code)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_WARN_, "'%s' will not outlive a restart: %s", name, strerror(-code));
+}
+
+static bool is_guardian(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* A worker that comes after another one may find no listener: that one was about to leave. */
+static int meet_guardian(struct program *p, struct err *err)
+{
+	int r = guardian_link_open(p->loop, GUARDIAN_FD, &p->link, err);
+
+	if (r < 0)
+		return r;
+	guardian_link_on_refused(p->link, on_refused, p);
+	p->listener = guardian_link_take(p->link, GUARDIAN_LISTENER_NAME);
+	if (p->listener < 0 && guardian_link_restarts(p->link) == 0)
+		return err_set(err, -EINVAL, "no socket is to be served");
+	return 0;
+}
+
+static void log_restart(struct program *p)
+{
+	uint32_t n = guardian_link_restarts(p->link);
+	int status = guardian_link_last_status(p->link);
+	bool killed = WIFSIGNALED(status);
+
+	if (n > 0)
+		log_write(&p->log, LOG_WARN_, "restart %u: the worker before %s %d", n,
+			killed ? "was killed by signal" : "ended with status",
+			killed ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static int check_server(const struct shim_args *args, struct err *err)
@@ -278,7 +381,7 @@ static int check_server(const struct shim_args *args, struct err *err)
 
 	if (r == 0)
 		r = shim_check_identifier(args->id, "id", err);
-	if (r == 0 && !is_listener(SERVER_LISTENER_FD))
+	if (r == 0 && !is_guardian(GUARDIAN_FD))
 		r = err_set(err, -EINVAL, "no action is given, and no socket is to be served");
 	return r;
 }
@@ -295,7 +398,9 @@ static void keep_no_memory(void)
 
 static int run_server(const struct shim_args *args)
 {
-	struct program p = { .log = { .fd = -EBADF, .format = LOG_LOGRUS }, .signal_fd = -EBADF };
+	struct program p = { .log = { .fd = -EBADF, .format = LOG_LOGRUS },
+		.listener = -EBADF,
+		.signal_fd = -EBADF };
 	struct err err;
 	int r;
 
@@ -304,17 +409,23 @@ static int run_server(const struct shim_args *args)
 		return fail(&err);
 	p.log.level = args->debug ? LOG_DEBUG_ : LOG_INFO_;
 	keep_no_memory();
-	fd_set_cloexec(SERVER_LISTENER_FD, true);
+	fd_set_cloexec(GUARDIAN_FD, true);
 	r = loop_new(&p.loop);
 	if (r < 0)
 		err_code(&err, r, "make the loop");
+	if (r == 0)
+		r = meet_guardian(&p, &err);
 	if (r == 0)
 		r = become_server(&p, &err);
 	if (r == 0)
 		r = make_runtime(&p, &err);
 	if (r == 0)
 		r = make_server(&p, args, &err);
+	if (r == 0)
+		r = exit_ring_begin(p.ring, &err);
 	if (r == 0) {
+		guardian_link_on_lost(p.link, on_lost, &p);
+		log_restart(&p);
 		r = loop_run(p.loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");

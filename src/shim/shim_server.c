@@ -50,6 +50,7 @@ struct shim_server {
 	struct address_own name;
 	bool named;
 	bool forced; /* leave even if there are tasks */
+	bool abandoned;
 	enum phase phase;
 	const char *seeking; /* the task of the Connect that is being answered */
 	struct lease leases[LEASES_MAX];
@@ -99,19 +100,26 @@ static void drain_ended(struct loop_timer *t)
 	loop_defer(s->config.loop, &s->finish, server_finish);
 }
 
-static void server_leave(struct shim_server *s)
+static void stop_listening(struct shim_server *s)
 {
 	struct err err;
 
+	if (RULE(the_name_goes_before_the_server) && s->named && address_unlink(&s->name, &err) < 0)
+		log_write(s->config.log, LOG_WARN_, "%s", err.text);
+	s->named = false;
+	ttrpc_server_unlisten(s->server);
+	if (s->config.unlistened)
+		s->config.unlistened(s->config.arg);
+}
+
+static void server_leave(struct shim_server *s)
+{
 	if (s->phase != SERVING)
 		return;
 	s->phase = LEAVING;
 	loop_timer_cancel(&s->idle);
 	loop_timer_cancel(&s->lease);
-	if (RULE(the_name_goes_before_the_server) && s->named && address_unlink(&s->name, &err) < 0)
-		log_write(s->config.log, LOG_WARN_, "%s", err.text);
-	s->named = false;
-	ttrpc_server_unlisten(s->server);
+	stop_listening(s);
 	if (!RULE(events_are_sent_before_the_end) || publisher_is_empty(s->publisher))
 		loop_defer(s->config.loop, &s->finish, server_finish);
 	else
@@ -246,6 +254,8 @@ static void on_event(void *arg, const struct event *e)
 {
 	struct shim_server *s = arg;
 
+	if (s->abandoned)
+		return; /* what containerd hears of the clean-up it tells by itself */
 	if (e->topic == TOPIC_CREATE)
 		shim_log_follow(s->config.log, e->bundle);
 	publisher_send(s->publisher, e);
@@ -345,6 +355,7 @@ static int make_parts(struct shim_server *s, struct err *err)
 		.fds = c->fds,
 		.host = c->host,
 		.journaled = c->journaled,
+		.shim_pid = c->shim_pid,
 	};
 	int r;
 
@@ -370,9 +381,9 @@ int shim_server_new(
 	if (!s)
 		return err_oom(err);
 	s->config = *config;
-	s->named = address_of_fd(listener, &s->name) == 0;
+	s->named = listener >= 0 && address_of_fd(listener, &s->name) == 0;
 	r = make_parts(s, err);
-	if (r == 0)
+	if (r == 0 && listener >= 0)
 		r = ttrpc_server_listen_take_fd(s->server, take_fd(&listener), 0, err);
 	if (r < 0)
 		return r;
@@ -404,6 +415,16 @@ void shim_server_stop(struct shim_server *s)
 {
 	s->forced = true;
 	server_leave(s);
+}
+
+void shim_server_abandon(struct shim_server *s)
+{
+	s->abandoned = true;
+	s->phase = LEFT;
+	loop_timer_cancel(&s->idle);
+	loop_timer_cancel(&s->lease);
+	loop_timer_cancel(&s->drain);
+	stop_listening(s);
 }
 
 void shim_server_dump(const struct shim_server *s)

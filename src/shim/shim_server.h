@@ -30,7 +30,8 @@ struct shim_server_config {
 	struct log *log;
 	const char *ns;
 	const char *events_address; /* of containerd's ttrpc socket; NULL or "": none */
-	int listener;
+	int listener;               /* -EBADF: none; it serves the connections that it has */
+	pid_t shim_pid;             /* what Connect says; 0: ours */
 	const struct backend *backend;
 	void *backend_arg;
 	struct exit_source *exits;
@@ -39,7 +40,8 @@ struct shim_server_config {
 	bool restarted;          /* it is not the first one: containerd may have given up on it */
 	const struct host *host; /* as in the supervisor's config */
 	void *arg;
-	void (*done)(void *arg); /* there is nothing left to do; called once */
+	void (*done)(void *arg);       /* there is nothing left to do; called once */
+	void (*unlistened)(void *arg); /* may be NULL: no more connections are wanted */
 
 	/* Zero: the usual values. */
 	uint64_t first_idle_ns; /* until somebody connects: 120 s */
@@ -55,6 +57,12 @@ AUTO_FREE(struct shim_server, shim_server)
 
 /* Leave, whatever runs: SIGTERM. containerd cleans up after us. */
 void shim_server_stop(struct shim_server *s);
+
+/*
+ * Who is parent of the containers is gone: take the name away, accept and send nothing more. What happens to tasks is still
+ * written to their bundles, until shim_server_free() closes the connections, which is when containerd begins to clean up.
+ */
+void shim_server_abandon(struct shim_server *s);
 
 /* What there is, to the log: SIGUSR1. */
 void shim_server_dump(const struct shim_server *s);

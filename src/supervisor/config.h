@@ -54,6 +54,7 @@ struct supervisor_config {
 		*backend;  /* backend.h: how containers are made (native, or a fake one in tests) */
 	void *backend_arg; /* given to every operation of the back end */
 	struct exit_source *exits; /* where exits come from */
+	pid_t shim_pid;            /* what Connect says; 0: ours */
 	struct fdtable *fds;       /* streams that outlive a crash are named here */
 	const struct host *host;   /* starts children for what would wait; NULL: it waits (tests) */
 	bool journaled;            /* what happens is written into the fd "journal" of the table */

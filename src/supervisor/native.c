@@ -615,6 +615,7 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 	n->host.loop = config->loop;
 	n->host.log = config->log;
 	n->host.reaper = config->reaper;
+	n->host.parent_pid = config->parent_pid;
 	r = n->state_root ? host_open(&n->host, err) : err_oom(err);
 	if (r < 0) {
 		native_free(n);

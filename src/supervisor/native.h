@@ -22,6 +22,7 @@ struct native_config {
 	struct loop *loop;
 	struct log *log;
 	struct reaper reaper; /* of the exit source: who reaps hooks and the like */
+	pid_t parent_pid;     /* the guardian that is to be parent of containers; 0: we are */
 	/* STATE_ROOT/NAMESPACE/ID is a container's; NULL: the default. */
 	const char *state_root;
 };

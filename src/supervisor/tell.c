@@ -72,7 +72,8 @@ void tell_reply(struct supervisor *sup, struct held_task *t, const struct effect
 	if (r.type == REQ_STATE && e->code == CODE_OK && t)
 		fill_state(t, e, &r);
 	if (r.type == REQ_CONNECT) {
-		r.connect.shim_pid = (uint32_t)getpid();
+		r.connect.shim_pid =
+			(uint32_t)(sup->config.shim_pid ? sup->config.shim_pid : getpid());
 		r.connect.task_pid = e->pid;
 	}
 	sup->config.sink->reply(sup->config.sink_arg, e->addr, &r);

@@ -109,12 +109,26 @@ task_pid() {
 	ctr task ls | awk -v id="$1" '$1 == id { print $2 }'
 }
 
-# The shims that run, by pid.
-shims() {
+pids_of() { # PATTERN: of the program's path
 	local f
 	for f in /proc/[0-9]*/exe; do
-		[[ "$(readlink "$f" 2>/dev/null)" != */"$SHIM_BINARY"* ]] || { f=${f#/proc/} && echo "${f%/exe}"; }
+		# shellcheck disable=SC2053 # a pattern
+		[[ "$(readlink "$f" 2>/dev/null)" != $1 ]] || { f=${f#/proc/} && echo "${f%/exe}"; }
 	done
+}
+
+# The processes that do the work of the shims that run.
+shim_workers() {
+	pids_of "*/$SHIM_BINARY*"
+}
+
+# The shims that run, by the pid that stands for each: of ours the guardian's.
+shims() {
+	if [ "$SHIM" = reeve ]; then
+		pids_of "/memfd:reeve-guardian*"
+	else
+		shim_workers
+	fi
 }
 
 # What containers and shims leave behind when something goes wrong.
@@ -125,7 +139,7 @@ containerd_leftovers() {
 	find "$CD"/{root,state}/io.containerd.runtime.v2.task/"$CONTAINERD_NAMESPACE" /run/containerd/runc/"$CONTAINERD_NAMESPACE" \
 		/run/reeve/"$CONTAINERD_NAMESPACE" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
 	awk -v cd="$CD" 'index($5, cd "/state") { print "mount " $5 }' /proc/self/mountinfo
-	shims | sed 's/^/shim /'
+	{ shims && shim_workers; } | sort -u | sed 's/^/shim /'
 	ps -o pid=,ppid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE $(cat "$CD/pid") " '!index(mine, " " $1 " ") { print "process " $0 }'
 	ctr container ls -q | sed 's/^/container record /'
 }

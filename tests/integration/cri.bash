@@ -237,7 +237,7 @@ containerd_leftovers() {
 		"$CD"/root/*cri*/{containers,sandboxes} /run/reeve/k8s.io /run/containerd/runc/k8s.io "$CD"/state/*cri*/netns /run/netns /run/reeve/sandbox \
 		-mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
 	awk -v cd="$CD" 'index($5, cd "/state") || index($5, "/run/") == 1 && !index($5, cd) { print "mount " $5 }' /proc/self/mountinfo
-	shims | sed 's/^/shim /'
+	{ shims && shim_workers; } | sort -u | sed 's/^/shim /'
 	ps -o pid=,ppid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE $(cat "$CD/pid") " '!index(mine, " " $1 " ") { print "process " $0 }'
 	ip -o link show type veth | sed 's/^/interface /'
 	ctr container ls -q | sed 's/^/container record /'

@@ -166,7 +166,7 @@ bad_probes() {
 	pod_up "$NAME"
 	container_up a "$forever"
 	exec_in "$CT" /bin/true
-	before=$(find "/proc/$(shims | head -n 1)/fd" -mindepth 1 | wc -l)
+	before=$(find "/proc/$(shim_workers | head -n 1)/fd" -mindepth 1 | wc -l)
 	for i in 1 2 3 4; do
 		bad_probes "$BATS_TEST_TMPDIR" "$i" 3>&- &
 		jobs+=($!)
@@ -175,7 +175,7 @@ bad_probes() {
 	run ! cat "$BATS_TEST_TMPDIR/bad"
 	equal "$(shims | wc -l)" 1
 	fds_are() {
-		[ "$(find "/proc/$(shims | head -n 1)/fd" -mindepth 1 | wc -l)" -le "$1" ]
+		[ "$(find "/proc/$(shim_workers | head -n 1)/fd" -mindepth 1 | wc -l)" -le "$1" ]
 	}
 	wait_until 10 fds_are "$before"
 }

@@ -202,11 +202,12 @@ has_bytes() { # FILE COUNT
 }
 
 @test "attach brings output, input and the status" {
-	start_in "$ID" /bin/sh -c 'while [ ! -e /go ]; do sleep 0.05; done; echo went; exit 5'
+	start_in "$ID" /bin/sh -c 'trap "echo went; exit 5" USR1; while :; do sleep 0.05; done'
+	wait_until 10 eval "[ \$((0x\$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$(task_pid "$ID")/status) >> 9 & 1)) = 1 ]"
 	command ctr task attach "$ID" </dev/null >"$BATS_TEST_TMPDIR/attached" 2>&1 3>&- &
 	local job=$!
 	wait_until 10 eval "ls -l /proc/$job/fd | grep -q fifo"
-	ctr task exec --exec-id e1 "$ID" /bin/touch /go </dev/null
+	ctr task kill --signal USR1 "$ID"
 	ends_with 5 "$job"
 	equal "$(cat "$BATS_TEST_TMPDIR/attached")" went
 }

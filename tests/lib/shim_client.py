@@ -434,9 +434,13 @@ class Shim:
             return ""
 
     def kill(self):
-        for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
-        wait_until(10, "the shim is gone", self.left)
+        pids = self.processes()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # a worker leaves when its guardian is gone
+        wait_until(10, "the shim is gone", lambda: not any(alive(pid) for pid in pids))
 
     def connect(self, **more):
         return Connection(self.address, **more)

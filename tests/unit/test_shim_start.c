@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The start action as a whole. The server that it starts is this program again: a constructor sees
+ * The start action as a whole. The worker of the guardian that it starts is this program again: a constructor sees
  * the arguments of a server, notes what it was born with in $REPORT and answers Connect.
  */
 #include "test.h"
@@ -13,9 +13,11 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "bare/guardian.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "event/loop.h"
+#include "exit/guardian_link.h"
 #include "rpc/any.h"
 #include "rpc/ttrpc_server.h"
 #include "shim/address.h"
@@ -70,12 +72,18 @@ static void note_fds(int report)
 	}
 }
 
+static void on_lost(void *arg)
+{
+	_exit(0);
+}
+
 static void serve(int argc, char **argv)
 {
 	const char *path = getenv("REPORT"), *kind = getenv("KIND");
 	struct ttrpc_server_config config = { .services = both, .n_services = kind ? 1 : 2 };
 	char score[32] = "", temporary[256];
 	uint64_t end = clock_boot_ns() + 20 * NS_PER_SEC;
+	struct guardian_link *link;
 	struct sigaction action;
 	sigset_t mask;
 	int report, fd;
@@ -92,13 +100,17 @@ static void serve(int argc, char **argv)
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	sigaction(SIGPIPE, NULL, &action);
 	note(report, " oom=%d leads=%d blocked=%d pipe=%d notify=%s ttrpc=%s ", atoi(score),
-		getpgrp() == getpid(), sigismember(&mask, SIGTERM), action.sa_handler == SIG_DFL,
+		getpgrp() == getppid(), sigismember(&mask, SIGTERM), action.sa_handler == SIG_DFL,
 		getenv("NOTIFY_SOCKET") ? "yes" : "no", getenv("TTRPC_ADDRESS"));
-	note(report, "pid=%d", getpid());
+	note(report, "pid=%d", getppid());
 	close(report);
 	if (loop_new(&config.loop) < 0 || ttrpc_server_new(&config, &server, NULL) < 0 ||
-		ttrpc_server_listen_take_fd(server, 3, 0, NULL) < 0 || rename(temporary, path) < 0)
+		guardian_link_open(config.loop, GUARDIAN_FD, &link, NULL) < 0 ||
+		ttrpc_server_listen_take_fd(
+			server, guardian_link_take(link, GUARDIAN_LISTENER_NAME), 0, NULL) < 0 ||
+		rename(temporary, path) < 0)
 		_exit(1);
+	guardian_link_on_lost(link, on_lost, NULL);
 	while (clock_boot_ns() < end && getppid() != 0)
 		loop_round(config.loop, 500);
 	_exit(0);
@@ -316,7 +328,7 @@ TEST(a_server_is_started_and_the_address_printed)
 	assert_text_has(f->report, "args=-namespace,default,-id,c1,-address,/run/c.sock,-debug, ");
 	snprintf(want, sizeof(want), "oom=%d ", score > 1000 ? 1000 : score);
 	assert_text_has(f->report, want);
-	assert_text_has(f->report, "leads=1 blocked=0 pipe=1 notify=no ttrpc=/run/c.ttrpc ");
+	assert_text_has(f->report, "leads=1 blocked=1 pipe=1 notify=no ttrpc=/run/c.ttrpc ");
 	teardown(f);
 }
 

@@ -106,6 +106,7 @@ integration_runs() {
 			echo "docker-28 docker DOCKER=28"
 			for version in path shim; do echo "docker-20.10-$version docker DOCKER=20.10 VIA=$version"; done
 			;;
+		guardian) for version in 1.6 1.7 2.1; do echo "guardian-$version guardian CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
 		esac
 	done
