@@ -249,19 +249,14 @@ static void on_control(struct loop_fd *source, uint32_t events)
 	fd_close(out);
 }
 
-static void on_lost(void *arg)
-{
-	_exit(77); /* seen by nobody: our parent is gone */
-}
-
 __attribute__((noreturn)) static void be_worker(void)
 {
 	static struct worker w;
 	struct err err = { 0 };
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	worker_check(loop_new(&w.loop) == 0, "loop");
 	worker_check(guardian_link_open(w.loop, GUARDIAN_FD, &w.link, &err) == 0, err.text);
-	guardian_link_on_lost(w.link, on_lost, &w);
 	guardian_link_on_refused(w.link, on_refused, &w);
 	worker_check(exit_source_new(w.loop, &w.exits) == 0, "source");
 	worker_check(exit_ring_new(w.loop, w.exits, w.link, &w.ring, &err) == 0, err.text);
