@@ -48,6 +48,10 @@ enum guardian_type {
 	GUARDIAN_FDS,     /* names with their fds */
 	GUARDIAN_END,
 	GUARDIAN_ERROR, /* what was asked for by `seq` was not done for these names: `code` */
+	/* worker -> guardian: one fd of a namespace for each name, to be in; none: those it began in */
+	GUARDIAN_ENTER,
+	/* guardian -> worker: the answer to that with this `seq`: 0 or `code` */
+	GUARDIAN_ENTERED,
 };
 
 /* Its length is always sizeof(struct guardian_msg). */

@@ -39,6 +39,10 @@ struct guardian {
 	uint64_t files_soft;   /* limit of open files that the worker is to have */
 	uint64_t files_hard;
 
+	/* guardian_ns.c: the namespaces that it began in, once it has been asked to leave them */
+	int has_home;
+	int home[3];
+
 	/* guardian_exit.c */
 	int pidfds_have_inodes; /* -1: not known yet */
 
@@ -63,6 +67,10 @@ int guardian_store(
 int guardian_receive(struct guardian *g);
 /* Go on with the answer to a hello. True while the socket is full. */
 int guardian_send(struct guardian *g);
+
+/* guardian_ns.c */
+int guardian_enter(struct guardian *g, const int *fds, uint32_t n); /* in all of them, or at home */
+int guardian_go_home(const struct guardian *g);
 
 /* guardian_worker.c */
 void guardian_worker_start(struct guardian *g);

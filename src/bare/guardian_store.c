@@ -187,11 +187,28 @@ static int makes_sense(const struct guardian_msg *m, uint32_t n_fds)
 	return n_fds <= count_puts(m);
 }
 
+static void enter(struct guardian *g, const struct guardian_msg *m, const int *fds, uint32_t n_fds)
+{
+	struct guardian_msg answer;
+
+	message(&answer, GUARDIAN_ENTERED);
+	answer.seq = m->seq;
+	answer.code = n_fds == m->n ? guardian_enter(g, fds, n_fds) : -EMFILE;
+	for (uint32_t i = 0; i < n_fds; i++)
+		sys_close(fds[i]);
+	if (send(g, &answer, NULL, 0) < 0)
+		g->shared->refused++;
+}
+
 static void take(struct guardian *g, const struct guardian_msg *m, const int *fds, uint32_t n_fds)
 {
 	if (makes_sense(m, n_fds)) {
 		if (m->type == GUARDIAN_STORE) {
 			change(g, m, fds, n_fds);
+			return;
+		}
+		if (m->type == GUARDIAN_ENTER) {
+			enter(g, m, fds, n_fds);
 			return;
 		}
 		if (m->type == GUARDIAN_HELLO)

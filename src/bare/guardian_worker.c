@@ -42,6 +42,8 @@ __attribute__((noreturn)) static void become_worker(struct guardian *g, int end)
 
 	if (g->files_hard)
 		sys_call4(__NR_prlimit64, 0, 7 /* RLIMIT_NOFILE */, limit, NULL);
+	if (guardian_go_home(g) < 0)
+		guardian_leave(NO_PROGRAM >> 8);
 	if ((end == GUARDIAN_FD ? sys_fcntl(end, F_SETFD, 0) : sys_dup3(end, GUARDIAN_FD, 0)) >= 0)
 		sys_call5(__NR_execveat, g->program, "", g->argv, g->envp, SYS_AT_EMPTY_PATH);
 	guardian_leave(NO_PROGRAM >> 8);

@@ -7,6 +7,7 @@
  */
 #include "exit/guardian_link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -41,6 +42,7 @@ struct guardian_link {
 	struct named_fd queue[QUEUE_MAX];
 	size_t n_queued;
 	uint64_t seq;
+	uint64_t entered; /* the last ENTER */
 	struct loop_deferred flush;
 	void (*lost)(void *arg);
 	void *lost_arg;
@@ -330,6 +332,15 @@ static void on_lost(struct guardian_link *g)
 		g->lost(g->lost_arg);
 }
 
+/* What it says without being asked. */
+static void take_error(struct guardian_link *g, const struct guardian_msg *m)
+{
+	if (m->type == GUARDIAN_ERROR && g->refused)
+		for (size_t i = 0; i < m->n; i++)
+			if (is_name(m->names[i]))
+				g->refused(g->refused_arg, m->names[i], m->code);
+}
+
 static void on_socket(struct loop_fd *source, uint32_t events)
 {
 	struct guardian_link *g = container_of(source, struct guardian_link, source);
@@ -344,12 +355,50 @@ static void on_socket(struct loop_fd *source, uint32_t events)
 	}
 	for (size_t i = 0; r == 0 && i < n; i++)
 		fd_close(fds[i]);
-	if (r == 0 && m.type == GUARDIAN_ERROR && g->refused)
-		for (size_t i = 0; i < m.n; i++)
-			if (is_name(m.names[i]))
-				g->refused(g->refused_arg, m.names[i], m.code);
+	if (r == 0)
+		take_error(g, &m);
 	if (events & EPOLLOUT && send_queue(g, 0) != -ETIMEDOUT)
 		loop_fd_modify(&g->source, EPOLLIN);
+}
+
+/* ---- namespaces ---- */
+
+static int await_entered(struct guardian_link *g, uint64_t seq)
+{
+	uint64_t deadline = clock_boot_ns() + FLUSH_MAX_NS;
+	int fds[GUARDIAN_BATCH];
+	struct guardian_msg m;
+	int r;
+
+	do {
+		size_t n = ARRAY_LEN(fds);
+
+		r = receive(g, &m, fds, &n, deadline);
+		for (size_t i = 0; r == 0 && i < n; i++)
+			fd_close(fds[i]);
+		if (r == 0)
+			take_error(g, &m);
+	} while (r == 0 && (m.type != GUARDIAN_ENTERED || m.seq != seq));
+	return r < 0 ? r : m.code;
+}
+
+int guardian_link_enter(struct guardian_link *g, const int *fds, size_t n, struct err *err)
+{
+	struct guardian_msg m = message_of(GUARDIAN_ENTER);
+	int r = guardian_link_flush(g, err);
+
+	if (r < 0)
+		return r;
+	assert(n <= GUARDIAN_BATCH);
+	for (; m.n < n; m.n++) {
+		m.puts |= 1u << m.n;
+		m.names[m.n][0] = (char)('0' + m.n);
+	}
+	m.seq = ++g->entered;
+	r = send_message(g, &m, fds, n, FLUSH_MAX_NS);
+	if (r == 0)
+		r = await_entered(g, m.seq);
+	return r < 0 ? err_code(err, r, "put the guardian into the namespaces") : 0;
 }
 
 int guardian_link_open(struct loop *l, int fd, struct guardian_link **ret, struct err *err)

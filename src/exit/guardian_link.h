@@ -9,7 +9,7 @@
  *          must be open until the flush.
  * Errors   0 or negative errno; -ENOTCONN: the guardian is gone.
  * Blocks   open: until the guardian has answered, 5 s at most. flush: while the socket is full, 2 s at
- *          most.
+ *          most. enter: 2 s at most.
  * Context  Parent, on the loop's thread.
  *
  * What flush has sent is durable: it is in the guardian's hands whatever happens to the worker. What is queued is sent
@@ -41,6 +41,12 @@ int guardian_link_put(struct guardian_link *g, const char *name, int fd);
 /* In order with puts; unknown names are fine. A put of that name that is still queued is taken back. */
 int guardian_link_drop(struct guardian_link *g, const char *name);
 int guardian_link_flush(struct guardian_link *g, struct err *err);
+
+/*
+ * Let the guardian be in these namespaces (n 0: in those it began in), so that /proc/PID/ns of its pid are they. A worker
+ * that it starts later is not in them. Waits for its answer, 2 s at most.
+ */
+int guardian_link_enter(struct guardian_link *g, const int *fds, size_t n, struct err *err);
 
 /* One of the fds that came with the hello: now the caller's. -ENOENT. */
 int guardian_link_take(struct guardian_link *g, const char *name);

@@ -44,6 +44,7 @@ enum command {
 	ORPHAN, /* a process whose parent ends at once */
 	EXITS,  /* reply: how many were seen, pid and status of the last one */
 	STORM_, /* a: how many; reply: 0, once all have ended as they should */
+	ENTER,  /* fd of a namespace, or none; reply: 0 or an error */
 	LEAVE,  /* a: status */
 	CRASH,  /* SIGKILL to itself */
 };
@@ -225,6 +226,9 @@ static void obey(struct worker *w, const struct talk *t, int fd, struct talk *an
 		break;
 	case STORM_:
 		storm(w, t->a);
+		break;
+	case ENTER:
+		answer->a = guardian_link_enter(w->link, &fd, fd >= 0, &err);
 		break;
 	case LEAVE:
 		_exit(t->a);
@@ -821,5 +825,68 @@ TEST(a_message_that_makes_no_sense_is_counted_and_does_no_harm)
 	WAIT_UNTIL(b.shared->refused == 4);
 	assert_int_equal(b.shared->stored, 1);
 	assert_int_equal(ask(&b, (struct talk){ HELLO }).a, 0);
+	close_bench(&b);
+}
+
+/* ---- namespaces ---- */
+
+static void ns_of(pid_t pid, const char *name, char out[64])
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	n = readlink(path, out, 63);
+	assert_true(n > 0);
+	out[n] = '\0';
+}
+
+/* A host name of its own; the caller's fd. */
+static int make_uts(void)
+{
+	int home = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC), fd;
+
+	assert_ok(unshare(CLONE_NEWUTS));
+	fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+	assert_ok(setns(home, CLONE_NEWUTS));
+	close(home);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+TEST(it_is_in_the_namespaces_that_it_is_given_and_its_workers_are_not)
+{
+	char home[64], now[64], wanted[64];
+	struct bench b;
+	int uts;
+
+	if (geteuid() != 0)
+		test_skip("needs root");
+	open_bench(&b);
+	map_shared(&b);
+	ns_of(getpid(), "uts", home);
+	uts = make_uts();
+	assert_int_equal(ask_fd(&b, (struct talk){ ENTER }, uts, NULL).a, 0);
+	ns_of(b.guardian, "uts", now);
+	assert_string_not_equal(now, home);
+	ns_of(b.guardian, "net", now);
+	ns_of(getpid(), "net", wanted);
+	assert_string_equal(now, wanted);
+	/* One that is no namespace is refused, and leaves it at home. */
+	assert_int_equal(ask_fd(&b, (struct talk){ ENTER }, STDERR_FILENO, NULL).a, -EINVAL);
+	ns_of(b.guardian, "uts", now);
+	assert_string_equal(now, home);
+	assert_int_equal(ask_fd(&b, (struct talk){ ENTER }, uts, NULL).a, 0);
+	/* The next worker begins where the guardian began. */
+	tell(&b, (struct talk){ CRASH });
+	assert_int_equal(ask(&b, (struct talk){ HELLO }).a, 1);
+	ns_of(b.shared->worker_pid, "uts", now);
+	assert_string_equal(now, home);
+	ns_of(b.guardian, "uts", now);
+	assert_string_not_equal(now, home);
+	assert_int_equal(ask(&b, (struct talk){ ENTER }).a, 0);
+	ns_of(b.guardian, "uts", now);
+	assert_string_equal(now, home);
+	close(uts);
 	close_bench(&b);
 }
