@@ -97,6 +97,35 @@ void json_write_null(struct json_writer *w)
 	buf_adds(w->out, "null");
 }
 
+/* As deep as the reader went, which has a limit. */
+void json_write_node(struct json_writer *w, const struct json_node *node)
+{
+	switch (node->kind) {
+	case JSON_READ_NULL:
+		json_write_null(w);
+		break;
+	case JSON_READ_BOOL:
+		json_write_bool(w, node->truth);
+		break;
+	case JSON_READ_NUMBER:
+		json_write_raw(w, node->text);
+		break;
+	case JSON_READ_STRING:
+		json_write_str(w, node->text);
+		break;
+	case JSON_READ_ARRAY:
+	case JSON_READ_OBJECT:
+		json_write_open(w, node->kind == JSON_READ_ARRAY ? '[' : '{');
+		for (const struct json_node *n = node->first; n; n = n->next) {
+			if (node->kind == JSON_READ_OBJECT)
+				json_write_key(w, n->key);
+			json_write_node(w, n);
+		}
+		json_write_close(w, node->kind == JSON_READ_ARRAY ? ']' : '}');
+		break;
+	}
+}
+
 void json_write_member_str(struct json_writer *w, const char *key, const char *s)
 {
 	json_write_key(w, key);

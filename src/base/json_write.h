@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/json_read.h"
 #include "base/str.h"
 
 struct json_writer {
@@ -36,6 +37,9 @@ void json_write_u64(struct json_writer *w, uint64_t v);
 void json_write_bool(struct json_writer *w, bool v);
 void json_write_null(struct json_writer *w);
 void json_write_raw(struct json_writer *w, const char *json); /* one value, as it is */
+
+/* What was read, with all that is in it. A string with a NUL ends before it. */
+void json_write_node(struct json_writer *w, const struct json_node *node);
 
 /* A member in one line. */
 void json_write_member_str(struct json_writer *w, const char *key, const char *s);

@@ -22,6 +22,7 @@
 #define ANY_RUNC_CHECKPOINT "containerd.runc.v1.CheckpointOptions"
 #define ANY_PROCESS_DETAILS "containerd.runc.v1.ProcessDetails"
 #define ANY_RUNTIME_OPTIONS "runtimeoptions.v1.Options"
+#define ANY_POD_SANDBOX_CONFIG "runtime.v1.PodSandboxConfig"
 #define ANY_CGROUP1_METRICS "io.containerd.cgroups.v1.Metrics"
 #define ANY_CGROUP2_METRICS "io.containerd.cgroups.v2.Metrics"
 #define ANY_EVENT(name) "containerd.events." name

@@ -285,15 +285,16 @@ static void client_call(
 			"ttrpc: error unmarshalling payload: %s", err.text);
 	if (stream_open(c, stream) < 0)
 		return client_refuse(c, stream, RPC_RESOURCE_EXHAUSTED, "out of memory");
-	method->handler(s->config.arg, &(struct ttrpc_request){
-					       .addr = { c->id, stream },
-					       .service = service->name,
-					       .method = method,
-					       .listener = c->listener,
-					       .deadline_boot_ns = deadline(req->timeout_nano),
-					       .ns = namespace_of(req),
-					       .message = message,
-				       });
+	method->handler(service->arg ? service->arg : s->config.arg,
+		&(struct ttrpc_request){
+			.addr = { c->id, stream },
+			.service = service->name,
+			.method = method,
+			.listener = c->listener,
+			.deadline_boot_ns = deadline(req->timeout_nano),
+			.ns = namespace_of(req),
+			.message = message,
+		});
 }
 
 static void client_request(struct client *c, const struct frame *f)

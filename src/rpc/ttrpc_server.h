@@ -55,6 +55,7 @@ struct ttrpc_service {
 	const char *name; /* "containerd.task.v2.Task" */
 	const struct ttrpc_method *methods;
 	size_t n_methods;
+	void *arg; /* for its handlers; NULL: the server's */
 };
 
 struct ttrpc_server_config {
@@ -62,7 +63,7 @@ struct ttrpc_server_config {
 	struct log *log; /* NULL: nowhere */
 	const struct ttrpc_service *services;
 	size_t n_services;
-	void *arg; /* for handlers and closed() */
+	void *arg; /* for closed(), and for handlers of services without one */
 	/* The connection is gone; its calls in progress need no answer. NULL: do not tell. */
 	void (*closed)(void *arg, uint64_t conn);
 	uint64_t first_conn;    /* number of the first connection; 0: 1 */

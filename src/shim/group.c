@@ -37,6 +37,10 @@ int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
 	int r;
 
 	r = fd_read_regular_at(dirfd, "config.json", CONFIG_MAX_BYTES, &text, &size);
+	if (r == -ENOENT) {
+		*ret_group = strdup(id); /* a sandbox: it runs nothing */
+		return *ret_group ? 0 : err_oom(err);
+	}
 	if (r < 0)
 		return err_code(err, r, "read config.json of the bundle");
 	if (occurs(text)) {

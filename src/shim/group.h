@@ -5,7 +5,8 @@
  * (spec/shim.md 1.8).
  *
  * Owner    The caller owns the heap string.
- * Errors   0 or negative errno with *err. A config.json that is missing or unreadable is an error.
+ * Errors   0 or negative errno with *err. A config.json that is unreadable is an error; a
+ *          bundle without one is that of a sandbox, which is a group of its own.
  * Blocks   Reads a local file.
  * Context  Parent.
  */

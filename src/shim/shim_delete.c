@@ -6,12 +6,15 @@
  *
  * What surprises: the members of a group have one server. When one of them is deleted the server may
  * live on, so nothing is touched but this container; the group's socket is taken away only when
- * nobody listens behind it.
+ * nobody listens behind it. And a sandbox is no container: for those that joined it containerd does not call, so they
+ * are ended with it.
  */
 #include "shim/shim_delete.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -28,6 +31,8 @@
 #include "rpc/message.h"
 #include "shim/address.h"
 #include "shim/event_message.h"
+#include "shim/sandbox.h"
+#include "shim/sandbox_files.h"
 #include "supervisor/bundle_record.h"
 #include "supervisor/native.h"
 #include "supervisor/oci_run.h"
@@ -358,6 +363,74 @@ static int answer(const struct shim_delete *d, const struct bundle_record *recor
 	return r < 0 ? err_code(err, r, "write the answer") : 0;
 }
 
+/* ---- a sandbox ---- */
+
+static int clean_up_member(
+	const struct shim_delete *d, const char *members, const char *id, struct err *err)
+{
+	auto_free char *link = path_join(members, id);
+	struct bundle_record record = { 0 };
+	struct shim_args args = *d->args;
+	struct shim_delete one = *d;
+	char path[PATH_MAX];
+	ssize_t n;
+
+	if (!link)
+		return err_oom(err);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return 0;
+	path[n] = '\0';
+	args.id = id;
+	args.bundle = path;
+	one.args = &args;
+	return access(path, F_OK) < 0 ? 0 : clean_up(&one, path, &record, err);
+}
+
+/* Each is tried, whatever becomes of the others. */
+static int clean_up_members(const struct shim_delete *d, const char *path, struct err *err)
+{
+	auto_free char *members = path_join(path, SANDBOX_MEMBERS_NAME);
+	DIR *dir = members ? opendir(members) : NULL;
+	struct dirent *e;
+	struct err one;
+	int r = 0;
+
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.' && clean_up_member(d, members, e->d_name, &one) < 0) {
+			*err = one;
+			r = one.code;
+		}
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
+/*
+ * The members are gone after it, or will be by a second call. While its shim lives it is not called, but after
+ * ShutdownSandbox, which leaves nothing to do.
+ */
+static int clean_up_sandbox(const struct shim_delete *d, const char *path,
+	struct bundle_record *record, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct sandbox_record sandbox = { 0 };
+	int r = sandbox_record_load(path, &arena, &sandbox, err);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	r = clean_up_members(d, path, err);
+	if (r == 0)
+		r = sandbox_clean_up(path, &sandbox, err);
+	record->pid = sandbox.holder;
+	record->exited = sandbox.state == SANDBOX_STOPPED;
+	record->exit_status = sandbox.exit_status;
+	record->exited_wall_ns = sandbox.exited_wall_ns;
+	return r;
+}
+
 int shim_delete_run(const struct shim_delete *d, struct err *err)
 {
 	struct bundle_record record = { 0 };
@@ -372,6 +445,8 @@ int shim_delete_run(const struct shim_delete *d, struct err *err)
 	path = bundle_path(d->args);
 	if (!path)
 		return err_oom(err);
-	r = clean_up(d, path, &record, err);
+	r = clean_up_sandbox(d, path, &record, err);
+	if (r == 0)
+		r = clean_up(d, path, &record, err);
 	return r < 0 ? r : answer(d, &record, err);
 }

@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/rule.h"
 #include "base/str.h"
 #include "shim/address.h"
 #include "shim/publisher.h"
+#include "shim/sandbox_service.h"
 #include "shim/shim_log.h"
 #include "shim/task_service.h"
 #include "supervisor/supervisor.h"
@@ -47,6 +49,8 @@ struct shim_server {
 	struct publisher *publisher;
 	struct supervisor *supervisor;
 	struct task_service service;
+	struct sandbox_service sandboxes;
+	struct ttrpc_service services[ARRAY_LEN(task_service_table) + 1];
 	struct address_own name;
 	bool named;
 	bool forced; /* leave even if there are tasks */
@@ -63,7 +67,7 @@ struct shim_server {
 
 static bool has_tasks(const struct shim_server *s)
 {
-	return supervisor_count(s->supervisor) > 0;
+	return supervisor_count(s->supervisor) > 0 || sandbox_service_has_one(&s->sandboxes);
 }
 
 static void set_timer(
@@ -191,6 +195,22 @@ static void end_lease(struct shim_server *s, const char *id)
 		*l = (struct lease){ 0 };
 }
 
+/* What the containers of a pod share is put into this one before it is made. */
+static int join_sandbox(struct shim_server *s, struct task_addr from, const struct request *req)
+{
+	char text[STATUS_TEXT_SIZE];
+	struct err err = { 0 };
+	int r = sandbox_join(s->sandboxes.sandbox, req->create.bundle, &err);
+	struct response refusal = { .type = REQ_CREATE };
+
+	if (r < 0) {
+		refusal.code = (enum task_code)status_from_errno(r);
+		refusal.text = status_text(status_from_errno(r), err.text, text, sizeof(text));
+		task_service_reply(&s->service, from, &refusal);
+	}
+	return r;
+}
+
 static void on_submit(void *arg, struct task_addr from, const struct request *req)
 {
 	struct shim_server *s = arg;
@@ -199,6 +219,8 @@ static void on_submit(void *arg, struct task_addr from, const struct request *re
 	if (req->type == REQ_CREATE)
 		end_lease(s, req->id);
 	publisher_retry(s->publisher);
+	if (req->type == REQ_CREATE && s->sandboxes.sandbox && join_sandbox(s, from, req) < 0)
+		return;
 	s->seeking = req->type == REQ_CONNECT ? req->id : NULL;
 	supervisor_request(s->supervisor, from, req);
 	s->seeking = NULL;
@@ -234,6 +256,7 @@ static void on_closed(void *arg, uint64_t conn)
 
 	supervisor_hangup(s->supervisor, conn);
 	supervisor_look_for_marks(s->supervisor);
+	sandbox_service_hangup(&s->sandboxes, conn);
 	watch_idleness(s);
 }
 
@@ -262,6 +285,13 @@ static void on_event(void *arg, const struct event *e)
 }
 
 static void on_shutdown(void *arg)
+{
+	struct shim_server *s = arg;
+
+	loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+static void on_sandbox_gone(void *arg)
 {
 	struct shim_server *s = arg;
 
@@ -331,8 +361,8 @@ static int make_parts(struct shim_server *s, struct err *err)
 	struct ttrpc_server_config server = {
 		.loop = c->loop,
 		.log = c->log,
-		.services = task_service_table,
-		.n_services = ARRAY_LEN(task_service_table),
+		.services = s->services,
+		.n_services = ARRAY_LEN(s->services),
 		.arg = &s->service,
 		.closed = on_closed,
 	};
@@ -359,6 +389,9 @@ static int make_parts(struct shim_server *s, struct err *err)
 	};
 	int r;
 
+	memcpy(s->services, task_service_table, sizeof(task_service_table));
+	s->services[ARRAY_LEN(task_service_table)] = sandbox_service_table;
+	s->services[ARRAY_LEN(task_service_table)].arg = &s->sandboxes;
 	r = publisher_new(&publisher, &s->publisher, err);
 	if (r == 0)
 		r = supervisor_new(&supervisor, &s->supervisor, err);
@@ -368,6 +401,13 @@ static int make_parts(struct shim_server *s, struct err *err)
 		r = ttrpc_server_new(&server, &s->server, err);
 	}
 	s->service = (struct task_service){ s->server, c->ns, s, on_submit, on_sought };
+	s->sandboxes = (struct sandbox_service){
+		.server = s->server,
+		.ns = c->ns,
+		.config = { .log = c->log, .exits = c->exits, .fds = c->fds },
+		.arg = s,
+		.gone = on_sandbox_gone,
+	};
 	return r;
 }
 
@@ -406,6 +446,7 @@ void shim_server_free(struct shim_server *s)
 	loop_defer_cancel(&s->ask);
 	loop_defer_cancel(&s->finish);
 	supervisor_free(s->supervisor);
+	sandbox_service_done(&s->sandboxes);
 	publisher_free(s->publisher);
 	ttrpc_server_free(s->server);
 	free(s);

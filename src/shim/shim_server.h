@@ -4,7 +4,7 @@
  * Shim server: the long-lived part of a shim: the door (ttrpc), the supervisor behind it, the publisher
  * of its events, and when all of it may end (spec/shim.md 4.8).
  *
- * It ends when a Shutdown came and no task is left; when there is neither a task nor a connection for
+ * It ends when a Shutdown came and neither a task nor a sandbox is left; when there is neither of them nor a connection for
  * a while (somebody died before he could say so); or when it is told to. Its name is taken away
  * first, then what is queued is sent, for a limited time.
  *

@@ -468,6 +468,7 @@ TEST(failures_say_why_and_leave_nothing)
 
 	buf_done(&f->input);
 	assert_ok(unlinkat(f->dir.fd, "config.json", 0));
+	assert_ok(mkdirat(f->dir.fd, "config.json", 0700));
 	assert_int_equal(start(f, "c1", NULL), 1);
 	assert_text_has(f->error, "config.json");
 	expect_nothing_left(f);

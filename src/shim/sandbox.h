@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Sandbox: a pod without a container of its own: its namespaces, its files, and the pid by which containerd names the
+ * namespaces to the containers that join (spec/shim.md 3.3).
+ *
+ *	created --start--> ready --stop, or its holder died--> stopped --destroy--> gone
+ *	   `------------------------- stop -----------------------^
+ *
+ * Owner    The caller owns *ret and ends it with sandbox_free(), which leaves what the kernel holds alone: that is
+ *          sandbox_destroy()'s. Everything in the config must outlive it.
+ * Errors   Negative errno with *err. -EBUSY: not in this state.
+ * Blocks   Local files, and as container/sandbox_ns.h.
+ * Context  Parent, on the loop's thread.
+ */
+#include "base/log.h"
+#include "container/stats.h"
+#include "exit/exit.h"
+#include "shim/sandbox_record.h"
+#include "shim/sandbox_spec.h"
+
+struct fdtable;
+struct sandbox;
+
+struct sandbox_config {
+	struct log *log;
+	struct exit_source *exits;
+	struct fdtable *fds; /* with the link to our guardian, if we have one */
+	void *arg;
+	void (*stopped)(void *arg); /* once; may come from sandbox_stop() */
+};
+
+int sandbox_create(const struct sandbox_config *config, const char *id, const char *bundle,
+	const char *netns, const Pb__Any *options, struct sandbox **ret, struct err *err);
+int sandbox_start(struct sandbox *s, struct err *err);
+/* Idempotent. Containers that still run are not its business, but where they share its pid namespace they end. */
+void sandbox_stop(struct sandbox *s);
+/* Take away what is left of a stopped one. Idempotent. */
+int sandbox_destroy(struct sandbox *s, struct err *err);
+void sandbox_free(struct sandbox *s);
+AUTO_FREE(struct sandbox, sandbox)
+
+const struct sandbox_record *sandbox_record(const struct sandbox *s);
+/* Whose /proc/PID/ns are the sandbox's namespaces; 0 when it is not ready. */
+pid_t sandbox_pid(const struct sandbox *s);
+
+/* A container is about to be created from this bundle: see sandbox_files_join(). */
+int sandbox_join(struct sandbox *s, const char *bundle, struct err *err);
+
+/* Of the pod's cgroup, in which the containers' are. -ENOENT: it is not there, or was not told. */
+int sandbox_stats(const struct sandbox *s, struct stats *ret, struct err *err);
+
+/*
+ * For the call that cleans up after a dead shim: end what the sandbox left that is in this bundle. Its containers are
+ * another's business.
+ */
+int sandbox_clean_up(const char *bundle, const struct sandbox_record *record, struct err *err);
