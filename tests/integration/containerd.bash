@@ -137,7 +137,7 @@ containerd_leftovers() {
 	find /run/containerd -type s -path '*/s/*' 2>/dev/null | sed 's/^/socket /'
 	find /run/containerd/fifo -mindepth 1 -type p 2>/dev/null | sed 's/^/fifo /'
 	find "$CD"/{root,state}/io.containerd.runtime.v2.task/"$CONTAINERD_NAMESPACE" /run/containerd/runc/"$CONTAINERD_NAMESPACE" \
-		/run/reeve/"$CONTAINERD_NAMESPACE" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
+		/run/containerd/reeve/"$CONTAINERD_NAMESPACE" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
 	awk -v cd="$CD" 'index($5, cd "/state") { print "mount " $5 }' /proc/self/mountinfo
 	{ shims && shim_workers; } | sort -u | sed 's/^/shim /'
 	ps -o pid=,ppid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE $(cat "$CD/pid") " '!index(mine, " " $1 " ") { print "process " $0 }'

@@ -42,6 +42,28 @@ teardown() {
 	pod_is "$POD" SANDBOX_READY
 }
 
+@test "a pod that the shim holds has no pause container" {
+	host_network_works && skip "peer containerd $CONTAINERD: a pause container holds the pod"
+	pod_up "$NAME"
+	equal "$(ctr container ls -q)" ""
+	equal "$(cri PodSandboxStatus "{\"pod_sandbox_id\": \"$POD\", \"verbose\": true}" '.info.info | fromjson | .processStatus')" running
+	run ! pgrep -x pause
+	# The guardian of a shim is in the namespaces itself.
+	if pgrep -x reeve-guardian; then
+		run ! pgrep -x reeve-sandbox
+	fi
+	container_up a "$forever"
+	local pid
+	pid=$(cri PodSandboxStatus "{\"pod_sandbox_id\": \"$POD\", \"verbose\": true}" '.info.info | fromjson | .pid')
+	equal "$(readlink "/proc/$pid/ns/net")" "$(ns "$CT" net)"
+	equal "$(readlink "/proc/$pid/ns/ipc")" "$(ns "$CT" ipc)"
+	equal "$(readlink "/proc/$pid/ns/uts")" "$(ns "$CT" uts)"
+	# What a container may not do: ask for a pid namespace that the pod does not have.
+	container_create b "$forever" '.linux.security_context.namespace_options.pid = "POD"'
+	run ! container_start
+	contains "$output" "no pid namespace"
+}
+
 # ns CONTAINER NAMESPACE
 ns() {
 	readlink "/proc/$(container_pid "$1")/ns/$2"
@@ -82,11 +104,13 @@ ns() {
 	equal "$(exec_in "$CT" wget -q -O - "http://$ip:8080/page")" hello
 	contains "$(exec_in "$CT" ip address show eth0)" 10.88.7.
 	# A pod with the host's network has that of the tests.
-	pod_up "$NAME-c"
-	container_up client "$forever"
-	equal "$(exec_in "$CT" wget -q -O - "http://$ip:8080/page")" hello
-	equal "$(ns "$CT" net)" "$(readlink /proc/self/ns/net)"
-	equal "$(exec_in "$CT" hostname)" "$(hostname)"
+	if host_network_works; then
+		pod_up "$NAME-c"
+		container_up client "$forever"
+		equal "$(exec_in "$CT" wget -q -O - "http://$ip:8080/page")" hello
+		equal "$(ns "$CT" net)" "$(readlink /proc/self/ns/net)"
+		equal "$(exec_in "$CT" hostname)" "$(hostname)"
+	fi
 	pod_stop "$first"
 	run ! busybox ping -c 1 -W 1 "$ip"
 }
@@ -386,6 +410,19 @@ probes_until() {
 	POD=$first container_up more 'exit 8'
 	container_exited "$CT" 8
 	equal "$(shims | wc -l)" 2
+}
+
+@test "the shim of a pod is killed: its containers end, and nothing of them is left" {
+	local a
+	pod_up "$NAME"
+	container_up a "$forever"
+	a=$CT
+	container_up b 'sleep 1000 & sleep 1001'
+	shims | xargs kill -KILL
+	wait_until 20 pod_is "$POD" SANDBOX_NOTREADY
+	container_exited "$a"
+	container_exited "$CT"
+	[ "$(status_of_container "$a" .exit_code)" != 0 ]
 }
 
 @test "pods come and go side by side" {
