@@ -366,24 +366,31 @@ void init_kill(struct step *s)
 	if (!op)
 		return;
 	op_issue(s, op);
-	if (s->in->signal != SIGKILL || t->init.exited)
+}
+
+/* What was sent to a frozen cgroup (v1) waits for its thaw: RACE-21. */
+static void init_will_die(struct step *s)
+{
+	struct task *t = s->t;
+
+	if (t->init.exited)
 		return;
 	if (RULE(a_kill_is_remembered))
 		t->killed = true;
 	if (RULE(a_kill_thaws) && (t->state == TASK_PAUSED || t->state == TASK_RESUMING))
-		step_emit(s, FX_THAW, TASK_INIT); /* a frozen v1 cgroup does not die: RACE-21 */
+		step_emit(s, FX_THAW, TASK_INIT);
 }
 
 void init_killed(struct step *s, struct task_op *op, int error, const char *text)
 {
-	struct task *t = s->t;
+	bool fatal = op->exec == TASK_INIT && op->signal == SIGKILL;
 
+	if (fatal && (error == 0 || NAIVE(a_failed_kill_is_none, true)))
+		init_will_die(s);
 	if (error == 0) {
 		op_end(s, op, CODE_OK, NULL);
 		return;
 	}
-	if (RULE(a_failed_kill_is_forgotten) && op->exec == TASK_INIT && op->signal == SIGKILL)
-		t->killed = false;
 	if (error == -ESRCH) {
 		op_end(s, op, CODE_NOT_FOUND, "process already finished: not found");
 		return;

@@ -138,7 +138,7 @@ struct task {
 	struct task_proc init;
 	bool restore;      /* created from a checkpoint */
 	bool shared_pidns; /* what is left when the init exits must be killed */
-	bool killed;       /* SIGKILL has been sent to the init: it must not stay frozen */
+	bool killed;       /* SIGKILL has reached the init: it must not stay frozen */
 	bool oom;          /* an OOM kill is to be published as soon as the order allows */
 	uint32_t live;     /* execs that are admitted: EXEC_STARTING or EXEC_RUNNING */
 	uint32_t issued;   /* ops with an outcome due */

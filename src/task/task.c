@@ -282,19 +282,41 @@ static void hangup(struct step *s)
 	}
 }
 
-static void reload(struct step *s)
+/* What an exit or a kill demands once more, for it may have been lost with the worker. */
+static void reload_end(struct step *s)
 {
 	struct task *t = s->t;
 
-	for (uint32_t i = 0; i < t->n_ops; i++)
-		if (RULE(reload_orders_again) && t->ops[i].issued)
-			op_reorder(s, &t->ops[i]);
-	if (t->state != TASK_DRAINING)
+	switch (t->state) {
+	case TASK_STOPPED: /* what is left may live until the delete */
+	case TASK_DELETING:
+		if (NAIVE(reload_ends_the_stopped_too, true) || t->init.pid == 0)
+			return;
+		break;
+	case TASK_PAUSED:
+	case TASK_RESUMING:
+		if (RULE(reload_thaws_the_killed) && t->killed)
+			step_emit(s, FX_THAW, TASK_INIT);
 		return;
+	case TASK_DRAINING:
+		break;
+	default:
+		return;
+	}
 	if (RULE(reload_kills_what_is_left) && t->shared_pidns)
 		step_emit(s, FX_KILL_ALL, TASK_INIT);
 	if (RULE(reload_thaws))
 		step_emit(s, FX_THAW, TASK_INIT);
+}
+
+static void reload(struct step *s)
+{
+	struct task *t = s->t;
+
+	reload_end(s);
+	for (uint32_t i = 0; i < t->n_ops; i++)
+		if (RULE(reload_orders_again) && t->ops[i].issued)
+			op_reorder(s, &t->ops[i]);
 }
 
 void task_step(struct task *t, const struct task_input *in, struct effects *fx)

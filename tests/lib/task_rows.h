@@ -102,6 +102,10 @@ static const struct row life[] = {
 	  "+exec-started(a,20) start(a):20" },
 	{ "what was cancelled is cancelled again after a reload", RUNNING "add:a start:a cancel:start:a", "reload",
 	  "[again exec-start a] [cancel a]" },
+	{ "a reload thaws one that was killed while paused", RUNNING "kill=9 did:kill pause did:pause", "reload", "[thaw]" },
+	{ "a reload leaves one alone that is paused", RUNNING "pause did:pause", "reload", "" },
+	{ "so does one after it, for that may never have happened", SHARED "exit=1 delete", "reload", "[kill-all] [thaw] [again drain]" },
+	{ "a reload of what never ran has nobody to kill", "restore did:create delete", "reload", "[again do-delete]" },
 	{ "a reload while draining kills what is left again", SHARED EXEC_RUNS "exit=1", "reload", "[kill-all] [thaw]" },
 };
 
@@ -180,6 +184,8 @@ static const struct row races[] = {
 	{ "RACE-21 an exit while paused thaws", SHARED "pause did:pause", "exit=s9", "[kill-all] [thaw] [flush] +exit(137)" },
 	{ "RACE-21 SIGKILL of a paused one thaws it", RUNNING "pause did:pause", "kill=9 did:kill exit=s9",
 	  "[kill 9] [thaw] kill:ok [thaw] [flush] +exit(137)" },
+	{ "RACE-21 another kill that fails does not undo it", RUNNING "kill=9 did:kill kill=9 fail:kill=1", "pause did:pause", "[do-pause] +paused pause:ok [thaw]" },
+	{ "RACE-21 the freeze may come while it is being killed", RUNNING "kill=9 pause did:pause", "did:kill", "[thaw] kill:ok" },
 	{ "RACE-21 also when the pause comes after it", RUNNING "kill=9 did:kill", "pause did:pause", "[do-pause] +paused pause:ok [thaw]" },
 	{ "RACE-21 a freeze that comes after the exit is undone", RUNNING "pause", "exit=0 did:pause", "[thaw] [flush] +exit(0) [thaw] pause!2",
 	  "cannot pause a stopped container" },
