@@ -156,12 +156,13 @@ static void add_namespaces(const struct container *c, struct criu_order_words *w
 	}
 }
 
+/* The one by which we pause: criu must find there whether its processes stand still already. */
 static void add_freezer(struct container *c, struct criu_order_words *w)
 {
-	struct cgroup_dir *d = c->cgroup ? cgroup_controller_dir(c->cgroup, CGROUP_FREEZER) : NULL;
+	struct cgroup_dir *d = c->cgroup ? cgroup_v2_dir(c->cgroup) : NULL;
 
 	if (!d && c->cgroup)
-		d = cgroup_v2_dir(c->cgroup);
+		d = cgroup_controller_dir(c->cgroup, CGROUP_FREEZER);
 	if (d)
 		criu_order_add(w, "freeze_cgroup", "%s", d->path);
 }
@@ -207,6 +208,8 @@ static void on_done(void *arg, const struct err *e)
 
 	criu_run_free(c->criu);
 	c->criu = NULL;
+	if (e && !c->was_paused) /* a criu that was killed leaves it frozen */
+		container_thaw(c);
 	container_done(c, e);
 }
 
@@ -262,7 +265,9 @@ int container_checkpoint(struct container *c, const struct container_criu *o,
 		r = fill_order(c, o, &words, err);
 	if (r == 0)
 		r = criu_run_start(c->host, &words, &h, &c->criu, err);
-	if (r == 0)
-		c->handler = *handler;
-	return r;
+	if (r < 0)
+		return r;
+	c->handler = *handler;
+	c->was_paused = s == CONTAINER_PAUSED;
+	return 0;
 }

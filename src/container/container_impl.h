@@ -47,6 +47,7 @@ struct container {
 	char *hook_state;   /* text for the hooks that run */
 	struct err failure; /* kept while what it broke is undone */
 	struct loop_deferred release;
+	bool was_paused; /* before its checkpoint */
 	bool start_by_socket;
 	bool starts_at_once;
 	bool adopted; /* the launch is of another process, which may have released it */

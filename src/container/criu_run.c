@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "base/path.h"
@@ -24,6 +25,8 @@
 #include "config.h"
 #include "container/criu_wire.h"
 #include "container/spawn.h"
+
+#define PATIENCE_NS (600 * NS_PER_SEC) /* memory goes to a disk: no client waits longer */
 
 struct criu_run {
 	const struct host *host;
@@ -33,6 +36,7 @@ struct criu_run {
 	struct reaper_watch watch;
 	bool watched;
 	struct loop_deferred release;
+	struct loop_timer patience;
 	pid_t criu; /* to be waited for by us */
 	bool over;
 	struct err result;
@@ -153,7 +157,8 @@ static void end(struct criu_run *r)
 	siginfo_t info;
 
 	loop_fd_remove(&r->source);
-	if (!r->over)
+	loop_timer_cancel(&r->patience);
+	if (!r->over && !e.code)
 		err_set(&e, -EPIPE, "reeve-helper has ended without a word");
 	if (r->criu && r->host->reaper.own)
 		waitid(P_PID, (id_t)r->criu, &info, WEXITED);
@@ -204,6 +209,16 @@ static void on_news(struct loop_fd *s, uint32_t events)
 		end(r);
 }
 
+/* criu sees the end of its client, and ends; then so does the socket. */
+static void on_patience(struct loop_timer *t)
+{
+	struct criu_run *r = container_of(t, struct criu_run, patience);
+
+	err_set(&r->result, -ETIMEDOUT, "criu did not come to an end within %u seconds",
+		(unsigned int)(PATIENCE_NS / NS_PER_SEC));
+	kernel_pidfd_send_signal(r->watch.pidfd, SIGKILL, NULL, 0);
+}
+
 int criu_run_start(const struct host *h, const struct criu_order_words *order,
 	const struct criu_run_handler *handler, struct criu_run **ret, struct err *err)
 {
@@ -225,6 +240,9 @@ int criu_run_start(const struct host *h, const struct criu_order_words *order,
 	if (code < 0)
 		return code;
 	code = loop_fd_add(h->loop, &r->source, r->sock, EPOLLIN, on_news);
+	if (code == 0)
+		code = loop_timer_set(
+			h->loop, &r->patience, clock_boot_ns() + PATIENCE_NS, on_patience);
 	if (code < 0)
 		return err_code(err, code, "watch reeve-helper");
 	*ret = take_ptr(r);
@@ -252,6 +270,7 @@ void criu_run_free(struct criu_run *r)
 	if (!r)
 		return;
 	loop_fd_remove(&r->source);
+	loop_timer_cancel(&r->patience);
 	if (r->watch.pidfd >= 0 && !r->over)
 		kernel_pidfd_send_signal(r->watch.pidfd, SIGKILL, NULL, 0);
 	if (r->watched)

@@ -327,3 +327,30 @@ int shim_options_decode(const void *data, size_t size, struct arena *arena,
 	return shim_options_decode_any(
 		any->type_url, any->value.data, any->value.len, arena, ret, err);
 }
+
+int shim_checkpoint_options_decode(const char *type_url, const void *value, size_t size,
+	struct arena *arena, struct request_checkpoint *ret, struct err *err)
+{
+	const Pb__Options__RuncCheckpoint *o;
+	const ProtobufCMessage *m = NULL;
+	int r;
+
+	if (!any_is(type_url, ANY_RUNC_CHECKPOINT))
+		return 0;
+	r = message_decode(&pb__options__runc_checkpoint__descriptor, value, size, arena, &m, err);
+	if (r < 0)
+		return r;
+	o = (const void *)m;
+	if (str_empty(ret->path))
+		ret->path = o->image_path;
+	ret->work_path = o->work_path;
+	ret->parent_path = o->parent_path;
+	ret->exit = o->exit;
+	ret->open_tcp = o->open_tcp;
+	ret->external_unix_sockets = o->external_unix_sockets;
+	ret->terminal = o->terminal;
+	ret->file_locks = o->file_locks;
+	ret->empty_namespaces = (const char *const *)o->empty_namespaces;
+	ret->n_empty_namespaces = o->n_empty_namespaces;
+	return 0;
+}

@@ -27,3 +27,7 @@ int shim_options_decode(const void *data, size_t size, struct arena *arena,
 /* The same for an Any whose parts are known; type_url may be NULL. */
 int shim_options_decode_any(const char *type_url, const void *value, size_t size,
 	struct arena *arena, struct shim_options *ret, struct err *err);
+
+/* CheckpointTaskRequest.options; of another type than runc's: none. Strings live in the arena. */
+int shim_checkpoint_options_decode(const char *type_url, const void *value, size_t size,
+	struct arena *arena, struct request_checkpoint *ret, struct err *err);

@@ -109,6 +109,23 @@ static int convert_update(
 	return 0;
 }
 
+static int convert_checkpoint(
+	const ProtobufCMessage *base, struct arena *arena, struct request *out, struct err *err)
+{
+	const Pb__Task__CheckpointRequest *m = (const void *)base;
+	int r = 0;
+
+	out->id = m->id;
+	out->checkpoint.path = m->path;
+	if (m->options)
+		r = shim_checkpoint_options_decode(m->options->type_url, m->options->value.data,
+			m->options->value.len, arena, &out->checkpoint, err);
+	if (r == 0 && (str_empty(out->checkpoint.path) || *out->checkpoint.path != '/'))
+		r = err_set(err, -EINVAL, "path '%s' of the checkpoint is not absolute",
+			out->checkpoint.path ? out->checkpoint.path : "");
+	return r;
+}
+
 static int convert_kill(
 	const ProtobufCMessage *base, struct arena *arena, struct request *out, struct err *err)
 {
@@ -171,6 +188,7 @@ static convert_fn *const convert[REQ_TYPES_] = {
 	[REQ_PIDS] = convert_pids,
 	[REQ_PAUSE] = convert_pause,
 	[REQ_RESUME] = convert_resume,
+	[REQ_CHECKPOINT] = convert_checkpoint,
 	[REQ_KILL] = convert_kill,
 	[REQ_RESIZE_PTY] = convert_resize,
 	[REQ_CLOSE_IO] = convert_close_io,
@@ -221,6 +239,7 @@ static const struct ttrpc_method methods[] = {
 	{ "Pids",      &pb__task__pids_request__descriptor,       REQ_PIDS,       handle },
 	{ "Pause",     &pb__task__pause_request__descriptor,      REQ_PAUSE,      handle },
 	{ "Resume",    &pb__task__resume_request__descriptor,     REQ_RESUME,     handle },
+	{ "Checkpoint",&pb__task__checkpoint_request__descriptor, REQ_CHECKPOINT, handle },
 	{ "Kill",      &pb__task__kill_request__descriptor,       REQ_KILL,       handle },
 	{ "Exec",      &pb__task__exec_request__descriptor,       REQ_EXEC,       handle },
 	{ "ResizePty", &pb__task__resize_pty_request__descriptor, REQ_RESIZE_PTY, handle },

@@ -106,6 +106,7 @@ struct held_task {
 	bool mounted;
 	bool exit_saved;
 	bool taken_away; /* deleted from outside, where its end is told: nothing more is published */
+	char *checkpoint;   /* where to: of the one under way, for its event */
 	uint64_t oom_kills; /* that have been told */
 	struct loop_deferred release;
 };

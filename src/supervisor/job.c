@@ -671,6 +671,8 @@ static void run(struct held_job *j)
 		r = b->update(c, req->update.resources, req->update.size, &j->call, &err);
 		break;
 	case FX_CHECKPOINT:
+		free(j->task->checkpoint);
+		j->task->checkpoint = req->checkpoint.path ? strdup(req->checkpoint.path) : NULL;
 		r = b->checkpoint(c, &req->checkpoint, &j->call, &err);
 		break;
 	case FX_DELETE:

@@ -24,6 +24,7 @@
 #include "container/seccomp.h"
 #include "container/state.h"
 #include "container/stats.h"
+#include "supervisor/native_criu.h"
 
 /* One state directory with the host facts beside it. Few: they stay until the end. */
 struct root {
@@ -48,6 +49,9 @@ struct backend_container {
 	struct container *container;
 	struct backend_call *call;    /* of the create, start or delete that runs */
 	struct backend_call *freezer; /* of the pause or resume */
+	struct backend_call *dump;
+	struct native_restore
+		*restore; /* from a checkpoint: until its Start there is no container */
 	struct backend_notice *notice;
 	struct oom_watch oom;
 };
@@ -194,6 +198,21 @@ static int start_create(
 	return container_create(&c->root->host, &cc, &h, &c->container, err);
 }
 
+/* Nothing is made before its Start. */
+static int keep_restore(
+	struct backend_container *c, const struct backend_create *req, struct err *err)
+{
+	struct backend_outcome o = { .shared_pidns = false };
+	struct backend_call *call = c->call;
+	int r = native_restore_keep(req, &c->restore, err);
+
+	if (r < 0)
+		return r;
+	c->call = NULL;
+	call->done(call, &o);
+	return 0;
+}
+
 /* What the runtime in process does not do is refused by name: a client that asked for another runtime must know. */
 static int check_options(const struct request_options *o, struct err *err)
 {
@@ -211,9 +230,6 @@ static int native_create(void *arg, const struct backend_create *req, struct bac
 	struct root *root = NULL;
 	int r;
 
-	if (!str_empty(req->request->checkpoint))
-		return err_set(err, -EOPNOTSUPP,
-			"restore from a checkpoint is not supported by the runtime in process");
 	r = check_options(&req->request->options, err);
 	if (r == 0)
 		r = find_root(n, req->ns, req->request, &root, err);
@@ -226,12 +242,29 @@ static int native_create(void *arg, const struct backend_create *req, struct bac
 	c->root = root;
 	c->call = call;
 	c->notice = req->notice;
-	r = start_create(c, req, err);
-	if (r < 0)
+	*ret = c;
+	r = str_empty(req->request->checkpoint) ? start_create(c, req, err)
+						: keep_restore(c, req, err);
+	if (r < 0) {
+		*ret = NULL;
 		free(c);
-	else
-		*ret = c;
+	}
 	return r;
+}
+
+/* A restore that failed has left nothing, and can be tried again. */
+static void on_restored(void *arg, const struct err *e)
+{
+	struct backend_container *c = arg;
+
+	if (e) {
+		container_free(take_ptr(c->container));
+		end_call(c, e, false);
+		return;
+	}
+	native_restore_free(take_ptr(c->restore));
+	watch_oom(c);
+	end_call(c, NULL, true);
 }
 
 static int native_start(struct backend_container *c, struct backend_call *call, struct err *err)
@@ -240,7 +273,12 @@ static int native_start(struct backend_container *c, struct backend_call *call, 
 	int r;
 
 	c->call = call;
-	r = container_start(c->container, &h, err);
+	if (c->restore) {
+		h.console = on_console;
+		h.done = on_restored;
+		r = native_restore_run(c->restore, &c->root->host, &h, &c->container, err);
+	} else
+		r = container_start(c->container, &h, err);
 	if (r < 0)
 		c->call = NULL;
 	return r;
@@ -258,6 +296,10 @@ static int native_delete(struct backend_container *c, struct backend_call *call,
 	int r;
 
 	c->call = call;
+	if (!c->container) { /* never restored */
+		end_call(c, NULL, false);
+		return 0;
+	}
 	r = container_delete(c->container, true, &h, err);
 	if (r == -ENOENT) {
 		end_call(c, NULL, false);
@@ -436,8 +478,9 @@ static int native_exec_release(struct backend_process *p, struct err *err)
  * executor, and short. */
 static void native_cancel(struct backend_container *c, struct backend_process *p)
 {
-	const struct pidref *who =
-		p ? container_exec_process(p->process) : container_init(c->container);
+	const struct pidref *who = p              ? container_exec_process(p->process)
+				   : c->container ? container_init(c->container)
+						  : NULL;
 
 	if (who && who->pid)
 		pidref_kill(who, SIGKILL);
@@ -457,6 +500,8 @@ static int finished(struct backend_call *call, int r)
 static int native_kill(
 	struct backend_container *c, int sig, bool all, struct backend_call *call, struct err *err)
 {
+	if (!c->container)
+		return err_set(err, -ENOENT, "no such container");
 	return finished(call, container_kill(c->container, sig, all, err));
 }
 
@@ -505,38 +550,63 @@ static int native_update(struct backend_container *c, const char *resources, siz
 
 	if (r == 0)
 		r = spec_validate_resources(&doc->resources, err);
+	if (r == 0 && !c->container)
+		r = err_set(err, -EBUSY, "container has not been restored yet");
 	if (r == 0)
 		r = container_update(c->container, &doc->resources, err);
 	return finished(call, r);
 }
 
+static void on_dumped(void *arg, const struct err *e)
+{
+	struct backend_container *c = arg;
+	struct backend_call *call = take_ptr(c->dump);
+	struct backend_outcome o = { .err = e };
+
+	call->done(call, &o);
+}
+
 static int native_checkpoint(struct backend_container *c, const struct request_checkpoint *req,
 	struct backend_call *call, struct err *err)
 {
-	return err_set(err, -EOPNOTSUPP, "checkpoint is not supported by the runtime in process");
+	struct container_handler h = { .arg = c, .done = on_dumped };
+	int r;
+
+	if (c->dump)
+		return err_set(err, -EBUSY, "container is being checkpointed");
+	c->dump = call;
+	r = native_dump(c->container, req, &h, err);
+	if (r < 0)
+		c->dump = NULL;
+	return r;
 }
 
 static void native_kill_all(struct backend_container *c)
 {
 	struct err e = { 0 };
 
-	if (container_kill(c->container, SIGKILL, true, &e) < 0)
+	if (c->container && container_kill(c->container, SIGKILL, true, &e) < 0)
 		warn(c->native, &e, "kill what the init left");
 }
 
 static void native_thaw(struct backend_container *c)
 {
-	container_thaw(c->container);
+	if (c->container)
+		container_thaw(c->container);
 }
 
 static int native_pids(struct backend_container *c, pid_t **ret, size_t *ret_n, struct err *err)
 {
-	return container_pids(c->container, ret, ret_n, err);
+	if (c->container)
+		return container_pids(c->container, ret, ret_n, err);
+	*ret_n = 0;
+	*ret = NULL;
+	return 0;
 }
 
 static int native_stats(struct backend_container *c, const struct stats **ret, struct err *err)
 {
-	struct cgroup *cg = container_cgroup(c->container);
+	struct cgroup *cg = c->container ? container_cgroup(c->container) : NULL;
 	struct native *n = c->native;
 	int r;
 
@@ -572,6 +642,7 @@ static void native_container_free(struct backend_container *c)
 		return;
 	oom_watch_stop(&c->oom);
 	container_free(c->container);
+	native_restore_free(c->restore);
 	free(c);
 }
 

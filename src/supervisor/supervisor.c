@@ -81,6 +81,7 @@ static void task_free(struct held_task *t)
 	free(t->execs);
 	free(t->core.execs);
 	free(t->core.ops);
+	free(t->checkpoint);
 	free(t->ns);
 	free(t);
 }

@@ -99,6 +99,8 @@ void tell_event(struct held_task *t, const struct effect *e)
 		return;
 	if (e->exec != TASK_INIT)
 		ev.exec_id = held_proc_of(t, e->exec)->payload.request.exec_id;
+	if (e->topic == TOPIC_CHECKPOINTED)
+		ev.checkpoint = t->checkpoint;
 	if (e->topic == TOPIC_CREATE) {
 		ev.bundle = c->bundle;
 		ev.rootfs = c->rootfs;

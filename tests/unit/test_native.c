@@ -641,8 +641,8 @@ static void run_update(struct bench *b)
 	req.update.size = strlen(req.update.resources);
 	ask(b, req);
 	expect_heard("Update!2");
-	ask(b, (struct request){ .type = REQ_CHECKPOINT });
-	expect_heard("Checkpoint!12");
+	ask(b, (struct request){ .type = REQ_CHECKPOINT }); /* without a directory */
+	expect_heard("Checkpoint!2");
 	kill_(b, NULL, SIGKILL, true);
 	until(b, "+exit");
 	delete_(b);

@@ -213,6 +213,7 @@ TEST(requests_that_make_no_sense_are_answered_here)
 	Pb__Task__CreateRequest c = PB__TASK__CREATE_REQUEST__INIT;
 	Pb__Task__ExecRequest e = PB__TASK__EXEC_REQUEST__INIT;
 	Pb__Task__UpdateRequest u = PB__TASK__UPDATE_REQUEST__INIT;
+	Pb__Task__CheckpointRequest k = PB__TASK__CHECKPOINT_REQUEST__INIT;
 	Pb__Any bad = PB__ANY__INIT;
 
 	c.id = (char *)"../x";
@@ -242,9 +243,14 @@ TEST(requests_that_make_no_sense_are_answered_here)
 	assert_int_equal(f->code, RPC_INVALID_ARGUMENT);
 	call(f, V3, "Update", &u.base, 0);
 	assert_int_equal(f->code, RPC_INVALID_ARGUMENT);
-	call(f, V3, "Checkpoint", &u.base, 0);
+	call(f, V3, "Checkpoint", &k.base, 0);
+	assert_int_equal(f->code, RPC_INVALID_ARGUMENT);
+	k.path = (char *)"relative";
+	call(f, V3, "Checkpoint", &k.base, 0);
+	assert_int_equal(f->code, RPC_INVALID_ARGUMENT);
+	call(f, V3, "Reincarnate", &u.base, 0);
 	assert_int_equal(f->code, RPC_UNIMPLEMENTED);
-	assert_string_equal(f->text, "method Checkpoint");
+	assert_string_equal(f->text, "method Reincarnate");
 	call(f, "containerd.runtime.sandbox.v1.Sandbox", "CreateSandbox", &u.base, 0);
 	assert_int_equal(f->code, RPC_UNIMPLEMENTED);
 	assert_string_equal(f->text, "service containerd.runtime.sandbox.v1.Sandbox");
