@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -25,24 +26,17 @@
 
 static void look(struct oom_watch *w)
 {
-	char text[1024], *line = text, *end;
+	char text[1024];
 	ssize_t n = pread(w->counter, text, sizeof(text) - 1, 0);
-	uint64_t kills;
+	uint64_t value;
 
 	if (n < 0) /* the cgroup is gone: what was counted stays */
 		return;
 	text[n] = '\0';
-	while (line && !str_starts(line, "oom_kill ")) {
-		line = strchr(line, '\n');
-		line = line ? line + 1 : NULL;
-	}
-	if (!line)
-		return;
-	line += strlen("oom_kill ");
-	end = line + strcspn(line, "\n");
-	*end = '\0';
-	if (str_to_u64(line, UINT64_MAX, &kills) == 0)
-		w->kills = kills;
+	if (cgroup_keyed(text, "oom_kill", &value) == 0)
+		w->kills = value;
+	if (w->v2 && cgroup_keyed(text, "oom", &value) == 0)
+		w->own = value;
 }
 
 uint64_t oom_watch_kills(struct oom_watch *w)
@@ -135,6 +129,64 @@ int oom_watch_start(
 	if (r < 0)
 		oom_watch_stop(w);
 	return r;
+}
+
+static uint64_t number_in(struct cgroup_dir *d, const char *file)
+{
+	char text[CGROUP_VALUE_SIZE];
+	uint64_t value;
+
+	return cgroup_get(d, file, text) == 0 && str_to_u64(text, UINT64_MAX, &value) == 0 ? value
+											   : 0;
+}
+
+static bool own_limit_v1(struct cgroup_dir *d, char out[OOM_REASON_SIZE])
+{
+	static const char *const kinds[] = { "memory", "memory.memsw" };
+	char file[64];
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		snprintf(file, sizeof(file), "%s.failcnt", kinds[i]);
+		if (number_in(d, file) == 0)
+			continue;
+		snprintf(file, sizeof(file), "%s.limit_in_bytes", kinds[i]);
+		snprintf(out, OOM_REASON_SIZE, "the container's limit of %" PRIu64 " bytes (%s)",
+			number_in(d, file), file);
+		return true;
+	}
+	return false;
+}
+
+/* Somewhere on the way up the kernel counted that a limit was the reason. */
+static bool limit_above(struct cgroup_dir *d)
+{
+	char text[CGROUP_VALUE_SIZE];
+	uint64_t n;
+
+	for (unsigned int up = 1; up < d->depth; up++) {
+		if (cgroup_get_up(d, up, d->v2 ? "memory.events" : "memory.failcnt", text) < 0)
+			continue;
+		if ((d->v2 ? cgroup_keyed(text, "oom", &n) : str_to_u64(text, UINT64_MAX, &n)) ==
+				0 &&
+			n > 0)
+			return true;
+	}
+	return false;
+}
+
+void oom_watch_reason(const struct oom_watch *w, struct cgroup *cg, char out[OOM_REASON_SIZE])
+{
+	struct cgroup_dir *d = cgroup_controller_dir(cg, CGROUP_MEMORY);
+
+	snprintf(out, OOM_REASON_SIZE, "the machine's memory");
+	if (!d)
+		return;
+	if (d->v2 && w->own)
+		snprintf(out, OOM_REASON_SIZE,
+			"the container's limit of %" PRIu64 " bytes (memory.max)",
+			number_in(d, "memory.max"));
+	else if ((d->v2 || !own_limit_v1(d, out)) && limit_above(d))
+		snprintf(out, OOM_REASON_SIZE, "a limit above the container");
 }
 
 void oom_watch_stop(struct oom_watch *w)

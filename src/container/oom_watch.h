@@ -24,6 +24,7 @@ struct oom_watch {
 	oom_fn *fn;
 	bool v2;
 	uint64_t kills; /* when it was looked last */
+	uint64_t own;   /* v2: times that the cgroup's own limit was the reason, likewise */
 	int counter; /* v2: memory.events; v1: memory.oom_control: held open, for the name may go */
 	int event;   /* v1: eventfd */
 	struct loop_fd source;
@@ -36,4 +37,11 @@ int oom_watch_start(
 	struct oom_watch *w, struct loop *l, struct cgroup *cg, oom_fn *fn, struct err *err);
 /* Look now: kills so far, as far as they can be told. */
 uint64_t oom_watch_kills(struct oom_watch *w);
+
+/*
+ * Which limit was hit, for people: "the container's limit of 67108864 bytes (memory.max)", "a limit above the container",
+ * "the machine's memory". As far as it can be told now: the files are the cgroup's.
+ */
+#define OOM_REASON_SIZE 160
+void oom_watch_reason(const struct oom_watch *w, struct cgroup *cg, char out[OOM_REASON_SIZE]);
 void oom_watch_stop(struct oom_watch *w);

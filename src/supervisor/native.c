@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,7 @@ struct backend_container {
 		*restore; /* from a checkpoint: until its Start there is no container */
 	struct backend_notice *notice;
 	struct oom_watch oom;
+	uint64_t oom_logged; /* kills that the log has */
 };
 
 struct backend_process {
@@ -618,9 +620,20 @@ static int native_stats(struct backend_container *c, const struct stats **ret, s
 	return r;
 }
 
+/* Whoever asks first, the notice or the exit, has it logged with its reason. */
 static uint64_t native_oom_kills(struct backend_container *c)
 {
-	return oom_watch_kills(&c->oom);
+	uint64_t kills = oom_watch_kills(&c->oom);
+	char reason[OOM_REASON_SIZE];
+
+	if (kills > c->oom_logged && c->container && c->native->config.log) {
+		oom_watch_reason(&c->oom, container_cgroup(c->container), reason);
+		log_write(c->native->config.log, LOG_WARN_,
+			"container '%s': %" PRIu64 " killed for want of memory: %s",
+			container_id(c->container), kills - c->oom_logged, reason);
+		c->oom_logged = kills;
+	}
+	return kills;
 }
 
 static const char *native_state_root(struct backend_container *c)

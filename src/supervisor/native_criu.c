@@ -21,6 +21,7 @@
 
 #define LOG_MAX (64u << 20)
 #define LOG_IN_BUNDLE "criu-dump.log"
+#define OWN_WORK "criu-work"
 
 /* ---- restore ---- */
 
@@ -148,6 +149,16 @@ static bool keep_log(const struct dump *d)
 	       file_replace_at(bundle, LOG_IN_BUNDLE, text, size, 0600) == 0;
 }
 
+/* `work` of a bundle is a link to where containerd keeps such things. */
+static void remove_work(const struct dump *d)
+{
+	auto_free char *path = path_join(d->bundle, "work");
+	auto_close int dir = path ? fd_open(path, O_RDONLY | O_DIRECTORY, 0) : -ENOMEM;
+
+	if (dir >= 0)
+		file_remove_tree_at(dir, OWN_WORK);
+}
+
 static void on_dumped(void *arg, const struct err *e)
 {
 	struct dump *d = arg;
@@ -159,7 +170,7 @@ static void on_dumped(void *arg, const struct err *e)
 	else if (e)
 		told = *e;
 	if (d->own_work)
-		file_remove_tree_at(AT_FDCWD, d->work);
+		remove_work(d);
 	dump_free(d);
 	h.done(h.arg, e ? &told : NULL);
 }
@@ -187,7 +198,7 @@ int native_dump(struct container *c, const struct request_checkpoint *req,
 	d->handler = *handler;
 	d->own_work = str_empty(req->work_path);
 	d->bundle = strdup(container_record(c)->bundle);
-	d->work = d->own_work ? path_join(container_record(c)->bundle, "work/criu-work")
+	d->work = d->own_work ? path_join(container_record(c)->bundle, "work/" OWN_WORK)
 			      : strdup(req->work_path);
 	h.arg = d;
 	o.work = d->work;

@@ -101,6 +101,7 @@ integration_runs() {
 			for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done
 			for binary in runc crun; do echo "shim-1.6-$binary shim CONTAINERD=1.6 BINARY=$binary"; done
 			;;
+		shim-methods) for version in 1.6 1.7 2.1; do echo "shim-methods-$version shim-methods CONTAINERD=$version"; done ;;
 		cri)
 			for version in 1.6 2.1; do echo "cri-$version cri CONTAINERD=$version"; done
 			echo "cri-2.1-shim cri CONTAINERD=2.1 SANDBOXER=shim"
