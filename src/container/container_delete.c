@@ -31,7 +31,11 @@ static int kill_all(struct container *c, int sig, struct err *err)
 
 		return r == -ESRCH ? 0 : r;
 	}
-	return sig == SIGKILL ? cgroup_kill(c->cgroup, err) : cgroup_signal(c->cgroup, sig, err);
+	if (sig != SIGKILL)
+		return cgroup_signal(c->cgroup, sig, err);
+	if (!container_gone(c)) /* wherever somebody has moved it to */
+		pidref_kill(&c->init, SIGKILL);
+	return cgroup_kill(c->cgroup, err);
 }
 
 int container_kill(struct container *c, int sig, bool all, struct err *err)

@@ -51,8 +51,10 @@ struct backend_container {
 	struct backend_call *call;    /* of the create, start or delete that runs */
 	struct backend_call *freezer; /* of the pause or resume */
 	struct backend_call *dump;
-	struct native_restore
-		*restore; /* from a checkpoint: until its Start there is no container */
+	/* From a checkpoint. */
+	struct native_restore *restore; /* until its Start there is no container */
+	bool restored;                  /* by an earlier worker */
+	bool lost; /* or not quite: its streams or its restore ended with that one */
 	struct backend_notice *notice;
 	struct oom_watch oom;
 	uint64_t oom_logged; /* kills that the log has */
@@ -274,7 +276,15 @@ static int native_start(struct backend_container *c, struct backend_call *call, 
 	struct container_handler h = { .arg = c, .done = on_done };
 	int r;
 
+	if (c->lost)
+		return err_set(err, -ECANCELED,
+			"its streams ended with an earlier process of the shim: delete it and "
+			"create it again");
 	c->call = call;
+	if (c->restored) { /* before we were there; only its answer was due */
+		end_call(c, NULL, true);
+		return 0;
+	}
 	if (c->restore) {
 		h.console = on_console;
 		h.done = on_restored;
@@ -333,6 +343,13 @@ static int open_container(
 	return container_adopt(c->container, sync, err);
 }
 
+static bool runs(struct backend_container *c)
+{
+	enum container_status s = container_status(c->container);
+
+	return s == CONTAINER_RUNNING || s == CONTAINER_PAUSED;
+}
+
 static int native_adopt(
 	void *arg, const struct backend_adopt *req, struct backend_container **ret, struct err *err)
 {
@@ -347,19 +364,27 @@ static int native_adopt(
 	r = find_root(n, req->ns, req->request, &c->root, err);
 	if (r == 0)
 		r = open_container(c, req, err);
+	if (!str_empty(req->request->checkpoint)) {
+		c->lost = r == -ENOENT || (r == 0 && !runs(c));
+		r = r == -ENOENT ? 0 : r;
+	}
 	if (r < 0) {
 		container_free(c->container);
 		free(c);
 		return r;
 	}
-	watch_oom(c);
+	c->restored = !str_empty(req->request->checkpoint);
+	if (c->container)
+		watch_oom(c);
 	*ret = c;
 	return 0;
 }
 
 static int native_barrier(struct backend_container *c, struct backend_process *p)
 {
-	return p ? container_exec_sync(p->process) : container_sync(c->container);
+	if (p)
+		return container_exec_sync(p->process);
+	return c->container ? container_sync(c->container) : -EBADF;
 }
 
 /* ---- exec ---- */
