@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/json_read.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/container.h"
@@ -241,14 +242,40 @@ static void load_record(
 		record->root = arena_printf(arena, "%s/%s", NATIVE_STATE_ROOT, d->args->ns);
 }
 
+static char *path_of_address(const char *address)
+{
+	return str_starts(address, "unix:///") ? strdup(address + strlen("unix://")) : NULL;
+}
+
+/* containerd 2.x writes where it connects to, also for the containers of a pod that no `start` was run for (1.8). */
+static char *socket_of_bootstrap(int bundle)
+{
+	static const struct json_limits limits = {
+		.bytes = ADDRESS_MAX_BYTES, .nodes = 64, .string = ADDRESS_MAX_BYTES, .depth = 4
+	};
+	auto_done(arena) struct arena arena = { 0 };
+	auto_free char *text = NULL;
+	struct json_node *top = NULL;
+	const struct json_node *address;
+	size_t size;
+
+	if (fd_read_regular_at(bundle, "bootstrap.json", ADDRESS_MAX_BYTES, &text, &size) < 0 ||
+		json_read(&arena, text, size, &limits, &top, NULL) < 0)
+		return NULL;
+	address = json_read_get(top, "address");
+	return address && address->kind == JSON_READ_STRING ? path_of_address(address->text) : NULL;
+}
+
 /* Where the shim of this bundle listens, or did; heap. NULL: not known. */
 static char *socket_of(int bundle)
 {
 	auto_free char *text = NULL;
 
-	if (bundle < 0 || fd_read_regular_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
+	if (bundle < 0)
 		return NULL;
-	return str_starts(text, "unix:///") ? strdup(text + strlen("unix://")) : NULL;
+	if (fd_read_regular_at(bundle, "address", ADDRESS_MAX_BYTES, &text, NULL) < 0)
+		return socket_of_bootstrap(bundle);
+	return path_of_address(text);
 }
 
 static void remove_socket(const struct shim_delete *d, const char *socket)

@@ -27,6 +27,7 @@
 #define FIRST_IDLE_NS (120 * NS_PER_SEC)
 #define IDLE_NS (10 * NS_PER_SEC)
 #define RESTARTED_IDLE_NS (1 * NS_PER_SEC)
+#define LINGER_NS (60 * NS_PER_SEC)
 #define LEASE_NS (5 * NS_PER_SEC)
 #define DRAIN_NS (5 * NS_PER_SEC)
 #define LEASES_MAX 8
@@ -60,6 +61,7 @@ struct shim_server {
 	struct lease leases[LEASES_MAX];
 	struct loop_timer idle;      /* nobody is here */
 	struct loop_timer lease;     /* somebody may come */
+	struct loop_timer linger;    /* nothing is left, and nobody says so */
 	struct loop_timer drain;     /* events must be sent */
 	struct loop_deferred ask;    /* may we leave? */
 	struct loop_deferred finish; /* have we left? */
@@ -123,6 +125,7 @@ static void server_leave(struct shim_server *s)
 	s->phase = LEAVING;
 	loop_timer_cancel(&s->idle);
 	loop_timer_cancel(&s->lease);
+	loop_timer_cancel(&s->linger);
 	stop_listening(s);
 	if (!RULE(events_are_sent_before_the_end) || publisher_is_empty(s->publisher))
 		loop_defer(s->config.loop, &s->finish, server_finish);
@@ -183,6 +186,23 @@ static void idle_ended(struct loop_timer *t)
 
 	if (ttrpc_server_connections(s->server) == 0)
 		loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+static void linger_ended(struct loop_timer *t)
+{
+	struct shim_server *s = container_of(t, struct shim_server, linger);
+
+	if (!has_tasks(s))
+		loop_defer(s->config.loop, &s->ask, server_ask);
+}
+
+/* Each task that ends may have been the last one. Whoever deleted it may have lost his patience and
+ * say nothing more, with the connection open: not for ever. */
+static void begin_linger(struct shim_server *s)
+{
+	if (s->phase == SERVING)
+		set_timer(s, &s->linger, s->config.linger_ns ? s->config.linger_ns : LINGER_NS,
+			linger_ended);
 }
 
 /* ---- what the parts say to each other ---- */
@@ -271,6 +291,8 @@ static void on_reply(void *arg, struct task_addr to, const struct response *r)
 	struct shim_server *s = arg;
 
 	task_service_reply(&s->service, to, r);
+	if (r->type == REQ_CREATE && r->code != CODE_OK)
+		begin_linger(s);
 }
 
 static void on_event(void *arg, const struct event *e)
@@ -282,6 +304,8 @@ static void on_event(void *arg, const struct event *e)
 	if (e->topic == TOPIC_CREATE)
 		shim_log_follow(s->config.log, e->bundle);
 	publisher_send(s->publisher, e);
+	if (e->topic == TOPIC_DELETE)
+		begin_linger(s);
 }
 
 static void on_shutdown(void *arg)
@@ -442,6 +466,7 @@ void shim_server_free(struct shim_server *s)
 		return;
 	loop_timer_cancel(&s->idle);
 	loop_timer_cancel(&s->lease);
+	loop_timer_cancel(&s->linger);
 	loop_timer_cancel(&s->drain);
 	loop_defer_cancel(&s->ask);
 	loop_defer_cancel(&s->finish);

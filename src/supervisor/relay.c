@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -136,6 +137,31 @@ static ssize_t use_buffer(struct relay *r)
 	return r->buffer ? move_by_buffer(r) : -ENOMEM;
 }
 
+/* A terminal holds little, so small writes must merge in the fifo when its reader is behind. */
+static bool reader_is_behind(const struct relay *r)
+{
+	int bytes = 0;
+
+	return r->flags & RELAY_FROM_TTY && ioctl(r->out, FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+/* Up to a page into a fifo that is not full: it is taken as a whole or not at all, so nothing has to be kept. */
+static ssize_t copy_page(struct relay *r)
+{
+	struct pollfd out = { .fd = r->out, .events = POLLOUT };
+	char page[PIPE_BUF];
+	ssize_t n;
+
+	if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
+		return -EAGAIN;
+	n = read(r->in, page, sizeof(page));
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	if (write(r->out, page, (size_t)n) != n)
+		r->lost += (uint64_t)n;
+	return n;
+}
+
 /* Bytes moved, 0 at the end of the input, or a negative errno. */
 static ssize_t move(struct relay *r)
 {
@@ -146,6 +172,8 @@ static ssize_t move(struct relay *r)
 		return move_by_buffer(r);
 	if (r->out < 0)
 		return use_buffer(r);
+	if (reader_is_behind(r))
+		return copy_page(r);
 	n = splice(r->in, NULL, r->out, NULL, chunk, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n >= 0)
 		return n;

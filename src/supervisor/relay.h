@@ -4,7 +4,8 @@
  * Relay: moves one stream from an fd to another by splice(2), on the loop: pipe to fifo, fifo to
  * pipe, pty to fifo, fifo to pty. The bytes never enter this process, so nothing is lost or
  * repeated when it dies: what has not reached the output is still in the input. Only where the
- * kernel refuses (a file opened for appending) they pass through a small buffer.
+ * kernel refuses (a file opened for appending) they pass through a small buffer, and a page at a time
+ * on the way from a terminal to a reader that is behind.
  *
  * Back-pressure is the kernel's: when the output is full nothing is taken from the input. A write
  * that fails for another reason than "full" costs the bytes at hand and nothing else (12462): the

@@ -11,7 +11,7 @@ setup_file() {
 }
 
 setup() {
-	RT_ROOT=/run/reeve/reeve-test
+	RT_ROOT=/run/containerd/reeve/reeve-test
 	mkdir -p "$RT_ROOT"
 	mount_points >"$BATS_TEST_TMPDIR/mounts"
 }

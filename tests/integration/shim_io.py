@@ -108,6 +108,22 @@ def read_all(fd, seconds=20):
         out += data
 
 
+def read_late(fd):
+    """All, by a reader that came after the exit: poll does not tell it of an end that was before it came; read does."""
+    got = bytearray()
+
+    def ended():
+        try:
+            data = os.read(fd, 1 << 20)
+        except BlockingIOError:
+            return False
+        got.extend(data)
+        return not data
+
+    wait_until(10, "the end", ended)
+    return bytes(got)
+
+
 def unread(fd):
     return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
@@ -159,19 +175,8 @@ def a_reader_that_comes_late(b):
         out = b.fifo(name)
         b.sh(program, ("", out, "", 0))
         equal(b.wait(), 0, "status")
-        reader = open_reader(out)  # poll does not tell it of an end that was before it came; read does
-        got = bytearray()
-
-        def ended():
-            try:
-                data = os.read(reader, 1 << 20)
-            except BlockingIOError:
-                return False
-            got.extend(data)
-            return not data
-
-        wait_until(10, "the end", ended)
-        equal(bytes(got), want, "what was read after the exit")
+        reader = open_reader(out)
+        equal(read_late(reader), want, "what was read after the exit")
         check(b.delete() < 1 * SLOW, "Delete waited")
         os.close(reader)
         out = b.fifo(name + "-2")
@@ -571,7 +576,7 @@ def a_terminal_with_much_output(b):
     b.sh("stty -onlcr; " + counted(3000), ("", out, "", 1))
     equal(b.wait(), 0, "status")
     reader = open_reader(out)
-    equal(read_all(reader), lines(3000), "what came late")
+    equal(read_late(reader), lines(3000), "what came late")
     b.delete()
     os.close(reader)
 

@@ -368,6 +368,45 @@ TEST(nobody_comes_or_everybody_went)
 	teardown(b);
 }
 
+TEST(without_a_task_it_leaves_whoever_is_connected)
+{
+	struct shim_server_config config = usual;
+	struct bench *b;
+
+	config.linger_ns = 100 * NS_PER_MS;
+	b = setup(&config);
+	dial(b);
+	create(b, "c1");
+	create(b, "c2");
+	fake_exit(&b->fake, 1001, 0);
+	rounds(b);
+	ask_id(b, "Delete", "c1");
+	wait_ms(b, 150); /* the other one is there */
+	assert_int_equal(b->done, 0);
+	fake_exit(&b->fake, 1002, 0);
+	rounds(b);
+	ask_id(b, "Delete", "c2");
+	wait_ms(b, 50);
+	create(b, "c3"); /* just in time */
+	wait_ms(b, 150);
+	assert_int_equal(b->done, 0);
+	fake_exit(&b->fake, 1003, 0);
+	rounds(b);
+	ask_id(b, "Delete", "c3");
+	assert_true(wait_done(b));
+	assert_false(b->client_closed);
+	assert_false(has_name(b));
+	teardown(b);
+
+	/* A create that failed is no task. */
+	b = setup(&config);
+	dial(b);
+	snprintf(b->fake.fail, sizeof(b->fake.fail), "create");
+	create(b, "c1");
+	assert_true(wait_done(b));
+	teardown(b);
+}
+
 TEST(leaving_is_taken_back_for_a_task)
 {
 	struct bench *b = setup(&usual);
