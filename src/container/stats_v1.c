@@ -7,12 +7,17 @@
  * the throttling layer counts what both leave out; the first that has a line is taken.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 #include "container/stats_impl.h"
+
+#define PARTITIONS_MAX (1u << 20)
 
 static struct cgroup_dir *find(struct cgroup *cg, enum cgroup_controller c)
 {
@@ -145,6 +150,48 @@ static int read_blkio_file(
 	return 0;
 }
 
+/* "   8        0  104857600 sda" */
+static const char *device_name(
+	struct stats *s, const char *partitions, uint64_t major, uint64_t minor)
+{
+	for (const char *line = partitions; line && *line;) {
+		unsigned long long ma, mi;
+		char name[64];
+		const char *found;
+
+		if (sscanf(line, "%llu %llu %*u %63s", &ma, &mi, name) == 3 && ma == major &&
+			mi == minor) {
+			found = arena_printf(&s->arena, "/dev/%s", name);
+			return found ? found : "";
+		}
+		line = strchr(line, '\n');
+		line = line ? line + 1 : NULL;
+	}
+	return "";
+}
+
+/* The same few devices stand in every list. */
+static void name_devices(struct stats *s, struct stats_blkio_list *const *lists, size_t n)
+{
+	auto_free char *partitions = NULL;
+	struct stats_blkio last = { .device = NULL };
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < lists[i]->n; k++) {
+			struct stats_blkio *b = &lists[i]->v[k];
+
+			if (!partitions && fd_read_file_at(AT_FDCWD, "/proc/partitions",
+						   PARTITIONS_MAX, &partitions, NULL) < 0)
+				partitions = strdup("");
+			if (!last.device || last.major != b->major || last.minor != b->minor) {
+				last = *b;
+				last.device = device_name(s, partitions, b->major, b->minor);
+			}
+			b->device = last.device;
+		}
+	}
+}
+
 static int read_blkio(struct stats *s, struct cgroup_dir *d)
 {
 	static const char *const prefixes[] = { "blkio.", "blkio.bfq.", "blkio.throttle." };
@@ -156,6 +203,7 @@ static int read_blkio(struct stats *s, struct cgroup_dir *d)
 		STATS_V1_BLKIO(FILE_OF)
 #undef FILE_OF
 	};
+	struct stats_blkio_list *lists[ARRAY_LEN(files)];
 	char name[96];
 	size_t found = 0;
 	int r = 0;
@@ -168,6 +216,9 @@ static int read_blkio(struct stats *s, struct cgroup_dir *d)
 			found += files[i].list->n;
 		}
 	}
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		lists[i] = files[i].list;
+	name_devices(s, lists, ARRAY_LEN(files));
 	return r;
 }
 

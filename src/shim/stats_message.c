@@ -2,8 +2,6 @@
 /*
  * Parts that a machine does not have are left out, but for cpu with its two parts: clients read them
  * without looking.
- *
- * The names of block devices are not filled in: nobody reads them, and /proc/partitions is long.
  */
 #include "shim/stats_message.h"
 
@@ -43,6 +41,7 @@ static Pb__Cgroup1__BlkIOEntry **blkio_list(const struct stats_blkio_list *l, st
 
 	for (size_t i = 0; list && i < l->n; i++) {
 		list[i]->op = (char *)l->v[i].op;
+		list[i]->device = (char *)(l->v[i].device ? l->v[i].device : "");
 		list[i]->major = l->v[i].major;
 		list[i]->minor = l->v[i].minor;
 		list[i]->value = l->v[i].value;
