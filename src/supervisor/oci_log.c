@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines are read from the last one up to the first that says of an error. What is no JSON is stepped over: half a line of
- * a runtime that was killed, the line in which our part of a long file begins, what a debugging build prints.
+ * An object may take one line or several (crun 1.28), and may follow another without a newline (crun 1.8). What is no JSON
+ * is stepped over to the next line: half an object of a runtime that was killed, the middle of one in which our part of a
+ * long file begins, what a debugging build prints.
  */
 #include "supervisor/oci_log.h"
 
@@ -17,6 +18,8 @@
 #include "base/str.h"
 
 #define TAIL_MAX_BYTES 65536
+#define SCAN_MAX_BYTES \
+	(16 * TAIL_MAX_BYTES) /* of one log in all, however often it begins an object */
 
 static const struct json_limits limits = {
 	.bytes = TAIL_MAX_BYTES, .nodes = 256, .string = TAIL_MAX_BYTES, .depth = 8
@@ -39,15 +42,15 @@ static int take_message(const char *msg, struct err *err)
 	return n > 0 ? err_set(err, -EIO, "%.*s", (int)n, msg) : -ENOENT;
 }
 
-static int line_error(const char *line, size_t size, struct err *err)
+/* -ENOENT: no error. -EINVAL: no object. */
+static int object_error(const char *text, size_t size, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	const struct json_node *level, *msg;
 	struct json_node *object;
 
-	if (json_read(&arena, line, size, &limits, &object, NULL) < 0 ||
-		object->kind != JSON_READ_OBJECT)
-		return -ENOENT;
+	if (json_read(&arena, text, size, &limits, &object, NULL) < 0)
+		return -EINVAL;
 	level = json_read_get(object, "level");
 	msg = json_read_get(object, "msg");
 	if (!level || level->kind != JSON_READ_STRING || !is_error(level->text) || !msg ||
@@ -56,18 +59,62 @@ static int line_error(const char *line, size_t size, struct err *err)
 	return take_message(msg->text, err);
 }
 
+/* Bytes of the string at its opening quote; 0 when it does not end in this line. */
+static size_t string_length(const char *text, size_t size)
+{
+	for (size_t i = 1; i < size && text[i] != '\n'; i++) {
+		if (text[i] == '"')
+			return i + 1;
+		if (text[i] == '\\')
+			i++;
+	}
+	return 0;
+}
+
+/* Bytes of the object at its opening brace; 0 when it has no end. *scanned counts what was looked at. */
+static size_t object_length(const char *text, size_t size, size_t *scanned)
+{
+	unsigned int depth = 0;
+	size_t i, n;
+
+	for (i = 0; i < size; i += n) {
+		n = text[i] == '"' ? string_length(text + i, size - i) : 1;
+		if (n == 0)
+			break;
+		depth += text[i] == '{';
+		depth -= text[i] == '}';
+		if (depth == 0) {
+			*scanned += i;
+			return i + 1;
+		}
+	}
+	*scanned += i;
+	return 0;
+}
+
 int oci_log_error(const char *text, size_t size, struct err *err)
 {
-	while (size > 0) {
-		const char *newline = memrchr(text, '\n', size);
-		const char *line = newline ? newline + 1 : text;
-		int r = line_error(line, size - (size_t)(line - text), err);
+	const char *end = text + size;
+	size_t scanned = 0;
+	int ret = -ENOENT;
 
-		if (r != -ENOENT)
-			return r;
-		size = newline ? (size_t)(newline - text) : 0;
+	while (text < end && scanned < SCAN_MAX_BYTES) {
+		size_t n = *text == '{' ? object_length(text, (size_t)(end - text), &scanned) : 0;
+		int r = n > 0 ? object_error(text, n, err) : -EINVAL;
+		const char *newline;
+
+		if (r == -EIO)
+			ret = r;
+		if (r != -EINVAL) {
+			text += n;
+		} else {
+			newline = memchr(text, '\n', (size_t)(end - text));
+			text = newline ? newline : end;
+		}
+		while (text < end && strchr(" \t\r\n", *text))
+			text++;
 	}
-	return -ENOENT;
+	return ret;
 }
 
 int oci_log_read_error(int dirfd, const char *name, struct err *err)

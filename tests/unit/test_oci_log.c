@@ -40,6 +40,12 @@ TEST(the_last_error_is_taken)
 		{ "{\"level\":\"error\",\"msg\":7}\n[1]\nnull\n\"x\"\n", NULL },
 		{ "{\"level\":7,\"msg\":\"a\"}", NULL },
 		{ "{\"level\":\"warning\",\"msg\":\"a\"}", NULL },
+		{ "{\n  \"msg\": \"a {b\",\n  \"level\": \"error\"\n}\n", "a {b" },
+		{ "{\"msg\":\"a\",\"level\":\"error\"}{\"msg\":\"b\",\"level\":\"error\"}", "b" },
+		{ "{\"level\":\"error\",\"m\n{\"level\":\"error\",\"msg\":\"b\"}\n", "b" },
+		{ "{\"level\":\"error\",\n{\"level\":\"error\",\"msg\":\"b\"}\n", "b" },
+		{ "{{{{\n{\n}{\"level\":\"error\",\"msg\":\"\\\"}\"}", "\"}" },
+		{ "}\n{\"level\":\"error\",\"msg\":{}}", NULL },
 		{ "time=now level=error msg=text", NULL },
 		{ "{\"level\":\"error\",\"msg\":\"exec: \\\"x\\\": not found\"}",
 			"exec: \"x\": not found" },
@@ -60,6 +66,15 @@ TEST(an_error_longer_than_an_error_is_cut)
 	buf_adds(&log, "\"}\n");
 	assert_int_equal(oci_log_error(log.data, log.len, &err), -EIO);
 	assert_int_equal(strlen(err.text), sizeof(err.text) - 1);
+}
+
+TEST(a_log_of_nothing_but_beginnings_takes_no_time)
+{
+	auto_done(buf) struct buf log = { 0 };
+
+	for (int i = 0; i < 32000; i++)
+		buf_adds(&log, "{\n");
+	assert_int_equal(oci_log_error(log.data, log.len, NULL), -ENOENT);
 }
 
 TEST(a_long_log_is_read_from_its_end)
