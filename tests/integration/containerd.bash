@@ -3,7 +3,7 @@
 #
 #   CONTAINERD  1.6, 1.7 or 2.1 (tools/peers), or system, whatever that is
 #   SHIM        reeve (when built) or runc: containerd's own shim of that version, with the system's runc
-#   BINARY      not empty: our shim drives this OCI runtime (runc, crun, runsc, a path) as BinaryName of runc's options. ctr
+#   BINARY      not empty: our shim drives this OCI runtime (runc, crun, runc-sid, crun-sid, a path) as BinaryName of runc's options. ctr
 #               gives such options only to the runtime runc, so our shim stands under that name.
 
 CONTAINERD=${CONTAINERD:-1.6}
@@ -14,6 +14,7 @@ fi
 SHIM_RUNTIME=io.containerd.$SHIM.v2
 SHIM_BINARY=containerd-shim-$SHIM-v2
 BINARY=${BINARY:-}
+[[ $BINARY != *-sid ]] || BINARY=$("$TOP/tools/peers" oci-sid)/bin/${BINARY%-sid}
 [ -z "$BINARY" ] || SHIM_RUNTIME=io.containerd.runc.v2
 export CONTAINERD SHIM SHIM_RUNTIME SHIM_BINARY BINARY
 export CONTAINERD_NAMESPACE=reeve-test
@@ -137,7 +138,7 @@ containerd_leftovers() {
 	find /run/containerd -type s -path '*/s/*' 2>/dev/null | sed 's/^/socket /'
 	find /run/containerd/fifo -mindepth 1 -type p 2>/dev/null | sed 's/^/fifo /'
 	find "$CD"/{root,state}/io.containerd.runtime.v2.task/"$CONTAINERD_NAMESPACE" /run/containerd/runc/"$CONTAINERD_NAMESPACE" \
-		/run/containerd/reeve/"$CONTAINERD_NAMESPACE" -mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
+		/run/containerd/reeve/"$CONTAINERD_NAMESPACE" -mindepth 1 -maxdepth 1 ! -name .empty-directory 2>/dev/null | sed 's/^/directory /'
 	awk -v cd="$CD" 'index($5, cd "/state") { print "mount " $5 }' /proc/self/mountinfo
 	{ shims && shim_workers; } | sort -u | sed 's/^/shim /'
 	ps -o pid=,ppid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE $(cat "$CD/pid") " '!index(mine, " " $1 " ") { print "process " $0 }'

@@ -17,7 +17,7 @@ if [ -z "${VIA:-}" ]; then
 fi
 [ "$RUNTIME" = reeve ] || VIA=runc
 export DOCKER VIA BINARY=${BINARY:-reeve}
-[ "$BINARY" = reeve ] || export KIND=$BINARY # for not_for
+[ "$BINARY" = reeve ] || KIND=$BINARY # for not_for
 SHIM_NAME=io.containerd.reeve.v2
 # shellcheck disable=SC2034 # wait_until reads it
 WAIT_PAUSE=0.1 # each question to Docker is a process of the client's
@@ -109,11 +109,6 @@ inspect() { # FORMAT [CONTAINER]
 
 is() { # FORMAT WANTED [CONTAINER]
 	[ "$(inspect "$1" "${3:-$ID}")" = "$2" ]
-}
-
-# all FORMAT: of the containers that run, in one line
-all() {
-	d ps -q --filter status=running | while read -r id; do inspect "$1" "$id"; done | sort | uniq -c | tr -s ' '
 }
 
 # becomes FORMAT WANTED [CONTAINER]

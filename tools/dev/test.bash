@@ -91,7 +91,7 @@ section_lint() {
 	one "man pages" lint_man
 }
 
-# Each line: name of the run, file, settings. A file may run more than once.
+# Each line: name of the run, file, settings. A file may run more than once; TAGS chooses some of its tests.
 integration_runs() {
 	local file version binary
 	for file in tests/integration/*.bats; do
@@ -99,13 +99,17 @@ integration_runs() {
 		case $file in
 		shim)
 			for version in 1.6 1.7 2.1; do echo "shim-$version shim CONTAINERD=$version"; done
-			for binary in runc crun; do echo "shim-1.6-$binary shim CONTAINERD=1.6 BINARY=$binary"; done
+			for binary in runc crun; do
+				echo "shim-1.6-$binary shim CONTAINERD=1.6 BINARY=$binary"
+				for version in 1.7 2.1; do echo "shim-$version-$binary shim CONTAINERD=$version BINARY=$binary-sid TAGS=smoke"; done
+			done
 			;;
 		shim-methods) for version in 1.6 1.7 2.1; do echo "shim-methods-$version shim-methods CONTAINERD=$version"; done ;;
 		cri)
 			for version in 1.6 2.1; do echo "cri-$version cri CONTAINERD=$version"; done
 			echo "cri-2.1-shim cri CONTAINERD=2.1 SANDBOXER=shim"
 			;;
+		binary) for version in 1.6 2.1; do echo "binary-$version binary CONTAINERD=$version"; done ;;
 		docker)
 			echo "docker-28 docker DOCKER=28"
 			for version in path shim; do echo "docker-20.10-$version docker DOCKER=20.10 VIA=$version"; done
@@ -118,10 +122,11 @@ integration_runs() {
 
 # integration_run NAME FILE [SETTING]...: one bats file in namespaces of its own.
 integration_run() {
-	local name=$1 file=$2 rc=0
+	local name=$1 file=$2 rc=0 setting tags=()
 	shift 2
+	for setting; do [[ $setting != TAGS=* ]] || tags=(--filter-tags "${setting#TAGS=}"); done
 	env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-180}" "$@" timeout -k 10 1500 tests/integration/enter \
-		bats --formatter tap --timing --print-output-on-failure "tests/integration/$file.bats" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
+		bats --formatter tap --timing --print-output-on-failure "${tags[@]}" "tests/integration/$file.bats" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
 	tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/$name.cases"
 	[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/$name.cases" || echo "not ok $name: exit status $rc" >>"$SECTION_DIR/$name.cases"
 }
