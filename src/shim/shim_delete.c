@@ -26,6 +26,7 @@
 #include "base/json_read.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/pidref.h"
 #include "container/container.h"
 #include "container/rootfs_mount.h"
 #include "container/salvage.h"
@@ -196,7 +197,18 @@ static int run_foreign(const struct oci_runtime *rt, const char *id, struct err 
 	return 0;
 }
 
-/* Whoever made it knows how to delete it; what is gone already is no failure to any of them. */
+static bool init_runs(const struct bundle_record *record)
+{
+	auto_done(pidref) struct pidref init = PIDREF_NULL;
+
+	return !record->exited && record->pid > 0 && pidref_open((pid_t)record->pid, &init) == 0 &&
+	       !pidref_exited(&init);
+}
+
+/*
+ * Whoever made it knows how to delete it; what is gone already is no failure to any of them. When nothing runs any more,
+ * files that it could not remove are no reason to keep the bundle, which nobody would ask us to clean up again.
+ */
 static int remove_by_program(const struct shim_delete *d, const char *path, int bundle,
 	const struct bundle_record *record, struct err *err)
 {
@@ -215,7 +227,12 @@ static int remove_by_program(const struct shim_delete *d, const char *path, int 
 	if (r < 0)
 		return err_oom(err);
 	env = (struct command_env){ .loop = loop, .reaper = reaper_own(loop) };
-	return run_foreign(&rt, d->args->id, err);
+	r = run_foreign(&rt, d->args->id, err);
+	if (r < 0 && !init_runs(record)) {
+		log_write(d->log, LOG_WARN_, "%s", err->text);
+		r = 0;
+	}
+	return r;
 }
 
 /* ---- the bundle ---- */
@@ -360,7 +377,7 @@ static int clean_up(const struct shim_delete *d, const char *path, struct bundle
 	if (str_empty(record->program)) {
 		r = remove_from_root(d, record, &found, err);
 	} else {
-		found = true;
+		found = init_runs(record);
 		r = remove_by_program(d, path, bundle, record, err);
 	}
 	if (marked)

@@ -295,9 +295,15 @@ static int oci_create(void *arg, const struct backend_create *req, struct backen
 	return 0;
 }
 
+/* All of its processes that the core knows are watched now: an exec that was on its way is none of them. */
+static void on_settle(struct loop_deferred *d)
+{
+	oci_kill_strays(container_of(d, struct backend_container, settle), 0);
+}
+
 /*
  * Of an earlier worker. Whether the runtime knows of it the runtime tells when it is asked for something; what it was doing
- * when that worker died goes on by itself, for it is no child of ours.
+ * when that worker died ended with it.
  */
 static int oci_adopt(
 	void *arg, const struct backend_adopt *req, struct backend_container **ret, struct err *err)
@@ -322,6 +328,8 @@ static int oci_adopt(
 		oci_find_cgroup(c);
 	else
 		c->init.pid = req->init->pid;
+	c->adopted = true;
+	loop_defer(c->oci->config.loop, &c->settle, on_settle);
 	*ret = c;
 	return 0;
 }
@@ -342,9 +350,19 @@ static int oci_adopt_exec(struct backend_container *c, const struct pidref *proc
 
 /* ---- start ---- */
 
+/* A start that is repeated, for the worker before had ordered it: what runtimes say when it had been done. */
+static bool was_started(const struct oci_order *o, const struct err *err)
+{
+	return o->c->adopted &&
+	       (strstr(err->text, "running") || strstr(err->text, "stopped") ||
+		       strstr(err->text, "created state") || strstr(err->text, "'created'"));
+}
+
 /* Whether a start that was ended has let the program run, nobody knows: its exit is the answer. */
 static void on_started(struct oci_order *o, const struct err *err)
 {
+	if (err && was_started(o, err))
+		err = NULL;
 	if (err && (err->code == -ETIMEDOUT || err->code == -ECANCELED))
 		pidref_kill(&o->c->init, SIGKILL);
 	tell(o->call, err);
@@ -678,6 +696,7 @@ static void oci_container_free(struct backend_container *c)
 		order_free(o);
 	}
 	c->parked = NULL;
+	loop_defer_cancel(&c->settle);
 	container_done(c);
 	loop_defer(c->oci->config.loop, &c->release, on_release);
 }

@@ -49,18 +49,48 @@ void oci_find_cgroup(struct backend_container *c)
 		warn(c, &e, "its cgroup");
 }
 
+/* Its exit has not been told: it is there. */
+static bool lives(const struct backend_container *c, pid_t pid)
+{
+	return pid > 0 && exit_is_watched(c->oci->config.exits, pid);
+}
+
+static int add_pid(struct cgroup_pid_list *list, pid_t pid)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->pid[i] == pid)
+			return 0;
+	if (mem_grow(&list->pid, &list->cap, list->n + 1, sizeof(*list->pid)) < 0)
+		return -ENOMEM;
+	list->pid[list->n++] = pid;
+	return 0;
+}
+
+/*
+ * What is in its cgroup, and the processes that were made for it, for a runtime may have them elsewhere: runsc's execs are
+ * in no container's cgroup.
+ */
 int oci_pids(struct backend_container *c, pid_t **ret, size_t *ret_n, struct err *err)
 {
-	pid_t *one;
+	struct cgroup_pid_list list = { 0 };
+	int r = 0;
 
 	if (c->cgroup)
-		return cgroup_pids(c->cgroup, ret, ret_n, err);
-	one = mem_calloc(1, sizeof(*one));
-	if (!one)
+		r = cgroup_pids(c->cgroup, &list.pid, &list.n, err);
+	if (r < 0)
+		return r;
+	list.cap = list.n;
+	if (lives(c, c->init.pid))
+		r = add_pid(&list, c->init.pid);
+	for (const struct backend_process *p = c->processes; p && r == 0; p = p->next)
+		if (lives(c, p->pid))
+			r = add_pid(&list, p->pid);
+	if (r < 0) {
+		free(list.pid);
 		return err_oom(err);
-	*one = c->init.pid;
-	*ret = one;
-	*ret_n = c->init.fd >= 0 && !pidref_exited(&c->init);
+	}
+	*ret = list.pid;
+	*ret_n = list.n;
 	return 0;
 }
 

@@ -68,6 +68,7 @@ struct backend_container {
 	bool no_pivot;
 	bool no_new_keyring;
 	bool shared_pidns;
+	bool adopted; /* made by an earlier worker */
 	struct pidref init;
 	struct cgroup *cgroup; /* NULL: unknown, or it has none of its own */
 	struct oom_watch oom;
@@ -80,6 +81,7 @@ struct backend_container {
 	const char *checkpoint, *parent_checkpoint, *work_path;
 	int stdio[3];
 	bool terminal;
+	struct loop_deferred settle; /* of an adopted one */
 	struct loop_deferred release;
 };
 
@@ -87,6 +89,7 @@ struct backend_process {
 	struct backend_container *c;
 	struct backend_process *next;
 	struct oci_make make;
+	pid_t pid; /* once it is known */
 	struct loop_deferred release;
 };
 
@@ -100,6 +103,12 @@ int oci_make_exec(struct backend_process *p, const struct backend_exec *req,
 	struct backend_call *call, struct err *err);
 void oci_make_release(struct oci_make *m);
 void oci_make_cancel(struct oci_make *m);
+/*
+ * SIGKILL to children of ours in the container's cgroup that began since then and that nobody watches: what a runtime has
+ * left that was killed, or that does not tell pids. Where orphans of the container fall to us as well, that would be a
+ * guess, and is not made.
+ */
+void oci_kill_strays(struct backend_container *c, uint64_t since_ns);
 /* Forget it: the call hears nothing. */
 void oci_make_drop(struct oci_make *m);
 

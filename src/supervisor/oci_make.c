@@ -129,9 +129,9 @@ static pid_t parent_of(pid_t pid)
 	return str_to_u64(p, INT32_MAX, &parent) < 0 ? 0 : (pid_t)parent;
 }
 
-static pid_t orphans_to(const struct oci_make *m)
+static pid_t orphans_to(const struct backend_container *c)
 {
-	pid_t pid = m->c->oci->config.orphans_to;
+	pid_t pid = c->oci->config.orphans_to;
 
 	return pid ? pid : getpid();
 }
@@ -151,29 +151,23 @@ static bool other_exec_is_made(const struct oci_make *m)
 	return false;
 }
 
-/*
- * Children of ours in the container's cgroup that began after this exec and that nobody watches: what a runtime has
- * left that was killed, or that does not tell pids. Where orphans of the container fall to us as well, or another exec is
- * on its way, that would be a guess, and is not made.
- */
-static void kill_strays(struct oci_make *m)
+void oci_kill_strays(struct backend_container *c, uint64_t since_ns)
 {
 	auto_free pid_t *pids = NULL;
-	uint64_t begun = ticks_of(m->begun_ns), started;
+	uint64_t since = ticks_of(since_ns), started;
 	size_t n = 0;
 	struct err err;
 
-	if (m->c->shared_pidns || other_exec_is_made(m) || oci_pids(m->c, &pids, &n, &err) < 0)
+	if (c->shared_pidns || oci_pids(c, &pids, &n, &err) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		auto_done(pidref) struct pidref who = PIDREF_NULL;
 
-		if (pids[i] == m->c->init.pid ||
-			exit_is_watched(m->c->oci->config.exits, pids[i]) ||
+		if (pids[i] == c->init.pid || exit_is_watched(c->oci->config.exits, pids[i]) ||
 			pidref_open(pids[i], &who) < 0)
 			continue;
-		if (parent_of(pids[i]) == orphans_to(m) &&
-			pidref_read_start_time(pids[i], &started) == 0 && started >= begun)
+		if (parent_of(pids[i]) == orphans_to(c) &&
+			pidref_read_start_time(pids[i], &started) == 0 && started >= since)
 			pidref_kill(&who, SIGKILL);
 	}
 }
@@ -189,8 +183,8 @@ static void kill_exec(struct oci_make *m)
 		(void)identify(m, pid, NULL);
 	if (m->who.pid > 0)
 		pidref_kill(&m->who, SIGKILL);
-	else
-		kill_strays(m);
+	else if (!other_exec_is_made(m))
+		oci_kill_strays(m->c, m->begun_ns);
 }
 
 static void fail(struct oci_make *m)
@@ -217,6 +211,7 @@ static void succeed(struct oci_make *m)
 	remove_files(m);
 	if (m->kind == OCI_EXEC) {
 		m->made = true;
+		m->p->pid = m->who.pid;
 		m->call->made(m->call, &m->who);
 		return;
 	}
@@ -290,7 +285,7 @@ static bool is_made_by_it(const struct oci_make *m, const struct pidref *who)
 
 	if (!started && pidref_read_start_time(who->pid, &started) < 0)
 		return false;
-	return parent_of(who->pid) == orphans_to(m) && started <= ticks_of(m->ended_ns) &&
+	return parent_of(who->pid) == orphans_to(m->c) && started <= ticks_of(m->ended_ns) &&
 	       pidref_kill(who, 0) != -ESRCH;
 }
 
@@ -298,20 +293,28 @@ static bool is_made_by_it(const struct oci_make *m, const struct pidref *who)
 static int identify(struct oci_make *m, pid_t pid, struct err *err)
 {
 	auto_done(pidref) struct pidref who = PIDREF_NULL;
+	struct exit_source *exits = m->c->oci->config.exits;
+	/* The number's last process may be dead without our having heard of it. */
+	bool taken = exit_is_watched(exits, pid);
 	int r = pidref_open(pid, &who);
 
-	if (r == 0 && is_made_by_it(m, &who)) {
+	if (r == 0 && !taken && is_made_by_it(m, &who)) {
 		m->who = who;
 		who = PIDREF_NULL;
 		return 0;
 	}
-	if (exit_is_kept(m->c->oci->config.exits, pid)) {
+	if (!taken && exit_is_kept(exits, pid)) {
 		m->who = (struct pidref){ .pid = pid, .fd = -EBADF };
 		return 0;
 	}
 	/* Its exit may be on its way to us: reaped by another, and not told yet. */
 	if (clock_boot_ns() < m->wait_until_ns)
 		return -EAGAIN;
+	if (taken)
+		return err_set(err, -EIO,
+			"the runtime's pid file says %d, which is the process of another container "
+			"or exec",
+			pid);
 	if (r == 0)
 		return err_set(err, -EIO,
 			"the runtime's pid file says %d, which is a process that it has not left "

@@ -16,6 +16,7 @@
  *     finished              fails because the process has finished
  *     garbage nopid nobody foreign
  *                           the pid file says something else, is missing, names no process, or one that is not ours
+ *     init                  of an exec: the pid file names the container's init
  *     dead                  the process is dead and reaped when the runtime ends
  *     noterm notty nosocket closes the console socket, sends a file, does not connect
  *     hangafter             the process is made, its pid file is not; then it hangs
@@ -183,6 +184,8 @@ static void tell_pid(pid_t pid)
 		write_file(pid_file, "w", "12x4\n");
 	else if (is("nobody"))
 		write_file(pid_file, "w", "%d", 0x3ffffe);
+	else if (is("init"))
+		write_file(pid_file, "w", "%d", (int)state_pid());
 	else if (is("foreign"))
 		write_file(pid_file, "w", "%d", (int)getppid());
 	else

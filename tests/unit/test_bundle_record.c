@@ -6,6 +6,7 @@
 static void expect_same(const struct bundle_record *a, const struct bundle_record *b)
 {
 	assert_string_equal(a->root, b->root);
+	assert_string_equal(a->program ? a->program : "", b->program ? b->program : "");
 	assert_int_equal(a->systemd_cgroup, b->systemd_cgroup);
 	assert_int_equal(a->pid, b->pid);
 	assert_int_equal(a->exited, b->exited);
@@ -17,7 +18,7 @@ TEST(what_is_saved_is_loaded)
 {
 	static const struct bundle_record rows[] = {
 		{ .root = "/run/containerd/runc/default", .pid = 4711 },
-		{ .root = "/r \"q\"", .systemd_cgroup = true },
+		{ .root = "/r \"q\"", .program = "/usr/bin/\"runc\"", .systemd_cgroup = true },
 		{ .root = "/r",
 			.pid = INT32_MAX,
 			.exited = true,

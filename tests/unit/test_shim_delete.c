@@ -128,6 +128,54 @@ TEST(one_that_was_killed_keeps_its_pid)
 	teardown(f);
 }
 
+/* The fake runtime of tests/lib, which is built beside us. */
+static void find_fakert(char path[4096])
+{
+	ssize_t n = readlink("/proc/self/exe", path, 4000);
+
+	assert_true(n > 0);
+	path[n] = '\0';
+	snprintf(strrchr(path, '/'), 64, "/../lib/fakert");
+	assert_ok(access(path, X_OK));
+}
+
+TEST(another_runtime_is_asked_for_its_container)
+{
+	struct fixture *f = setup();
+	char program[4096], calls[128], text[256] = "";
+	struct bundle_record r = { .root = f->root, .program = program, .pid = 0x3ffffe };
+	const Pb__Task__DeleteResponse *m = NULL;
+	int fd;
+
+	find_fakert(program);
+	snprintf(calls, sizeof(calls), "%s/calls", f->dir.path);
+	setenv("FAKERT_CALLS", calls, 1);
+	assert_ok(bundle_record_save(f->bundle_fd, &r, NULL));
+	assert_ok(run(f, "c1", &m));
+	expect_killed_now(m, 0x3ffffe);
+	fd = open(calls, O_RDONLY | O_CLOEXEC);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	close(fd);
+	assert_string_equal(text, "delete --force c1\n");
+	/* Gone already, or nothing runs any more: all is as it should be. */
+	setenv("FAKERT_DELETE", "gone", 1);
+	assert_ok(run(f, "c1", &m));
+	setenv("FAKERT_DELETE", "fail", 1);
+	assert_ok(run(f, "c1", &m));
+	expect_killed_now(m, 0x3ffffe);
+	/* What runs keeps its bundle. */
+	r.pid = (uint32_t)getpid();
+	assert_ok(bundle_record_save(f->bundle_fd, &r, NULL));
+	assert_int_equal(run(f, "c1", &m), -EIO);
+	assert_text_has(f->err.text, "fakert': delete refused");
+	setenv("FAKERT_DELETE", "", 1);
+	r.program = "/no/such/runtime";
+	assert_ok(bundle_record_save(f->bundle_fd, &r, NULL));
+	assert_int_equal(run(f, "c1", &m), -ENOENT);
+	assert_text_has(f->err.text, "/no/such/runtime");
+	teardown(f);
+}
+
 TEST(a_damaged_record_is_said_and_does_not_stop_it)
 {
 	struct fixture *f = setup();
