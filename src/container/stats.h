@@ -98,7 +98,7 @@ struct stats_blkio {
 	uint64_t major;
 	uint64_t minor;
 	const char *device; /* "/dev/sda"; "" when the machine has no such one any more */
-	const char *op; /* "Read", "Write"; "" where the file has no such column */
+	const char *op;     /* "Read", "Write"; "" where the file has no such column */
 	uint64_t value;
 };
 

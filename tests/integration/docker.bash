@@ -17,7 +17,7 @@ if [ -z "${VIA:-}" ]; then
 fi
 [ "$RUNTIME" = reeve ] || VIA=runc
 export DOCKER VIA BINARY=${BINARY:-reeve}
-[ "$BINARY" = reeve ] || KIND=$BINARY # for not_for
+[ "$BINARY" = reeve ] || export KIND=$BINARY # for not_for
 SHIM_NAME=io.containerd.reeve.v2
 # shellcheck disable=SC2034 # wait_until reads it
 WAIT_PAUSE=0.1 # each question to Docker is a process of the client's
