@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,6 +29,10 @@
  * reader alone would see the end of the file before that thread has run.
  */
 #define STDIN_GRACE_NS (100 * NS_PER_MS)
+/* Between looks for a reader, and for how long: one that was about to come has come by then. */
+#define READER_MIN_NS (1 * NS_PER_MS)
+#define READER_MAX_NS (250 * NS_PER_MS)
+#define READER_LIMIT_NS (10 * NS_PER_SEC)
 
 static const char *const stream_name[STREAM_COUNT] = { "in", "out", "err" };
 
@@ -73,21 +78,82 @@ static int open_again(int fd, int flags)
 
 static void check_drained(struct process_io *s);
 
-/*
- * Our end of an output fifo that nobody writes to any more. Bytes that no client has read yet live
- * as long as somebody has the fifo open, and a client must see its end: so we stay as a reader.
- */
-static void leave_fifo(struct process_io *s, const char *fifo, const char *unread)
+/* Of out and err: what is kept of a fifo after its last byte. */
+static const char *const awaited[] = { "out.awaited", "err.awaited" };
+static const char *const unread[] = { "out.unread", "err.unread" };
+
+static void on_reader_timer(struct loop_timer *t);
+
+/* There is a reader, who is not us: we have no reading end at this time. */
+static bool has_reader(int writer)
 {
-	int fd = kept(s, fifo), bytes = 0;
+	struct pollfd p = { .fd = writer, .events = POLLOUT };
 
-	if (fd >= 0 && ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
-		int reader = open_again(fd, O_RDONLY);
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
 
+/* Bytes that he has not read yet live as long as somebody has the fifo open: as a reader, so that he sees the end. */
+static void let_go(struct process_io *s, int i)
+{
+	int fd = kept(s, awaited[i]), bytes = 0, reader;
+
+	if (ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+		reader = open_again(fd, O_RDONLY);
 		if (reader >= 0)
-			keep(s, unread, reader);
+			keep(s, unread[i], reader);
 	}
+	drop(s, awaited[i]);
+}
+
+static void look_for_readers(struct process_io *s)
+{
+	uint64_t now = clock_boot_ns();
+	bool waits = false;
+
+	for (int i = 0; i < 2; i++) {
+		int fd = kept(s, awaited[i]);
+
+		if (fd >= 0 && (has_reader(fd) || now >= s->reader_until_ns))
+			let_go(s, i);
+		else if (fd >= 0)
+			waits = true;
+	}
+	if (!waits)
+		return;
+	if (loop_timer_set(
+		    s->env->loop, &s->reader_timer, now + s->reader_wait_ns, on_reader_timer) < 0)
+		s->reader_until_ns = now;
+	s->reader_wait_ns *= 2;
+	if (s->reader_wait_ns > READER_MAX_NS)
+		s->reader_wait_ns = READER_MAX_NS;
+}
+
+static void await_readers(struct process_io *s)
+{
+	s->reader_wait_ns = READER_MIN_NS;
+	s->reader_until_ns = clock_boot_ns() + READER_LIMIT_NS;
+	look_for_readers(s);
+}
+
+static void on_reader_timer(struct loop_timer *t)
+{
+	look_for_readers(container_of(t, struct process_io, reader_timer));
+}
+
+/*
+ * Our end of an output fifo that nobody writes to any more. A client opens his end in a thread that waits for a writer:
+ * the process may be over before that thread has run, and without us it would wait for ever. So we stay as a writer
+ * until a reader has come, for which the kernel has no event.
+ */
+static void leave_fifo(struct process_io *s, int i)
+{
+	const char *fifo = i == 0 ? "out.fifo" : "err.fifo";
+	int fd = kept(s, fifo), writer = fd < 0 ? -EBADF : open_again(fd, O_WRONLY);
+
+	if (writer >= 0)
+		keep(s, awaited[i], writer);
 	drop(s, fifo);
+	await_readers(s);
 }
 
 static void hang_up(struct process_io *s)
@@ -98,7 +164,7 @@ static void hang_up(struct process_io *s)
 	drop(s, "in.reader");
 	drop(s, "pty.in");
 	drop(s, "pty");
-	leave_fifo(s, "out.fifo", "out.unread");
+	leave_fifo(s, 0);
 	drop(s, "out.file");
 	drop(s, "out.log");
 }
@@ -125,7 +191,7 @@ static void on_out_ended(struct relay *r)
 	if (s->terminal) {
 		hang_up(s);
 	} else {
-		leave_fifo(s, "out.fifo", "out.unread");
+		leave_fifo(s, 0);
 		drop(s, "out.file");
 		drop(s, "out.pipe");
 	}
@@ -136,7 +202,7 @@ static void on_err_ended(struct relay *r)
 {
 	struct process_io *s = container_of(r, struct process_io, relay[STREAM_ERR]);
 
-	leave_fifo(s, "err.fifo", "err.unread");
+	leave_fifo(s, 1);
 	drop(s, "err.file");
 	drop(s, "err.pipe");
 	check_drained(s);
@@ -490,10 +556,13 @@ static int relay_pipe(struct process_io *s, int stream, int client, struct err *
 }
 
 /* Nobody but the table must know these: it drops what nobody asks for. */
-static void claim_unread(const struct process_io *s)
+static void claim_unread(struct process_io *s)
 {
-	(void)kept(s, "out.unread");
-	(void)kept(s, "err.unread");
+	for (int i = 0; i < 2; i++) {
+		(void)kept(s, unread[i]);
+		(void)kept(s, awaited[i]);
+	}
+	await_readers(s);
 }
 
 static int restore_relays(struct process_io *s, struct err *err)
@@ -654,6 +723,7 @@ void process_io_close(struct process_io *s)
 	for (int i = 0; i < STREAM_COUNT; i++)
 		relay_stop(&s->relay[i]);
 	loop_timer_cancel(&s->in_timer);
+	loop_timer_cancel(&s->reader_timer);
 	loop_timer_cancel(&s->drain_timer);
 	loop_defer_cancel(&s->drain_deferred);
 	process_io_made(s);

@@ -56,6 +56,8 @@ struct process_io {
 	bool in_closed; /* CloseIO */
 	struct relay relay[STREAM_COUNT];
 	struct loop_timer in_timer;
+	struct loop_timer reader_timer; /* output that nobody has come for yet */
+	uint64_t reader_wait_ns, reader_until_ns;
 	struct logger *logger;
 	void (*ready)(struct process_io *s, const struct err *err);
 	uint16_t width, height; /* asked for before the terminal came */

@@ -83,15 +83,16 @@ cri_up() {
 	ctr image import "$CD/pause.tar"
 	wait_until 20 cri_has_image "$IMAGE"
 	wait_until 20 cri_has_image "$PAUSE_IMAGE"
-	wait_until 20 cri_network_ready
+	wait_until 20 cri_ready
 }
 
 cri_has_image() {
 	cri ImageStatus "{\"image\": {\"image\": \"$1\"}}" | jq -e '.image.id' >/dev/null
 }
 
-cri_network_ready() {
-	cri Status '{}' | jq -e 'all(.status.conditions[]; .status)' >/dev/null
+# It answers a call about pods only when it has found them again, but one about its status before.
+cri_ready() {
+	cri ListPodSandbox '{}' && cri Status '{}' | jq -e 'all(.status.conditions[]; .status)'
 }
 
 # cri METHOD REQUEST [JQ-FILTER]: the answer, or what the filter makes of it. CRI_TIMEOUT is the client's own deadline.

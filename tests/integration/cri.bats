@@ -394,7 +394,7 @@ probes_until() {
 	touch "$go/on"
 	wait_until 10 gone "$pid"
 	containerd_start
-	wait_until 20 cri_network_ready
+	wait_until 20 cri_ready
 	touch "$BATS_TEST_TMPDIR/enough"
 	wait "$load"
 	pod_is "$first" SANDBOX_READY
@@ -412,17 +412,27 @@ probes_until() {
 	equal "$(shims | wc -l)" 2
 }
 
+# The process that is the shim: what it makes lives and dies with it.
+guardians() {
+	pgrep -x reeve-guardian || shims
+}
+
 @test "the shim of a pod is killed: its containers end, and nothing of them is left" {
-	local a
-	pod_up "$NAME"
-	container_up a "$forever"
-	a=$CT
-	container_up b 'sleep 1000 & sleep 1001'
-	shims | xargs kill -KILL
-	wait_until 20 pod_is "$POD" SANDBOX_NOTREADY
-	container_exited "$a"
-	container_exited "$CT"
-	[ "$(status_of_container "$a" .exit_code)" != 0 ]
+	not_for_goshim "its socket stays"
+	local a what
+	for what in shims guardians; do
+		pod_up "$NAME-$what"
+		container_up a "$forever"
+		a=$CT
+		container_up b 'sleep 1000 & sleep 1001'
+		$what | xargs kill -KILL
+		wait_until 20 pod_is "$POD" SANDBOX_NOTREADY
+		container_exited "$a"
+		container_exited "$CT"
+		[ "$(status_of_container "$a" .exit_code)" != 0 ]
+		cri_sweep
+		containerd_nothing_left
+	done
 }
 
 @test "pods come and go side by side" {

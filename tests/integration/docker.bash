@@ -111,6 +111,11 @@ is() { # FORMAT WANTED [CONTAINER]
 	[ "$(inspect "$1" "${3:-$ID}")" = "$2" ]
 }
 
+# all FORMAT: of the containers that run, in one line
+all() {
+	d ps -q --filter status=running | while read -r id; do inspect "$1" "$id"; done | sort | uniq -c | tr -s ' '
+}
+
 # becomes FORMAT WANTED [CONTAINER]
 becomes() {
 	wait_until 20 is "$@" || fail "'$1' is '$(inspect "$1" "${3:-$ID}")', not '$2'"

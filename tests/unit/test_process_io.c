@@ -263,9 +263,64 @@ TEST(unread_output_outlives_the_end_of_the_stream)
 	rounds(&b, 3); /* no client, and nobody writes any more */
 	out = client(paths.out, O_RDONLY);
 	expect(out, "unread");
+	rounds(&b, 10);
 	expect(out, "");
 	close(out);
 	bench_done(&b);
+}
+
+/* What a client has read from both, with an end: "out|err". */
+static void read_both(const struct request_stdio *paths, int result)
+{
+	char got[32] = "";
+	size_t n = 0;
+	ssize_t r;
+	int fd;
+
+	/* Not our copies of the fifos. */
+	if (dup2(result, 3) < 0 || close_range(4, ~0u, 0) < 0)
+		_exit(2);
+	alarm(10);
+	fd = open(paths->err, O_RDONLY);
+	while ((r = read(fd, got + n, sizeof(got) - 2 - n)) > 0)
+		n += (size_t)r;
+	got[n++] = '|';
+	fd = open(paths->out, O_RDONLY);
+	while ((r = read(fd, got + n, sizeof(got) - 1 - n)) > 0)
+		n += (size_t)r;
+	_exit(write(3, got, n) < 0);
+}
+
+/* A client opens his end in a thread that waits for a writer: it may run when all is over. */
+TEST(a_reader_that_waits_for_a_writer_comes_late)
+{
+	static const char *const texts[] = { "", "late" };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct request_stdio paths;
+		char got[32] = "", want[32];
+		int result[2];
+		struct bench b;
+
+		bench_init(&b);
+		paths = (struct request_stdio){ .out = fifo(&b, "1"), .err = fifo(&b, "2") };
+		assert_int_equal(open_io(&b, &paths, false), 0);
+		assert_true(write(b.io.child[1], texts[i], strlen(texts[i])) >= 0);
+		process_io_made(&b.io);
+		rounds(&b, 3);
+		process_io_exited(&b.io);
+		rounds(&b, 3);
+		assert_ok(pipe2(result, O_NONBLOCK | O_CLOEXEC));
+		if (fork() == 0)
+			read_both(&paths, result[1]);
+		close(result[1]);
+		for (int k = 0; k < 1000 && read(result[0], got, sizeof(got) - 1) < 0; k++)
+			rounds(&b, 1);
+		snprintf(want, sizeof(want), "|%s", texts[i]);
+		assert_string_equal(got, want);
+		close(result[0]);
+		bench_done(&b);
+	}
 }
 
 TEST(a_file_takes_both_streams_and_its_directory_is_made)
