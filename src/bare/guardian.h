@@ -40,10 +40,10 @@
 
 enum guardian_type {
 	/* worker -> guardian */
-	GUARDIAN_HELLO = 1,
-	GUARDIAN_STORE, /* names in their order: put (bit set in `puts`; its fd comes along) or drop */
+	GUARDIAN_STORE =
+		1, /* names in their order: put (bit set in `puts`; its fd comes along) or drop */
 	GUARDIAN_ROOM, /* the tail has moved while `waiting` was set */
-	/* guardian -> worker */
+	/* guardian -> worker: the first three unasked, WELCOME before the worker exists */
 	GUARDIAN_WELCOME, /* fds: shared memory, eventfd; `count`: fds that follow */
 	GUARDIAN_FDS,     /* names with their fds */
 	GUARDIAN_END,

@@ -65,7 +65,9 @@ int guardian_store(
 	struct guardian *g, const char *name, int fd); /* takes the fd, also on failure */
 /* Some of what the worker has sent: > 0: there may be more; 0: there is none; < 0: its end is closed. */
 int guardian_receive(struct guardian *g);
-/* Go on with the answer to a hello. True while the socket is full. */
+/* Tell a worker that is about to be born what there is: it finds that in its socket. */
+void guardian_welcome(struct guardian *g);
+/* Go on with that. True while the socket is full. */
 int guardian_send(struct guardian *g);
 
 /* guardian_ns.c */

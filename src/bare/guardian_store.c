@@ -83,7 +83,7 @@ static long send(const struct guardian *g, struct guardian_msg *m, const int *fd
 	return sys_sendmsg(g->socket, &h, SYS_MSG_DONTWAIT | SYS_MSG_NOSIGNAL);
 }
 
-static void send_welcome(struct guardian *g)
+void guardian_welcome(struct guardian *g)
 {
 	int fds[2] = { g->memory, g->wake };
 	struct guardian_msg m;
@@ -91,11 +91,8 @@ static void send_welcome(struct guardian *g)
 	message(&m, GUARDIAN_WELCOME);
 	m.count = g->n_stored;
 	m.seq = g->shared->acked;
-	if (send(g, &m, fds, 2) < 0)
-		g->shared
-			->refused++; /* it has not read a thing: it will wait in vain, and say so */
-	else
-		g->sending = 0;
+	/* Into an empty socket; without it the worker waits in vain, and says so. */
+	g->sending = send(g, &m, fds, 2) < 0 ? GUARDIAN_NOT_SENDING : 0;
 }
 
 static long send_batch(struct guardian *g)
@@ -211,10 +208,8 @@ static void take(struct guardian *g, const struct guardian_msg *m, const int *fd
 			enter(g, m, fds, n_fds);
 			return;
 		}
-		if (m->type == GUARDIAN_HELLO)
-			send_welcome(g);
-		/* ROOM: the loop looks for zombies that wait in any case. */
-		if ((m->type == GUARDIAN_HELLO || m->type == GUARDIAN_ROOM) && n_fds == 0)
+		/* The loop looks for zombies that wait in any case. */
+		if (m->type == GUARDIAN_ROOM && n_fds == 0)
 			return;
 	}
 	g->shared->refused++;

@@ -57,14 +57,18 @@ static long fork_worker(struct guardian *g)
 
 	if (pid < 0)
 		return pid;
+	g->socket = pair[0];
+	guardian_welcome(g);
+	guardian_send(g);
 	pid = sys_call5(__NR_clone, SIGCHLD, 0, 0, 0, 0);
 	if (pid == 0)
 		become_worker(g, pair[1]);
 	sys_close(pair[1]);
-	if (pid < 0)
+	if (pid < 0) {
 		sys_close(pair[0]);
-	else
-		g->socket = pair[0];
+		g->socket = -1;
+		g->sending = GUARDIAN_NOT_SENDING;
+	}
 	return pid;
 }
 

@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-#define HELLO_MAX_NS (5 * NS_PER_SEC)
+#define WELCOME_MAX_NS (5 * NS_PER_SEC)
 #define FLUSH_MAX_NS (2 * NS_PER_SEC)
 #define QUEUE_MAX 32
 
@@ -37,7 +37,7 @@ struct guardian_link {
 	struct loop_fd source;
 	int eventfd;
 	struct guardian_shared *shared;
-	struct named_fd *came; /* with the hello */
+	struct named_fd *came; /* with the welcome */
 	size_t n_came, cap_came;
 	struct named_fd queue[QUEUE_MAX];
 	size_t n_queued;
@@ -193,7 +193,7 @@ int guardian_link_drop(struct guardian_link *g, const char *name)
 	return enqueue(g, name, -EBADF);
 }
 
-/* ---- what came with the hello ---- */
+/* ---- what came with the welcome ---- */
 
 static bool is_name(const char name[GUARDIAN_NAME_SIZE])
 {
@@ -233,7 +233,7 @@ void guardian_link_drop_untaken(struct guardian_link *g)
 	forget_came(g);
 }
 
-/* ---- hello ---- */
+/* ---- welcome ---- */
 
 static int receive(
 	struct guardian_link *g, struct guardian_msg *m, int *fds, size_t *n_fds, uint64_t deadline)
@@ -300,16 +300,15 @@ static int take_fds(struct guardian_link *g, const struct guardian_msg *m, int *
 	return r;
 }
 
-static int say_hello(struct guardian_link *g)
+/* It stands in the socket since before we were born, but for fds that had no room. */
+static int read_welcome(struct guardian_link *g)
 {
-	struct guardian_msg m = message_of(GUARDIAN_HELLO);
-	uint64_t deadline = clock_boot_ns() + HELLO_MAX_NS;
+	uint64_t deadline = clock_boot_ns() + WELCOME_MAX_NS;
+	struct guardian_msg m;
 	int fds[GUARDIAN_BATCH];
 	size_t n = ARRAY_LEN(fds);
-	int r = send_message(g, &m, NULL, 0, HELLO_MAX_NS);
+	int r = receive(g, &m, fds, &n, deadline);
 
-	if (r == 0)
-		r = receive(g, &m, fds, &n, deadline);
 	if (r == 0)
 		r = take_welcome(g, &m, fds, n);
 	while (r == 0) {
@@ -412,9 +411,9 @@ int guardian_link_open(struct loop *l, int fd, struct guardian_link **ret, struc
 	g->loop = l;
 	g->eventfd = -EBADF;
 	g->socket = take_fd(&owned);
-	r = say_hello(g);
+	r = read_welcome(g);
 	if (r < 0)
-		return err_code(err, r, "ask the guardian what there is");
+		return err_code(err, r, "hear from the guardian what there is");
 	r = loop_fd_add(l, &g->source, g->socket, EPOLLIN, on_socket);
 	if (r < 0)
 		return err_code(err, r, "watch the guardian");

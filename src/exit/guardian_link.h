@@ -5,10 +5,10 @@
  * worker before this one has stored.
  *
  * Owner    guardian_link_open() takes the socket over, also on failure. Fds that came with the
- *          hello are the link's until guardian_link_take(); an fd that is put stays the caller's and
+ *          welcome are the link's until guardian_link_take(); an fd that is put stays the caller's and
  *          must be open until the flush.
  * Errors   0 or negative errno; -ENOTCONN: the guardian is gone.
- * Blocks   open: until the guardian has answered, 5 s at most. flush: while the socket is full, 2 s at
+ * Blocks   open: until all stored fds have come, 5 s at most. flush: while the socket is full, 2 s at
  *          most. enter: 2 s at most.
  * Context  Parent, on the loop's thread.
  *
@@ -48,9 +48,9 @@ int guardian_link_flush(struct guardian_link *g, struct err *err);
  */
 int guardian_link_enter(struct guardian_link *g, const int *fds, size_t n, struct err *err);
 
-/* One of the fds that came with the hello: now the caller's. -ENOENT. */
+/* One of the fds that came with the welcome: now the caller's. -ENOENT. */
 int guardian_link_take(struct guardian_link *g, const char *name);
-/* Names that came with the hello and were not taken, in the guardian's order; NULL at the end. Valid until the next take. */
+/* Names that came with the welcome and were not taken, in the guardian's order; NULL at the end. Valid until the next take. */
 const char *guardian_link_untaken(const struct guardian_link *g, size_t i);
 /* Close and drop those that nobody has taken. */
 void guardian_link_drop_untaken(struct guardian_link *g);
