@@ -173,6 +173,19 @@ in_reeve() { # ID
 	wait_until 10 eval "! in_runc $ID"
 }
 
+@test "a worker that dies under another runtime's container leaves nothing of it" {
+	start_by runc "$ID" /bin/sleep 1000
+	ctr task exec --detach --exec-id e1 "$ID" /bin/sleep 2000 </dev/null 3>&-
+	local pid
+	pid=$(task_pid "$ID")
+	# shellcheck disable=SC2046 # one pid or several
+	kill -KILL $(shim_workers)
+	wait_until 10 gone "$pid"
+	wait_until 10 eval "[ -z \"\$(ctr task ls -q)\" ]"
+	wait_until 10 eval "! in_runc $ID"
+	ctr container rm "$ID"
+}
+
 # --- runsc ------------------------------------------------------------------------------------------------------
 # What it cannot do is in docs/compatibility.md.
 
