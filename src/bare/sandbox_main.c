@@ -7,6 +7,7 @@
  * kernel otherwise protects from signals that it does not handle.
  */
 #include <asm/signal.h>
+#include <linux/prctl.h>
 #include <linux/wait.h>
 
 #include "bare/sys.h"
@@ -20,6 +21,7 @@ __attribute__((noreturn, used)) void _start(void)
 	unsigned long set = BIT(SIGCHLD) | BIT(SIGTERM) | BIT(SIGINT);
 	long sig;
 
+	sys_call2(__NR_prctl, PR_SET_NAME, "reeve-sandbox");
 	sys_call4(__NR_rt_sigprocmask, SIG_SETMASK, &set, 0, sizeof(set));
 	do {
 		while (sys_call4(__NR_wait4, -1, 0, WNOHANG, 0) > 0)

@@ -280,6 +280,7 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.backend_arg = &p->backends,
 		.exits = p->exits,
 		.fds = &p->fds,
+		.guardian = p->link,
 		.restarted = guardian_link_restarts(p->link) > 0,
 		.host = native_host(p->native),
 		.arg = p,

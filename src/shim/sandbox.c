@@ -25,7 +25,6 @@
 #include "container/cgroup_host.h"
 #include "exit/guardian_link.h"
 #include "shim/sandbox_files.h"
-#include "supervisor/fdtable.h"
 
 struct sandbox {
 	struct sandbox_config config;
@@ -95,16 +94,11 @@ void sandbox_free(struct sandbox *s)
 
 /* ---- stop ---- */
 
-static struct guardian_link *link_of(const struct sandbox *s)
-{
-	return s->config.fds ? s->config.fds->link : NULL;
-}
-
 static void release_guardian(struct sandbox *s)
 {
 	struct err err;
 
-	if (s->record.guardian && guardian_link_enter(link_of(s), NULL, 0, &err) < 0)
+	if (s->record.guardian && guardian_link_enter(s->config.guardian, NULL, 0, &err) < 0)
 		log_write(s->config.log, LOG_WARN_, "sandbox '%s': %s", s->record.id, err.text);
 	s->record.guardian = false;
 }
@@ -161,7 +155,7 @@ static int enter_guardian(struct sandbox *s, const struct sandbox_ns *ns, struct
 	if (ns->uts >= 0)
 		fds[n++] = ns->uts;
 	/* With none of its own it is at home in those of the host. */
-	r = n ? guardian_link_enter(link_of(s), fds, n, err) : 0;
+	r = n ? guardian_link_enter(s->config.guardian, fds, n, err) : 0;
 	s->record.guardian = r == 0;
 	return r;
 }
@@ -170,9 +164,9 @@ static int hold(struct sandbox *s, const struct sandbox_ns *ns, struct err *err)
 {
 	int r;
 
-	if (link_of(s) && !s->record.own_pid)
+	if (s->config.guardian && !s->record.own_pid)
 		return enter_guardian(s, ns, err);
-	r = sandbox_ns_hold(ns, s->record.own_pid, link_of(s), &s->holder, err);
+	r = sandbox_ns_hold(ns, s->record.own_pid, s->config.guardian, &s->holder, err);
 	if (r < 0)
 		return r;
 	exit_watch_add(s->config.exits, &s->watch, &s->holder, on_holder_exit);
@@ -277,7 +271,7 @@ pid_t sandbox_pid(const struct sandbox *s)
 {
 	if (s->record.state != SANDBOX_READY)
 		return 0;
-	return s->record.guardian ? guardian_link_pid(link_of(s)) : s->holder.pid;
+	return s->record.guardian ? guardian_link_pid(s->config.guardian) : s->holder.pid;
 }
 
 int sandbox_join(struct sandbox *s, const char *bundle, struct err *err)

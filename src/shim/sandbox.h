@@ -19,13 +19,13 @@
 #include "shim/sandbox_record.h"
 #include "shim/sandbox_spec.h"
 
-struct fdtable;
+struct guardian_link;
 struct sandbox;
 
 struct sandbox_config {
 	struct log *log;
 	struct exit_source *exits;
-	struct fdtable *fds; /* with the link to our guardian, if we have one */
+	struct guardian_link *guardian; /* NULL: we have none */
 	void *arg;
 	void (*stopped)(void *arg); /* once; may come from sandbox_stop() */
 };

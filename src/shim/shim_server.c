@@ -428,7 +428,7 @@ static int make_parts(struct shim_server *s, struct err *err)
 	s->sandboxes = (struct sandbox_service){
 		.server = s->server,
 		.ns = c->ns,
-		.config = { .log = c->log, .exits = c->exits, .fds = c->fds },
+		.config = { .log = c->log, .exits = c->exits, .guardian = c->guardian },
 		.arg = s,
 		.gone = on_sandbox_gone,
 	};

@@ -24,6 +24,7 @@
 
 struct exit_source;
 struct fdtable;
+struct guardian_link;
 struct shim_server;
 
 struct shim_server_config {
@@ -37,7 +38,8 @@ struct shim_server_config {
 	void *backend_arg;
 	struct exit_source *exits;
 	struct fdtable *fds;
-	bool journaled;          /* what happens outlives this worker, in the fd table */
+	struct guardian_link *guardian; /* NULL: we have none */
+	bool journaled;                 /* what happens outlives this worker, in the fd table */
 	bool restarted;          /* it is not the first one: containerd may have given up on it */
 	const struct host *host; /* as in the supervisor's config */
 	void *arg;
