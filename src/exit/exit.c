@@ -30,6 +30,7 @@ struct exit_source {
 	struct exit_expect *expects;
 	struct kept *kept; /* oldest first */
 	size_t n_kept, cap_kept;
+	size_t n_early;  /* watches whose kept exit is about to be delivered */
 	uint64_t number; /* of the last exit that was reported */
 	struct exit_room *rooms;
 	struct exit_registry registry;
@@ -78,12 +79,21 @@ static void deliver(struct exit_watch *w, const struct exit_info *info)
 	w->fn(w, info);
 }
 
+static void look(const struct exit_source *s)
+{
+	if (s->registry.look)
+		s->registry.look(s->registry.arg);
+}
+
 static void deliver_early(struct loop_deferred *d)
 {
 	struct exit_watch *w = container_of(d, struct exit_watch, deferred);
+	struct exit_source *s = w->source;
 	struct exit_info info = w->info;
 
 	deliver(w, &info);
+	s->n_early--;
+	look(s);
 }
 
 static bool same_process(const struct exit_watch *w, const struct exit_info *info)
@@ -123,6 +133,7 @@ void exit_watch_add(
 		if (!same_process(w, &s->kept[i].info))
 			continue;
 		w->early = true;
+		s->n_early++;
 		w->info = s->kept[i].info;
 		forget_kept(s, i);
 		loop_defer(s->loop, &w->deferred, deliver_early);
@@ -136,6 +147,10 @@ void exit_watch_remove(struct exit_watch *w)
 		return;
 	unlink_watch(w);
 	loop_defer_cancel(&w->deferred);
+	if (w->early) {
+		w->source->n_early--;
+		look(w->source);
+	}
 	w->source = NULL;
 }
 
@@ -182,6 +197,8 @@ void exit_expect_end(struct exit_expect *e)
 	}
 	if (!s->expects && s->registry.expect)
 		s->registry.expect(s->registry.arg, false);
+	if (drop > 0)
+		look(s);
 	if (full && exit_has_room(s))
 		for (struct exit_room *r = s->rooms; r; r = r->next)
 			r->fn(r);
@@ -245,9 +262,22 @@ bool exit_is_kept(const struct exit_source *s, pid_t pid)
 	for (size_t i = 0; i < s->n_kept; i++)
 		if (s->kept[i].info.pid == pid)
 			return true;
-	if (s->registry.look)
-		s->registry.look(s->registry.arg);
+	look(s);
 	return false;
+}
+
+uint64_t exit_oldest_record(const struct exit_source *s)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (size_t i = 0; i < s->n_kept && oldest == UINT64_MAX; i++)
+		if (s->kept[i].info.record)
+			oldest = s->kept[i].info.record;
+	for (size_t i = 0; s->n_early > 0 && i < BUCKETS; i++)
+		for (const struct exit_watch *w = s->buckets[i]; w; w = w->next)
+			if (w->early && w->info.record && w->info.record < oldest)
+				oldest = w->info.record;
+	return oldest;
 }
 
 bool exit_is_expected(const struct exit_source *s)

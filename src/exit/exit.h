@@ -30,6 +30,8 @@ struct exit_info {
 	int wait_status;     /* as from wait(2) */
 	uint64_t boot_ns;
 	uint64_t wall_ns;
+	uint64_t
+		record; /* whoever reports it keeps it under this number, which grows; 0 = does not */
 };
 
 struct exit_watch;
@@ -85,6 +87,11 @@ bool exit_is_kept(const struct exit_source *s, pid_t pid);
  * while exit_has_room(); those who wait for room are called when there is some again.
  */
 bool exit_report(struct exit_source *s, const struct exit_info *info);
+/*
+ * The lowest record of those that were reported and that no watch has been called for yet, though one may be: they end
+ * with us. UINT64_MAX: there is none. registry.look() is called when it may have changed.
+ */
+uint64_t exit_oldest_record(const struct exit_source *s);
 bool exit_is_watched(const struct exit_source *s, pid_t pid);
 bool exit_is_expected(const struct exit_source *s);
 bool exit_has_room(const struct exit_source *s);
@@ -110,6 +117,7 @@ struct exit_registry {
 	uint32_t (*add)(void *arg, pid_t pid);
 	void (*remove)(void *arg, uint32_t place);
 	void (*expect)(void *arg, bool anything);
-	void (*look)(void *arg); /* somebody asks for an exit that has not been reported */
+	/* Somebody asks for an exit that has not been reported, or one that was has been dealt with. */
+	void (*look)(void *arg);
 };
 void exit_set_registry(struct exit_source *s, const struct exit_registry *r); /* NULL: none */

@@ -4,7 +4,8 @@
  *
  * What surprises: until exit_ring_begin() everything is expected. What happened between a worker's death and our watches is
  * in the ring, or will be. And a record may be there before its pid is registered: the guardian does not wake us for it,
- * so whoever registers looks.
+ * so whoever registers looks. A record that was reported and is only kept, for a process whose pid is not known yet, is
+ * not durable: the tail stays before it.
  */
 #include "exit/ring.h"
 
@@ -25,6 +26,7 @@ struct exit_ring {
 	struct loop_fd wake;
 	struct loop_deferred look;
 	struct exit_room room;
+	uint64_t read;     /* records before this one have been reported; the tail follows */
 	uint32_t first;    /* places below belong to the worker before us */
 	uint32_t hint;     /* none below is free */
 	uint32_t unplaced; /* watches for which there was no place */
@@ -76,7 +78,7 @@ static uint32_t add(void *arg, pid_t pid)
 	}
 	/* The other half is the guardian's: it looks for the pid after it has bumped the head. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&s->head, __ATOMIC_ACQUIRE) != s->tail)
+	if (__atomic_load_n(&s->head, __ATOMIC_ACQUIRE) != r->read)
 		look_soon(r);
 	return at;
 }
@@ -137,9 +139,9 @@ static bool report_next(struct exit_ring *r)
 	const struct guardian_record *from;
 	struct exit_info info;
 
-	if (__atomic_load_n(&s->head, __ATOMIC_ACQUIRE) == s->tail)
+	if (__atomic_load_n(&s->head, __ATOMIC_ACQUIRE) == r->read)
 		return false;
-	from = &s->ring[(s->tail - s->base) % GUARDIAN_RING];
+	from = &s->ring[(r->read - s->base) % GUARDIAN_RING];
 	if (!may_report(r, from->pid))
 		return false;
 	info = (struct exit_info){
@@ -148,9 +150,22 @@ static bool report_next(struct exit_ring *r)
 		.wait_status = from->status,
 		.boot_ns = from->boot_ns,
 		.wall_ns = from->wall_ns,
+		.record = r->read + 1,
 	};
 	exit_report(r->exits, &info);
-	__atomic_store_n(&s->tail, s->tail + 1, __ATOMIC_RELEASE);
+	r->read++;
+	return true;
+}
+
+/* What is before the tail is gone with us. True: it has moved. */
+static bool acknowledge(struct exit_ring *r)
+{
+	uint64_t oldest = exit_oldest_record(r->exits);
+	uint64_t tail = oldest > r->read ? r->read : oldest - 1;
+
+	if (tail == r->shared->tail)
+		return false;
+	__atomic_store_n(&r->shared->tail, tail, __ATOMIC_RELEASE);
 	return true;
 }
 
@@ -159,7 +174,8 @@ static void report_all(struct exit_ring *r)
 	bool moved = false;
 
 	while (report_next(r))
-		moved = true;
+		moved |= acknowledge(r);
+	moved |= acknowledge(r);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (moved && __atomic_load_n(&r->shared->waiting, __ATOMIC_RELAXED))
 		guardian_link_tell_room(r->link);
@@ -208,6 +224,7 @@ int exit_ring_new(struct loop *l, struct exit_source *to, struct guardian_link *
 	/* Never by our own hand, but it is memory that outlives us. */
 	if (__atomic_load_n(&s->head, __ATOMIC_ACQUIRE) - s->tail > GUARDIAN_RING)
 		s->tail = s->head;
+	r->read = s->tail;
 	r->first = r->hint = s->n_pids;
 	publish_expects(r);
 	exit_set_registry(to, &registry);

@@ -200,6 +200,35 @@ TEST(an_exit_before_its_watch_is_kept_while_it_is_expected)
 	in_child(run_early);
 }
 
+/* What is kept, or about to be delivered, would be lost with us. */
+static void run_records(struct bench *b)
+{
+	struct exit_expect expect;
+	struct pidref who = { .pid = 1 << 30, .fd = -EBADF };
+	struct watcher w = { 0 }, gone = { 0 };
+
+	exit_expect_begin(b->exits, &expect);
+	for (int i = 0; i < 3; i++)
+		exit_report(b->exits,
+			&(struct exit_info){ .pid = who.pid + i, .record = 7 + (uint64_t)i });
+	CHECK(exit_oldest_record(b->exits) == 7);
+	exit_watch_add(b->exits, &w.watch, &who, on_exit_);
+	CHECK(exit_oldest_record(b->exits) == 7);
+	rounds(b, 2);
+	CHECK(w.calls == 1 && exit_oldest_record(b->exits) == 8);
+	who.pid++;
+	exit_watch_add(b->exits, &gone.watch, &who, on_exit_);
+	exit_watch_remove(&gone.watch);
+	CHECK(exit_oldest_record(b->exits) == 9);
+	exit_expect_end(&expect);
+	CHECK(exit_oldest_record(b->exits) == UINT64_MAX);
+}
+
+TEST(who_keeps_records_is_told_which_are_not_dealt_with)
+{
+	in_child(run_records);
+}
+
 static void run_dropped(struct bench *b)
 {
 	struct watcher w = { 0 };
