@@ -728,17 +728,20 @@ static void resume_exec(struct held_job *j)
 	struct held_proc *p = j->proc;
 	int barrier = proc_barrier(p);
 	bool made = t->core.execs[p->slot].proc.pid != 0;
+	struct pidref who = p->who;
 	struct err err = interrupted;
 	int r = -ECANCELED;
 
 	j->with_backend = true;
-	if (made && barrier < 0) { /* a runtime that has none has let it run */
+	who.pid =
+		(pid_t)t->core.execs[p->slot].proc.pid; /* also of one that has exited meanwhile */
+	if (made && barrier < 0) {                      /* a runtime that has none has let it run */
 		job_done(j);
 		return;
 	}
 	if (made && t->container)
 		r = backend_of(t)->adopt_exec(
-			t->container, &p->who, barrier, &j->call, &p->process, &err);
+			t->container, &who, barrier, &j->call, &p->process, &err);
 	if (r == 0)
 		r = backend_of(t)->exec_release(p->process, &err);
 	if (r < 0)

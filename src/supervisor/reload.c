@@ -59,9 +59,10 @@ static void take_news(struct held_task *t, const struct task_input *in)
 		t->oom_kills = news.oom_kills;
 		return;
 	}
-	for (const struct held_job *j = t->jobs; j && !p; j = j->next)
-		if (j->op == in->op)
-			p = j->proc;
+	/* The core's table of requests, for an order from before a snapshot has no job here. */
+	for (uint32_t i = 0; i < t->core.n_ops && !p; i++)
+		if (t->core.ops[i].id == in->op)
+			p = held_proc_of(t, t->core.ops[i].exec);
 	if (!p)
 		return;
 	p->who = PIDREF_NULL;
