@@ -281,6 +281,7 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.exits = p->exits,
 		.fds = &p->fds,
 		.guardian = p->link,
+		.journaled = true,
 		.restarted = guardian_link_restarts(p->link) > 0,
 		.host = native_host(p->native),
 		.arg = p,
@@ -288,6 +289,7 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.unlistened = on_unlistened,
 	};
 
+	p->fds.link = p->link;
 	return shim_server_new(&config, &p->server, err);
 }
 

@@ -115,6 +115,7 @@ integration_runs() {
 			for version in path shim; do echo "docker-20.10-$version docker DOCKER=20.10 VIA=$version"; done
 			;;
 		guardian) for version in 1.6 1.7 2.1; do echo "guardian-$version guardian CONTAINERD=$version"; done ;;
+		worker-kill) for version in 1.6 1.7 2.1; do echo "worker-kill-$version worker-kill CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
 		esac
 	done
