@@ -335,6 +335,8 @@ class EventServer:
         return [e.topic.rsplit("/", 1)[1] + (":" + e.exec_id if e.exec_id and e.exec_id != id_ else "") for e in self.of(id_)]
 
     def close(self):
+        # Ends the accept() of the thread, which would else take connections of whoever gets this number next.
+        self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 
