@@ -97,8 +97,12 @@ static void fail(struct launch *l, const struct err *e)
 		return;
 	l->phase = PHASE_DONE;
 	close_sync(l);
-	/* It saw an end of file and leaves, or is leaving already; with maps unwritten it cannot run on its own. */
-	pidref_kill(&l->process, SIGKILL);
+	/*
+	 * It saw an end of file and leaves, or is leaving already; with maps unwritten it cannot run on its own. One that an
+	 * earlier launcher had released may be running its program: that is not ours to end.
+	 */
+	if (!l->adopted)
+		pidref_kill(&l->process, SIGKILL);
 	reap(l, true);
 	l->handler.failed(l->handler.arg, &copy);
 }

@@ -290,7 +290,8 @@ bool exit_report(struct exit_source *s, const struct exit_info *info)
 	struct exit_watch *w = find_watch(s, info->pid);
 
 	s->number++;
-	if (w) {
+	/* A later worker may watch for one that was gone before, whose number is another's by now. */
+	if (w && same_process(w, info)) {
 		deliver(w, info);
 		return true;
 	}

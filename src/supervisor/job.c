@@ -875,6 +875,18 @@ int job_restore(struct held_task *t, uint32_t op, const void *payload, size_t si
 	return j ? 0 : err_oom(err);
 }
 
+/* With a start on record nobody waits there any more: only the order to drop it has not reached the guardian. */
+static int barrier_of(struct held_task *t)
+{
+	int fd = proc_barrier(&t->init);
+
+	if (t->core.state == TASK_CREATED || t->core.state == TASK_STARTING ||
+		t->core.state == TASK_ENDING)
+		return fd;
+	proc_drop_barrier(&t->init);
+	return -EBADF;
+}
+
 void job_adopt(struct held_task *t)
 {
 	const struct request_create *c = create_of(t);
@@ -885,7 +897,7 @@ void job_adopt(struct held_task *t)
 		.id = t->core.id,
 		.request = c,
 		.init = &init,
-		.barrier = proc_barrier(&t->init),
+		.barrier = barrier_of(t),
 	};
 	struct err err;
 	int r;

@@ -335,6 +335,8 @@ static int open_container(
 		return r < 0 ? r
 			     : err_set(err, -ENOENT, "container '%s' was left half made", req->id);
 	}
+	if (r == -ENOENT) /* what an interrupted create had not given its name yet */
+		state_sweep(&c->root->dir);
 	if (r < 0 || req->barrier < 0)
 		return r;
 	sync = fcntl(req->barrier, F_DUPFD_CLOEXEC, 3);

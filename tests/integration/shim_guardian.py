@@ -20,7 +20,7 @@ def kill_worker(shim):
     """The pid of the one that follows, when it serves."""
     old = workers(shim)[0]
     os.kill(old, signal.SIGKILL)
-    wait_until(20, "another worker", lambda: workers(shim) and workers(shim)[0] != old)
+    wait_until(20, "another worker", lambda: [w for w in workers(shim) if w != old])
     wait_until(20, "that it serves", lambda: serves(shim))
     return workers(shim)[0]
 

@@ -31,7 +31,7 @@ def worker(shim):
 def kill_worker(shim):
     old = worker(shim)
     os.kill(old, signal.SIGKILL)
-    wait_until(20, "another worker", lambda: workers(shim) and workers(shim)[0] != old)
+    wait_until(20, "another worker", lambda: [w for w in workers(shim) if w != old])
 
 
 class Persistent:
@@ -134,6 +134,14 @@ def killed_at(shim, n):
     return tracer
 
 
+def dump(shim):
+    """Its log, with what it has at this moment."""
+    for pid in workers(shim):
+        os.kill(pid, signal.SIGUSR1)
+    time.sleep(0.5)
+    return shim.log()
+
+
 def every_call(directory, template):
     """Each of REEVE_STRIDE system calls, from a random one on."""
     stride = int(os.environ.get("REEVE_STRIDE") or 23)
@@ -149,7 +157,7 @@ def every_call(directory, template):
                 nothing_left(shim)
                 over = tracer.poll() is None
             except Failure as e:
-                raise Failure("killed at system call %d: %s\n%s\n%s" % (n, e, distinct(shim, "c")[0], shim.log()))
+                raise Failure("killed at system call %d: %s\n%s\n%s" % (n, e, distinct(shim, "c")[0], dump(shim)))
             finally:
                 client.close()
                 tracer.kill() if tracer.poll() is None else None

@@ -15,7 +15,6 @@ setup_file() {
 	export ORPHANS_BEFORE
 	"$TOP/tools/mkimage" --name "$IMAGE" "$BATS_FILE_TMPDIR/image.tar"
 	ctr image import "$BATS_FILE_TMPDIR/image.tar"
-	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template"
 	RANDOM=${WORKER_KILL_SEED:-$((BASHPID ^ $(date +%s)))}
 	SEED=$RANDOM
 	export SEED
@@ -138,30 +137,4 @@ count() { # for each of three tests
 		wait "$job" || true
 		check_end "$ID-$i" 3
 	done
-}
-
-# --- a client that comes back instead of a clean-up: all survives -------------------------------------------------
-
-case_of() {
-	[ "$CONTAINERD" = 1.6 ] || skip "no containerd takes part: once is enough"
-	run python3 -B "$TOP/tests/integration/shim_reload.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
-	[ "$status" = 0 ] || fail "$output"
-	echo "$output" | grep '^#' >&3 || true
-}
-
-# bats test_tags=smoke
-@test "a created container outlives workers, and starts" {
-	case_of created_survives
-}
-
-@test "an exit while no worker looks is told with its status" {
-	case_of an_exit_meanwhile_is_told
-}
-
-@test "no byte of input or output is lost or repeated" {
-	case_of no_byte_is_lost
-}
-
-@test "killed at the system calls of a whole life" {
-	case_of every_call
 }
