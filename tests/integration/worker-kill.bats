@@ -57,10 +57,15 @@ exits_of() {
 		sed 's/.*"exit_status":\([0-9]*\).*/\1/; /tasks/s/.*/0/'
 }
 
-kill_worker() { # of the only shim
-	local pid
-	for pid in $(shim_workers); do
-		[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "" ] || kill -KILL "$pid" 2>/dev/null || true
+# kill_worker ID: of this container's shim. Others may be about to leave, and a guardian whose worker dies at once again and
+# again gives up. Only children of a guardian: `start` and `delete` are the same program.
+kill_worker() {
+	local guardian pid
+	for guardian in $(shims); do
+		tr '\0' ' ' <"/proc/$guardian/cmdline" 2>/dev/null | grep -q -- "-id $1 " || continue
+		for pid in $(cat "/proc/$guardian/task/$guardian/children" 2>/dev/null); do
+			[[ "$(readlink "/proc/$pid/exe" 2>/dev/null)" != */"$SHIM_BINARY"* ]] || kill -KILL "$pid" 2>/dev/null || true
+		done
 	done
 }
 
@@ -94,7 +99,7 @@ one() {
 	job=$!
 	while [ $# -gt 0 ]; do
 		pause_ms "$1"
-		kill_worker
+		kill_worker "$id"
 		shift
 	done
 	wait "$job" || true
@@ -133,7 +138,7 @@ count() { # for each of three tests
 		done) 3>&- &
 		job=$!
 		pause_ms $((RANDOM % 500))
-		kill_worker
+		kill_worker "$ID-$i"
 		wait "$job" || true
 		check_end "$ID-$i" 3
 	done

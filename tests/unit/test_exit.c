@@ -283,6 +283,25 @@ TEST(a_kept_exit_is_matched_by_identity)
 	in_child(run_identity);
 }
 
+/* A watch of a later worker, for a process that was gone before: its number is another's by now. */
+static void run_other_identity(struct bench *b)
+{
+	struct exit_info stranger = { .pid = 77, .inode = 6 }, own = { .pid = 77, .inode = 5 };
+	struct pidref gone = { .pid = 77, .fd = -EBADF, .inode = 5 };
+	struct watcher w = { 0 };
+
+	exit_watch_add(b->exits, &w.watch, &gone, on_exit_);
+	CHECK(!exit_report(b->exits, &stranger));
+	CHECK(w.calls == 0);
+	CHECK(exit_report(b->exits, &own));
+	CHECK(w.calls == 1 && w.info.inode == 5);
+}
+
+TEST(a_watch_is_for_one_process_and_not_for_its_number)
+{
+	in_child(run_other_identity);
+}
+
 static void run_orphans(struct bench *b)
 {
 	pid_t middle = fork(), orphan;
