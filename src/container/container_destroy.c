@@ -32,16 +32,20 @@ static void on_failed(struct loop_deferred *deferred)
 	c->destroyer.done(c, &e);
 }
 
+/* With the error that was noted last. */
+static void end_failed(struct container *c)
+{
+	loop_defer(c->host->loop, &c->destroyer.failed, on_failed);
+}
+
 static void end(struct container *c, const struct err *e)
 {
-	struct container_destroyer *d = &c->destroyer;
-
 	if (!e) {
-		d->done(c, NULL);
+		c->destroyer.done(c, NULL);
 		return;
 	}
-	d->last = *e;
-	loop_defer(c->host->loop, &d->failed, on_failed);
+	c->destroyer.last = *e;
+	end_failed(c);
 }
 
 static void wait_for(struct container *c, const struct wait_until *what)
@@ -74,7 +78,10 @@ static void on_removed(struct wait_until *w, const struct err *e)
 {
 	struct container *c = container_of_wait(w);
 
-	end(c, e && e->code == -ETIMEDOUT ? &c->destroyer.last : e);
+	if (e && e->code == -ETIMEDOUT)
+		end_failed(c);
+	else
+		end(c, e);
 }
 
 static void remove_cgroups(struct container *c)

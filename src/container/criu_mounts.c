@@ -159,7 +159,7 @@ int criu_mounts_find(const char *container, const char *host, const struct spec 
 
 		if (str_eq(l.point, "/"))
 			root = l;
-		if (!root.device || !is_hosts(&l, &root, host, v2))
+		if (!l.point || !root.device || !is_hosts(&l, &root, host, v2))
 			continue;
 		*m = (struct criu_mount){ .path = l.point, .below = "" };
 		m->destination = destination_of(spec, l.point, same, arg);

@@ -160,6 +160,7 @@ static int order_simply(struct backend_container *c, struct order *what, const c
 		oci_args_add(&args, argument);
 	what->args = &args;
 	r = order(c, what, err);
+	what->args = NULL;
 	oci_args_done(&args);
 	return r;
 }

@@ -253,7 +253,6 @@ in_terminal() {
 	contains "$output" "flag needs an argument"
 	run -1 rt create --nosuch x
 	run -1 rt kill
-	run -3 "$RT" checkpoint --help
 }
 
 @test "list shows nothing of a default root that was never made" {

@@ -32,7 +32,7 @@ teardown() {
 
 # method CASE: of shim_methods.py; containerd is not asked, so one version is enough.
 method() {
-	[ "$CONTAINERD" = 1.6 ] || skip "the same for every containerd: without one"
+	[ "$CONTAINERD" = 1.6 ] || skip "peer: the same for every containerd: without one"
 	python3 -B "$TOP/tests/integration/shim_methods.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
 }
 
@@ -157,7 +157,7 @@ start_counting() {
 
 @test "-info tells what the runtime can do" {
 	[ "$CONTAINERD" != 1.6 ] || run -0 "$SHIM_BINARY" -info </dev/null
-	[ "$CONTAINERD" = 2.1 ] || skip "containerd $CONTAINERD does not ask"
+	[ "$CONTAINERD" = 2.1 ] || skip "peer containerd $CONTAINERD does not ask"
 	run -0 ctr plugins inspect-runtime --runtime "$SHIM_RUNTIME"
 	equal "$(jq -r .Name <<<"$output")" "$SHIM_RUNTIME"
 	equal "$(jq -r '.Features.linux.mountExtensions.idmap.enabled | type' <<<"$output")" boolean

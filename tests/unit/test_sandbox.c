@@ -582,7 +582,7 @@ static void check_inside(uint32_t pid)
 		snprintf(path, sizeof(path), "/proc/%u/ns/uts", pid);
 		fd = open(path, O_RDONLY);
 		if (setns(fd, CLONE_NEWUTS) < 0 || gethostname(name, sizeof(name)) < 0 ||
-			strcmp(name, "reeve-box"))
+			strcmp(name, "reeve-box") != 0)
 			_exit(1);
 		snprintf(path, sizeof(path), "/proc/%u/ns/ipc", pid);
 		fd = open(path, O_RDONLY);
