@@ -10,7 +10,7 @@
 #include "container/container.h"
 #include "container/criu_run.h"
 #include "container/launch.h"
-#include "container/seccomp.h"
+#include "container/seccomp_filter.h"
 #include "container/state.h"
 #include "container/wait_until.h"
 

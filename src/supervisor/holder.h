@@ -12,7 +12,7 @@
 #include "container/rootfs_mount.h"
 #include "exit/exit.h"
 #include "supervisor/backend.h"
-#include "supervisor/config.h"
+#include "supervisor/supervisor_config.h"
 #include "supervisor/fdtable.h"
 #include "supervisor/journal.h"
 #include "supervisor/logger.h"

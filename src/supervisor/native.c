@@ -22,7 +22,7 @@
 #include "container/host.h"
 #include "container/oom_watch.h"
 #include "container/salvage.h"
-#include "container/seccomp.h"
+#include "container/seccomp_filter.h"
 #include "container/state.h"
 #include "container/stats.h"
 #include "supervisor/native_criu.h"

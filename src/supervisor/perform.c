@@ -58,6 +58,27 @@ void perform_stop(struct held_task *t)
 	fdtable_close_prefix(t->sup->config.fds, prefix);
 }
 
+/* What is done again when the inputs are read back: who is there, and who has been told what. */
+static void keep_books(struct held_task *t, const struct effect *e)
+{
+	switch (e->type) {
+	case FX_EXEC_NEW:
+		exec_new(t, e->exec);
+		break;
+	case FX_EVENT:
+		tell_event(t, e);
+		break;
+	case FX_EXEC_GONE:
+		exec_gone(t, e->exec);
+		break;
+	case FX_GONE:
+		held_task_leave(t);
+		break;
+	default:
+		break;
+	}
+}
+
 static void perform(struct held_task *t, const struct task_input *in, const struct effect *e)
 {
 	switch (e->type) {
@@ -92,9 +113,6 @@ static void perform(struct held_task *t, const struct task_input *in, const stru
 		if (t->container)
 			backend_of(t)->thaw(t->container);
 		break;
-	case FX_EXEC_NEW:
-		exec_new(t, e->exec);
-		break;
 	case FX_CLOSE_IO:
 		process_io_close_stdin(&held_proc_of(t, e->exec)->io);
 		break;
@@ -115,14 +133,11 @@ static void perform(struct held_task *t, const struct task_input *in, const stru
 			held_answered(t, e->addr);
 		tell_reply(t->sup, t, e);
 		break;
+	case FX_EXEC_NEW:
 	case FX_EVENT:
-		tell_event(t, e);
-		break;
 	case FX_EXEC_GONE:
-		exec_gone(t, e->exec);
-		break;
 	case FX_GONE:
-		held_task_leave(t);
+		keep_books(t, e);
 		break;
 	case EFFECTS_:
 		break;
@@ -147,19 +162,8 @@ static void note(struct held_task *t, const struct effect *e)
 		if (e->op != 0)
 			job_note(t, e);
 		break;
-	case FX_EXEC_NEW:
-		exec_new(t, e->exec);
-		break;
-	case FX_EVENT:
-		tell_event(t, e);
-		break;
-	case FX_EXEC_GONE:
-		exec_gone(t, e->exec);
-		break;
-	case FX_GONE:
-		held_task_leave(t);
-		break;
 	default:
+		keep_books(t, e);
 		break;
 	}
 }

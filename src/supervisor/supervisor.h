@@ -18,7 +18,7 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
-#include "supervisor/config.h"
+#include "supervisor/supervisor_config.h"
 #include "supervisor/request.h"
 
 struct supervisor;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "container/seccomp.h"
+#include "container/seccomp_filter.h"
 #include "oci/spec.h"
 #include "seccomp_interp.h"
 

@@ -128,6 +128,7 @@ in_reeve() { # ID
 	within 10 ctr task ls >/dev/null
 	kill -KILL "$(cat "$BATS_TEST_TMPDIR/hanging.pid")" # its own limit is two minutes
 	wait_until 10 task_is "$ID" STOPPED
+	# its runtime was killed, so it fails; that it ends at all is what counts here
 	wait "$job" || true
 }
 
@@ -169,6 +170,7 @@ in_reeve() { # ID
 	wait_until 10 test -e "$BATS_TEST_TMPDIR/slow.done"
 	# shellcheck disable=SC2046 # one pid or several
 	kill -KILL $(shims)
+	# its shim was killed, so it fails; what is left behind is what counts here
 	wait "$job" || true
 	wait_until 10 eval "! in_runc $ID"
 }
@@ -237,6 +239,7 @@ runsc_is_there() {
 	equal "$output" alive
 	ctr task kill --signal KILL "$ID"
 	wait_until 10 task_is "$ID" STOPPED
+	# it tells the status of the task that was killed
 	wait "$job" || true
 }
 

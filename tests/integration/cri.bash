@@ -231,6 +231,7 @@ log_has() { # POD-NAME/CONTAINER-NAME TEXT
 cri_sweep() {
 	local id
 	for id in $(cri ListPodSandbox '{}' '.items[].id'); do
+		# clean-up, also after a test that failed half-way: a pod may be stopped or gone already
 		pod_stop "$id" || true
 		pod_remove "$id" || true
 	done

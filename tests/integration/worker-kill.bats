@@ -102,6 +102,7 @@ one() {
 		kill_worker "$id"
 		shift
 	done
+	# a client whose shim was killed under it fails or not, by the moment; check_end looks at what was told to all
 	wait "$job" || true
 	check_end "$id" "$code"
 }
@@ -139,6 +140,7 @@ count() { # for each of three tests
 		job=$!
 		pause_ms $((RANDOM % 500))
 		kill_worker "$ID-$i"
+		# a client whose shim was killed under it fails or not, by the moment; check_end looks at what was told to all
 		wait "$job" || true
 		check_end "$ID-$i" 3
 	done

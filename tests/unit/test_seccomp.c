@@ -4,7 +4,7 @@
  * a profile like the one that engines send by default, random ones, and the special cases. The
  * filters are also loaded into a process.
  */
-#include "container/seccomp.h"
+#include "container/seccomp_filter.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>

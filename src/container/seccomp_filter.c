@@ -6,7 +6,7 @@
  * version (it has the numbers) and our own (FORMAT). Files are taken only from a directory and of an
  * owner that nobody else can write; a damaged one is compiled anew.
  */
-#include "container/seccomp.h"
+#include "container/seccomp_filter.h"
 
 #include <dirent.h>
 #include <errno.h>
