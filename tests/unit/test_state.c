@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -544,9 +545,11 @@ TEST(a_sweep_never_breaks_a_create)
 	struct fixture f = setup();
 	pid_t pids[2], sweeper = fork();
 
-	if (sweeper == 0)
+	if (sweeper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			state_sweep(&f.d);
+	}
 	for (int i = 0; i < 2; i++) {
 		pids[i] = fork();
 		if (pids[i] != 0)
