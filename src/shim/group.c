@@ -28,21 +28,12 @@ static bool occurs(const char *text)
 	return false;
 }
 
-int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
+int group_parse(const char *text, size_t size, const char *id, char **ret_group, struct err *err)
 {
 	auto_freep(spec) struct spec *spec = NULL;
-	auto_free char *text = NULL;
 	const char *group = NULL;
-	size_t size;
 	int r;
 
-	r = fd_read_regular_at(dirfd, "config.json", CONFIG_MAX_BYTES, &text, &size);
-	if (r == -ENOENT) {
-		*ret_group = strdup(id); /* a sandbox: it runs nothing */
-		return *ret_group ? 0 : err_oom(err);
-	}
-	if (r < 0)
-		return err_code(err, r, "read config.json of the bundle");
 	if (occurs(text)) {
 		r = spec_parse(text, size, &spec, err);
 		if (r < 0) {
@@ -54,4 +45,20 @@ int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
 		group = spec_annotation(spec, names[i]);
 	*ret_group = strdup(group && *group ? group : id);
 	return *ret_group ? 0 : err_oom(err);
+}
+
+int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
+{
+	auto_free char *text = NULL;
+	size_t size;
+	int r;
+
+	r = fd_read_regular_at(dirfd, "config.json", CONFIG_MAX_BYTES, &text, &size);
+	if (r == -ENOENT) {
+		*ret_group = strdup(id); /* a sandbox: it runs nothing */
+		return *ret_group ? 0 : err_oom(err);
+	}
+	if (r < 0)
+		return err_code(err, r, "read config.json of the bundle");
+	return group_parse(text, size, id, ret_group, err);
 }

@@ -10,7 +10,11 @@
  * Blocks   Reads a local file.
  * Context  Parent.
  */
+#include <stddef.h>
+
 #include "base/err.h"
 
 /* The group of the bundle that `dirfd` is open at (AT_FDCWD: here); `id` when it names none. */
 int group_read(int dirfd, const char *id, char **ret_group, struct err *err);
+/* The same of a config.json that has been read; `text` ends in a NUL. */
+int group_parse(const char *text, size_t size, const char *id, char **ret_group, struct err *err);

@@ -12,20 +12,12 @@
 #include "base/mem.h"
 #include "rpc/conn_record.h"
 #include "rpc/message.h"
+#include "shim/task_service.h"
 
 #include "proto/state.pb-c.h"
-#include "proto/task.pb-c.h"
 #include "proto/ttrpc.pb-c.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static const ProtobufCMessageDescriptor *const payloads[] = {
-	&pb__task__create_request__descriptor,
-	&pb__task__exec_request__descriptor,
-	&pb__task__update_request__descriptor,
-	&pb__task__kill_request__descriptor,
-	&pb__task__resize_pty_request__descriptor,
-};
 
 /* Decode; what was decoded must encode, and decode again to what encodes to the same. */
 static const ProtobufCMessage *decode(
@@ -57,8 +49,9 @@ static void request(const struct frame *f)
 	const Pb__Ttrpc__Request *req =
 		(const void *)decode(&pb__ttrpc__request__descriptor, f->data, f->size, &arena);
 
-	for (size_t i = 0; req && i < ARRAY_LEN(payloads); i++)
-		decode(payloads[i], req->payload.data, req->payload.len, &arena);
+	for (size_t i = 0; req && i < task_service_table->n_methods; i++)
+		decode(task_service_table->methods[i].input, req->payload.data, req->payload.len,
+			&arena);
 }
 
 static void stream(const uint8_t *data, size_t size, size_t step)
