@@ -34,6 +34,8 @@ static const struct {
 	{ "shimcgroup",    TOML_STRING, offsetof(struct shim_options, shim_cgroup) },
 	{ "iouid",         TOML_NUMBER, offsetof(struct shim_options, run.io_uid) },
 	{ "iogid",         TOML_NUMBER, offsetof(struct shim_options, run.io_gid) },
+	{ "iodrainms",     TOML_NUMBER, offsetof(struct shim_options, run.io_drain_ms) },
+	{ "iodirect",      TOML_BOOL,   offsetof(struct shim_options, run.io_direct) },
 	{ "binaryname",    TOML_STRING, offsetof(struct shim_options, run.binary_name) },
 	{ "root",          TOML_STRING, offsetof(struct shim_options, run.root) },
 	{ "criupath",      TOML_STRING, offsetof(struct shim_options, run.criu_path) },

@@ -639,13 +639,16 @@ static void on_drained(struct process_io *s)
 static void drain(struct held_job *j)
 {
 	const struct supervisor_config *c = &j->task->sup->config;
+	uint64_t max_ns = create_of(j->task)->options.io_drain_ms * NS_PER_MS;
 
 	if (!j->proc->io.prefix) {
 		job_done(j);
 		return;
 	}
-	process_io_drain(&j->proc->io, c->drain_idle_ns ? c->drain_idle_ns : DRAIN_IDLE_NS,
-		c->drain_max_ns ? c->drain_max_ns : DRAIN_MAX_NS, on_drained);
+	if (max_ns == 0)
+		max_ns = c->drain_max_ns ? c->drain_max_ns : DRAIN_MAX_NS;
+	process_io_drain(&j->proc->io, c->drain_idle_ns ? c->drain_idle_ns : DRAIN_IDLE_NS, max_ns,
+		on_drained);
 }
 
 static void run(struct held_job *j)

@@ -21,7 +21,8 @@
 #include "base/str.h"
 
 #define READY_NS (30 * NS_PER_SEC)
-#define GRACE_NS (12 * NS_PER_SEC)
+#define END_NS (2 * NS_PER_SEC)    /* for what it does at the end of its streams, before SIGTERM */
+#define GRACE_NS (10 * NS_PER_SEC) /* before SIGKILL */
 #define ARGS_MAX 64
 #define HIGH_FD 10 /* above the numbers that the logger's fds get */
 
@@ -259,6 +260,15 @@ static void on_grace_over(struct loop_timer *t)
 		pidref_kill(&g->who, SIGKILL);
 }
 
+static void on_end_over(struct loop_timer *t)
+{
+	struct logger *g = container_of(t, struct logger, timer);
+
+	pidref_kill(&g->who, SIGTERM);
+	if (loop_timer_set(g->list->loop, &g->timer, clock_boot_ns() + GRACE_NS, on_grace_over) < 0)
+		pidref_kill(&g->who, SIGKILL);
+}
+
 /* Take over a process that has just been made. */
 static int adopt(struct logger *g, pid_t pid, int ready_fd)
 {
@@ -338,9 +348,8 @@ void logger_stop(struct logger *g)
 		forget(g);
 		return;
 	}
-	pidref_kill(&g->who, SIGTERM);
-	if (loop_timer_set(g->list->loop, &g->timer, clock_boot_ns() + GRACE_NS, on_grace_over) < 0)
-		pidref_kill(&g->who, SIGKILL);
+	if (loop_timer_set(g->list->loop, &g->timer, clock_boot_ns() + END_NS, on_end_over) < 0)
+		pidref_kill(&g->who, SIGTERM);
 }
 
 void logger_end_all(struct logger_list *list)

@@ -37,8 +37,8 @@ int logger_start(struct logger_list *list, const struct logger_request *req, str
 	int *ret_out, int *ret_err, struct err *err);
 
 /*
- * `ready` is not called any more. Close the write ends first: the logger gets their end of file,
- * SIGTERM, and 12 seconds. Accepts NULL.
+ * `ready` is not called any more. Close the write ends first: the logger gets their end of file, two
+ * seconds later SIGTERM, after ten more SIGKILL. Accepts NULL.
  */
 void logger_stop(struct logger *g);
 

@@ -41,12 +41,18 @@ enum {
 	FIELD_PARENT_PATH = 25,
 	FIELD_CHECKPOINT_FLAGS = 26,
 	FIELD_EMPTY_NAMESPACE = 27,
-	FIELD_LAST = FIELD_EMPTY_NAMESPACE,
+	FIELD_IO_DRAIN_MS = 28,
+	FIELD_LAST = FIELD_IO_DRAIN_MS,
 };
 
 enum { MOUNT_TYPE = 1, MOUNT_SOURCE = 2, MOUNT_TARGET = 3, MOUNT_OPTION = 4 };
 
-enum { OPTION_NO_PIVOT = 1, OPTION_NO_KEYRING = 2, OPTION_SYSTEMD_CGROUP = 4 };
+enum {
+	OPTION_NO_PIVOT = 1,
+	OPTION_NO_KEYRING = 2,
+	OPTION_SYSTEMD_CGROUP = 4,
+	OPTION_IO_DIRECT = 8
+};
 
 enum {
 	CHECKPOINT_EXIT = 1,
@@ -86,9 +92,11 @@ static void put_options(struct wire_out *w, const struct request_options *o)
 	wire_put_int(w, FIELD_OPTION_FLAGS,
 		(o->no_pivot_root ? OPTION_NO_PIVOT : 0u) |
 			(o->no_new_keyring ? OPTION_NO_KEYRING : 0u) |
-			(o->systemd_cgroup ? OPTION_SYSTEMD_CGROUP : 0u));
+			(o->systemd_cgroup ? OPTION_SYSTEMD_CGROUP : 0u) |
+			(o->io_direct ? OPTION_IO_DIRECT : 0u));
 	wire_put_int(w, FIELD_IO_UID, o->io_uid);
 	wire_put_int(w, FIELD_IO_GID, o->io_gid);
+	wire_put_int(w, FIELD_IO_DRAIN_MS, o->io_drain_ms);
 	wire_put_str(w, FIELD_BINARY_NAME, o->binary_name);
 	wire_put_str(w, FIELD_ROOT, o->root);
 	wire_put_str(w, FIELD_CRIU_PATH, o->criu_path);
@@ -256,12 +264,16 @@ static bool take_create_int(struct request_create *c, const struct wire_field *f
 		c->options.no_pivot_root = f->value & OPTION_NO_PIVOT;
 		c->options.no_new_keyring = f->value & OPTION_NO_KEYRING;
 		c->options.systemd_cgroup = f->value & OPTION_SYSTEMD_CGROUP;
+		c->options.io_direct = f->value & OPTION_IO_DIRECT;
 		return true;
 	case FIELD_IO_UID:
 		c->options.io_uid = (uint32_t)f->value;
 		return f->value <= UINT32_MAX;
 	case FIELD_IO_GID:
 		c->options.io_gid = (uint32_t)f->value;
+		return f->value <= UINT32_MAX;
+	case FIELD_IO_DRAIN_MS:
+		c->options.io_drain_ms = (uint32_t)f->value;
 		return f->value <= UINT32_MAX;
 	default:
 		return false;

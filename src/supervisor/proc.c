@@ -62,6 +62,8 @@ static struct process_io_open streams_of(struct held_proc *p, char prefix[HELD_N
 		.uid = create->create.options.io_uid,
 		.gid = create->create.options.io_gid,
 		.stdin_closed = core_of(p)->stdin_closed,
+		/* Who stays behind when an exec ends would keep its client from the end of the file. */
+		.direct = create->create.options.io_direct && !is_exec,
 	};
 }
 

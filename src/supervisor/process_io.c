@@ -327,6 +327,17 @@ static int open_in(struct process_io *s, const struct process_io_open *o, struct
 	return r;
 }
 
+/* The fifo goes to the process, which is a writer of its own: ours keeps it whole while no client is there. */
+static int hand_over_fifo(
+	struct process_io *s, int stream, int fifo, const char *path, struct err *err)
+{
+	char again[32];
+
+	snprintf(again, sizeof(again), "/proc/self/fd/%d", fifo);
+	s->child[stream] = fd_open(again, O_WRONLY, 0);
+	return s->child[stream] < 0 ? err_code(err, s->child[stream], "open '%s'", path) : 0;
+}
+
 /* stdout or stderr into a client's fifo or file. */
 static int open_out(struct process_io *s, const struct process_io_open *o, int stream,
 	const char *path, struct err *err)
@@ -346,6 +357,8 @@ static int open_out(struct process_io *s, const struct process_io_open *o, int s
 		return err_code(err, r, "keep std%s '%s'", stream_name[stream], path);
 	if (s->terminal)
 		return 0;
+	if (o->direct && is_fifo)
+		return hand_over_fifo(s, stream, fd, path, err);
 	r = open_pipe(s, stream, o->uid, o->gid, err);
 	if (r < 0)
 		return r;
@@ -650,6 +663,11 @@ void process_io_exited(struct process_io *s)
 	relay_pump_all(&s->relay[STREAM_ERR]);
 	if (s->terminal)
 		relay_finish(&s->relay[STREAM_OUT]);
+	/* Those without a relay: its reader sees the end now. */
+	else if (!s->relay[STREAM_OUT].loop)
+		leave_fifo(s, "out.fifo", "out.unread");
+	if (!s->terminal && !s->relay[STREAM_ERR].loop)
+		leave_fifo(s, "err.fifo", "err.unread");
 }
 
 static bool output_is_over(const struct process_io *s)

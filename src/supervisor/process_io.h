@@ -41,6 +41,7 @@ struct process_io_open {
 	const struct request_stdio *paths;
 	uint32_t uid, gid; /* owner of the process's ends of its pipes */
 	bool stdin_closed; /* CloseIO came before */
+	bool direct;       /* a client's fifo for output goes to the process itself */
 	/* Called once when process_io_open() returned 1. NULL: go on. */
 	void (*ready)(struct process_io *s, const struct err *err);
 };

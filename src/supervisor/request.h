@@ -64,6 +64,8 @@ struct request_options {
 	bool systemd_cgroup;
 	uint32_t io_uid; /* owner of the container's ends of its pipes */
 	uint32_t io_gid;
+	uint32_t io_drain_ms;    /* Delete waits at most so long for output; 0: the supervisor's */
+	bool io_direct;          /* the init gets the client's output fifos themselves */
 	const char *binary_name; /* empty: our own runtime, in process */
 	const char *root;        /* runtime state root; empty = /run/containerd/runc */
 	const char *criu_path;

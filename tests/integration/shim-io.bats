@@ -134,3 +134,11 @@ io() {
 @test "a Delete that timed out is repeated" {
 	io a_delete_that_timed_out_is_repeated
 }
+
+@test "output without a relay, when it is asked for" {
+	io output_without_a_relay
+}
+
+@test "Delete waits for output as long as is asked for" {
+	io the_drain_has_the_limit_that_is_asked_for
+}

@@ -653,6 +653,64 @@ def a_container_never_started_does_not_hold_its_delete(b):
     os.close(reader)
 
 
+def options(toml):
+    return [(10, encode([(1, "runtimeoptions.v1.Options"), (2, encode([(3, toml)]))]))]
+
+
+@case
+def output_without_a_relay(b):
+    """IoDirect: the init writes into the client's fifo; what is promised of a relay holds all the same."""
+    for late in (False, True):
+        id_ = "late" if late else "d"
+        out, err = b.fifo("out" + id_), b.fifo("err" + id_)
+        reader = None if late else open_reader(out)
+        bundle = b.shim.bundle(id_, ["/bin/sh", "-c", counted(2000) + "; echo err >&2; exit 4"])
+        b.c.ok("Create", b.shim.create_fields(id_, bundle, ("", out, err, 0)) + options("IoDirect = true"))
+        b.c.ok("Start", [(1, id_)])
+        got = read_all(reader) if reader else None
+        equal(b.wait([(1, id_)]), 4, "status")
+        if late:
+            reader = open_reader(out)
+            got = read_late(reader)
+        equal(got, lines(2000), "output")
+        errors = open_reader(err)
+        equal(read_late(errors), b"err\n", "errors")
+        check(b.delete([(1, id_)]) < 1 * SLOW, "Delete waited")
+        os.close(reader)
+        os.close(errors)
+    # A reader that goes does not end the program.
+    out = b.fifo("gone")
+    reader = open_reader(out)
+    bundle = b.shim.bundle("g", ["/bin/sh", "-c", "echo one; until [ -e /go/on ]; do sleep 0.01; done; echo two"], prepare(b.shim.dir))
+    b.c.ok("Create", b.shim.create_fields("g", bundle, ("", out, "", 0)) + options("IoDirect = true"))
+    b.c.ok("Start", [(1, "g")])
+    equal(read_some(reader), b"one\n", "output")
+    os.close(reader)
+    open(b.shim.dir + ".go/on", "w").close()
+    equal(b.wait([(1, "g")]), 0, "status")
+    reader = open_reader(out)
+    equal(read_late(reader), b"two\n", "output for the next reader")
+    b.delete([(1, "g")])
+    os.close(reader)
+
+
+@case
+def the_drain_has_the_limit_that_is_asked_for(b):
+    bundle = b.shim.bundle("l", ["/bin/sleep", "1000"])
+    b.c.ok("Create", b.shim.create_fields("l", bundle) + options("IoDrainMs = 300"))
+    b.c.ok("Start", [(1, "l")])
+    out = b.fifo("out")
+    reader = open_reader(out)
+    b.c.ok("Exec", b.shim.exec_fields("l", "e", ["/bin/sh", "-c", "sleep 1000 &"], ("", out, "", 0)))
+    b.c.ok("Start", [(1, "l"), (2, "e")])
+    b.wait([(1, "l"), (2, "e")])
+    took = b.delete([(1, "l"), (2, "e")])
+    check(0.25 < took < 1.2 * SLOW, "Delete took %.2f s" % took)
+    equal(read_all(reader), b"", "the end")
+    os.close(reader)
+    b.shim.remove(b.c, "l")
+
+
 @case
 def a_delete_that_timed_out_is_repeated(b):
     """The first goes on while its client has left; the second hears how it ended, and nothing is left."""

@@ -67,12 +67,15 @@ TEST(a_table_as_cri_writes_it)
 
 	assert_int_equal(from_toml("BinaryName = \"\"\nCriuImagePath = \"\"\nIoUid = 0\nIoGid = 7\n"
 				   "NoNewKeyring = false\nNoPivotRoot = false\nRoot = \"/run/x\"\n"
-				   "ShimCgroup = \"\"\nSystemdCgroup = true\n",
+				   "ShimCgroup = \"\"\nSystemdCgroup = true\n"
+				   "IoDrainMs = 500\nIoDirect = true\n",
 				 &arena, &o, NULL),
 		1);
 	assert_true(o.run.systemd_cgroup);
 	assert_false(o.run.no_pivot_root);
 	assert_int_equal(o.run.io_gid, 7);
+	assert_int_equal(o.run.io_drain_ms, 500);
+	assert_true(o.run.io_direct);
 	assert_string_equal(o.run.root, "/run/x");
 }
 

@@ -692,6 +692,8 @@ TEST(a_request_is_kept_as_bytes)
 		.stdio = { .in = "/0", .out = "/1", .err = "/2" },
 		.options = { .systemd_cgroup = true,
 			.io_uid = 5,
+			.io_drain_ms = 700,
+			.io_direct = true,
 			.binary_name = "runc",
 			.root = "/r" },
 	};
@@ -703,6 +705,8 @@ TEST(a_request_is_kept_as_bytes)
 	assert_string_equal(p.request.create.rootfs[1].target, "/y");
 	assert_true(p.request.create.options.systemd_cgroup);
 	assert_int_equal(p.request.create.options.io_uid, 5);
+	assert_int_equal(p.request.create.options.io_drain_ms, 700);
+	assert_true(p.request.create.options.io_direct);
 	payload_done(&p);
 	exec.exec = (struct request_exec){
 		.stdio = { .terminal = true }, .spec = "{\"args\":[]}", .spec_size = 11
