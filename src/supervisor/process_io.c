@@ -661,13 +661,15 @@ void process_io_exited(struct process_io *s)
 		return;
 	relay_pump_all(&s->relay[STREAM_OUT]);
 	relay_pump_all(&s->relay[STREAM_ERR]);
-	if (s->terminal)
+	if (s->terminal) {
 		relay_finish(&s->relay[STREAM_OUT]);
-	/* Those without a relay: its reader sees the end now. */
-	else if (!s->relay[STREAM_OUT].loop)
-		leave_fifo(s, "out.fifo", "out.unread");
-	if (!s->terminal && !s->relay[STREAM_ERR].loop)
-		leave_fifo(s, "err.fifo", "err.unread");
+		return;
+	}
+	/* Those without a relay: a reader sees their end now. */
+	if (!s->relay[STREAM_OUT].loop && kept(s, "out.fifo") >= 0)
+		leave_fifo(s, 0);
+	if (!s->relay[STREAM_ERR].loop && kept(s, "err.fifo") >= 0)
+		leave_fifo(s, 1);
 }
 
 static bool output_is_over(const struct process_io *s)
