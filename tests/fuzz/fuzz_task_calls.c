@@ -71,6 +71,10 @@ static void submit(void *arg, struct task_addr from, const struct request *q)
 	} else if (q->type == REQ_EXEC) {
 		copy.exec.stdio = (struct request_stdio){ .in = "", .out = "", .err = "" };
 	}
+	if (q->type == REQ_UPDATE) { /* the fake takes these only */
+		copy.update.resources = "{}";
+		copy.update.size = 2;
+	}
 	w->calls++;
 	supervisor_request(w->supervisor, from, &copy);
 }
