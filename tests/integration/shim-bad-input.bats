@@ -3,27 +3,10 @@
 # each of which also sees to it that another client notices nothing and that the shim grows by nothing.
 
 load lib
-
-setup_file() {
-	[ "${SHIM:-reeve}" = reeve ] || skip "peer shim $SHIM: has texts and limits of its own"
-	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template"
-	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
-	export ORPHANS_BEFORE
-}
-
-setup() {
-	RT_ROOT=/run/containerd/reeve/reeve-test
-	mkdir -p "$RT_ROOT"
-	mount_points >"$BATS_TEST_TMPDIR/mounts"
-}
-
-teardown() {
-	nothing_left
-	equal "$(find /run/containerd/s -type s)" "" "sockets"
-}
+load bare_shim
 
 bad() {
-	python3 -B "$TOP/tests/integration/shim_bad_input.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
+	bare bad_input "$1"
 }
 
 # --- frames ---

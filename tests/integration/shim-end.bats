@@ -3,27 +3,10 @@
 # cases.
 
 load lib
-
-setup_file() {
-	[ "${SHIM:-reeve}" = reeve ] || skip "peer shim $SHIM: tells 137 of everybody"
-	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template"
-	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
-	export ORPHANS_BEFORE
-}
-
-setup() {
-	RT_ROOT=/run/containerd/reeve/reeve-test
-	mkdir -p "$RT_ROOT"
-	mount_points >"$BATS_TEST_TMPDIR/mounts"
-}
-
-teardown() {
-	nothing_left
-	equal "$(find /run/containerd/s -type s)" "" "sockets"
-}
+load bare_shim
 
 end() {
-	python3 -B "$TOP/tests/integration/shim_end.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
+	bare end "$1"
 }
 
 @test "delete when everything is gone: quick, quiet, the same each time" {

@@ -2,27 +2,10 @@
 # Standard streams through the shim, without containerd between: shim_io.py holds the cases.
 
 load lib
-
-setup_file() {
-	[ "${SHIM:-reeve}" = reeve ] || skip "peer shim $SHIM: has limits of its own"
-	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template"
-	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
-	export ORPHANS_BEFORE
-}
-
-setup() {
-	RT_ROOT=/run/containerd/reeve/reeve-test
-	mkdir -p "$RT_ROOT"
-	mount_points >"$BATS_TEST_TMPDIR/mounts"
-}
-
-teardown() {
-	nothing_left
-	equal "$(find /run/containerd/s -type s)" "" "sockets"
-}
+load bare_shim
 
 io() {
-	python3 -B "$TOP/tests/integration/shim_io.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
+	bare io "$1"
 }
 
 # --- fifos ---
