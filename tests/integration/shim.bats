@@ -371,21 +371,82 @@ goshim_sockets() {
 	goshim_sockets
 }
 
+# each_of LAST COMMAND...: with each number from 1 to LAST, four at a time.
+each_of() {
+	local last=$1 lane jobs=()
+	shift
+	for lane in 1 2 3 4; do
+		(for i in $(seq "$lane" 4 "$last"); do "$@" "$i" || exit 1; done) >"$BATS_TEST_TMPDIR/lane-$lane" 2>&1 3>&- 6>&- 7>&- 8>&- &
+		jobs+=($!)
+	done
+	for lane in 1 2 3 4; do
+		wait "${jobs[lane - 1]}" || fail "$*: $(tail -n 5 "$BATS_TEST_TMPDIR/lane-$lane")"
+	done
+}
+
+code_of() {
+	echo $(($1 % 50 + 1))
+}
+
+# Waits for a line from the fifo of this name, and ends.
+start_numbered() { # FIFO NUMBER
+	ctr run --detach --runtime "$SHIM_RUNTIME" --mount "type=bind,src=$BATS_TEST_TMPDIR,dst=/go,options=bind:rw" "$IMAGE" "$ID-$2" \
+		/bin/sh -c "read x </go/$1; exit $(code_of "$2")" </dev/null 3>&-
+}
+
+lines() { # COUNT
+	head -c "$1" /dev/zero | tr '\0' '\n'
+}
+
+exec_numbered() {
+	local rc=0
+	ctr task exec --exec-id e1 "$ID-$1" /bin/sh -c "exit $(code_of "$1")" </dev/null 3>&- || rc=$?
+	equal "$rc" "$(code_of "$1")" "status of the exec in $ID-$1"
+}
+
+delete_numbered() {
+	deleted_with "$(code_of "$1")" "$ID-$1"
+}
+
+# tasks_are FIRST LAST STATUS
+tasks_are() {
+	equal "$(ctr task ls | grep -c " $3\$")" $(($2 - $1 + 1)) &&
+		equal "$(ctr task ls | awk -v id="$ID-" -v first="$1" -v last="$2" -v status="$3" \
+			'index($1, id) == 1 { n = substr($1, length(id) + 1) + 0; if ((n >= first && n <= last) != ($3 == status)) print }')" ""
+}
+
+# Numbers up to $running run, those after it have ended; the first few end while containerd is away.
 # bats test_tags=smoke
-@test "tasks outlive a restart of containerd" {
-	start_in "$ID" /bin/sh -c 'while :; do sleep 0.05; done'
-	local pid
-	pid=$(task_pid "$ID")
+@test "tasks that run and tasks that have ended outlive containerd, stopped or killed" {
+	local running=4 ended=2 away=1 pids
+	[ "$CONTAINERD" = 1.6 ] || not_for_goshim "tasks that have ended are destroyed when containerd comes back"
+	if [ "$SHIM" = reeve ] && [ -z "$BINARY" ]; then running=100 ended=20 away=5; fi
+	mkfifo "$BATS_TEST_TMPDIR"/{away,end,ended}
+	exec 6<>"$BATS_TEST_TMPDIR/away" 7<>"$BATS_TEST_TMPDIR/end" 8<>"$BATS_TEST_TMPDIR/ended"
+	each_of $away start_numbered away
+	ended_from() { start_numbered ended $((running + $1)); }
+	rest_from() { start_numbered end $((away + $1)); }
+	each_of $ended ended_from
+	lines $ended >&8
+	each_of $((running - away)) rest_from
+	wait_until 30 tasks_are 1 $running RUNNING
+	pids=$(ctr task ls | sort)
+
 	containerd_stop
-	[ -d "/proc/$pid" ]
-	containerd_start
-	task_is "$ID" RUNNING
-	equal "$(task_pid "$ID")" "$pid"
-	run -0 ctr task exec --exec-id e1 "$ID" /bin/echo alive </dev/null
-	equal "$output" alive
-	ctr task kill --signal KILL "$ID"
-	wait_until 10 task_is "$ID" STOPPED
-	deleted_with 137 "$ID"
+	containerd_start 6>&- 7>&- 8>&-
+	equal "$(ctr task ls | sort)" "$pids"
+
+	kill -KILL "$(cat "$CD/pid")"
+	wait_until 30 gone "$(cat "$CD/pid")"
+	lines $away >&6
+	containerd_start 6>&- 7>&- 8>&-
+	wait_until 30 tasks_are $((away + 1)) $running RUNNING
+	equal "$(ctr task ls | grep RUNNING | sort)" "$(grep -vE "$ID-[1-$away] " <<<"$pids" | grep RUNNING)"
+	exec_rest() { exec_numbered $((away + $1)); }
+	each_of $((running - away)) exec_rest
+	lines $((running - away)) >&7
+	wait_until 30 tasks_are 1 $((running + ended)) STOPPED
+	each_of $((running + ended)) delete_numbered
 }
 
 @test "a shim that is killed takes its container along, and containerd cleans up" {
