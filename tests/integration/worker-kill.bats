@@ -1,41 +1,24 @@
 #!/usr/bin/env bats
 # The shim's worker is killed at random moments, while containers are created, run, exec and exit. containerd may see that a
-# connection broke, and then deletes; but every exit that anybody is told, by an event or by `delete`, is the true one, and
-# nothing is left. What a program did before it ended stands in a file that it wrote last of all, so what is true is known.
-# worker_kill.py compares; it says when the workers died, too.
+# connection broke, and then deletes; but every exit that anybody is told is the true one, and nothing is left. What a
+# program did before it ended stands in a file that it wrote last of all, so what is true is known.
 #
-# WORKER_KILL_SEED=N repeats the moments of a run, WORKER_KILLS=N sets how many workers die in the tests together.
+# WORKER_KILL_SEED=N repeats a run, WORKER_KILLS=N sets how many.
 
 load lib.bash
 load containerd.bash
 
-LANES=4
-
 setup_file() {
 	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
-	export ANSWERS=$BATS_FILE_TMPDIR/answers
-	mkdir "$ANSWERS"
-	record_answers "$BATS_FILE_TMPDIR/path"
 	containerd_up "$BATS_FILE_TMPDIR/cd"
 	ORPHANS_BEFORE+="$CONTAINERD_PID "
 	export ORPHANS_BEFORE
 	"$TOP/tools/mkimage" --name "$IMAGE" "$BATS_FILE_TMPDIR/image.tar"
 	ctr image import "$BATS_FILE_TMPDIR/image.tar"
-	export SEED=${WORKER_KILL_SEED:-$((($$ ^ $(date +%s)) % 30000))}
-	echo "# seed $SEED" >&3
-}
-
-# record_answers DIR: containerd finds there a shim that writes down what ours prints when it is called with `delete`.
-record_answers() {
-	mkdir "$1"
-	cat >"$1/$SHIM_BINARY" <<-SH
-		#!/bin/bash
-		[ "\${*: -1}" = delete ] || exec $TOP/out/bin/$SHIM_BINARY "\$@"
-		while [ "\$1" != -id ]; do shift; done
-		set -o pipefail
-		$TOP/out/bin/$SHIM_BINARY -namespace $CONTAINERD_NAMESPACE -address $BATS_FILE_TMPDIR/cd/sock "\$@" | tee "$ANSWERS/\$2.\$\$"
-	SH
-	chmod 755 "$1/$SHIM_BINARY"
+	RANDOM=${WORKER_KILL_SEED:-$((BASHPID ^ $(date +%s)))}
+	SEED=$RANDOM
+	export SEED
+	echo "# seed ${WORKER_KILL_SEED:-$SEED}" >&3
 }
 
 teardown_file() {
@@ -46,15 +29,15 @@ teardown_file() {
 setup() {
 	[ "$SHIM" = reeve ] || skip "peer shim $SHIM: has no worker beside it"
 	ID=w$BATS_TEST_NUMBER
-	DIR=$BATS_TEST_TMPDIR/kills
-	mkdir "$DIR" "$DIR/out"
+	OUT=$BATS_TEST_TMPDIR/out
+	mkdir "$OUT"
 	events_start
 }
 
 teardown() {
 	[ "$SHIM" = reeve ] || return 0
 	kill "$EVENTS_JOB" 2>/dev/null || true
-	[ -z "${WORKER_KILL_LOG:-}" ] || cp -r "$DIR" "$WORKER_KILL_LOG.$BATS_TEST_NUMBER"
+	[ -z "${WORKER_KILL_LOG:-}" ] || cp "$BATS_TEST_TMPDIR/events" "$WORKER_KILL_LOG.$BATS_TEST_NUMBER"
 	containerd_sweep
 	find /run/containerd/reeve -mindepth 2 -maxdepth 2 2>/dev/null | sed 's/^/state directory /' >"$BATS_TEST_TMPDIR/state"
 	equal "$(cat "$BATS_TEST_TMPDIR/state")" "" "state directories"
@@ -63,9 +46,15 @@ teardown() {
 
 # The subscription has no answer: ask until an event of ours is seen.
 events_start() {
-	command ctr events >"$DIR/events" 2>&1 </dev/null 3>&- &
+	command ctr events >"$BATS_TEST_TMPDIR/events" 2>&1 </dev/null 3>&- &
 	EVENTS_JOB=$!
-	wait_until 10 eval "ctr image label $IMAGE k=\$(date +%N) >/dev/null; grep -q images/update '$DIR/events'"
+	wait_until 10 eval "ctr image label $IMAGE k=\$(date +%N) >/dev/null; grep -q images/update '$BATS_TEST_TMPDIR/events'"
+}
+
+# exits_of ID: what subscribers heard of the exit of the container's init, one status a line.
+exits_of() {
+	grep "/tasks/exit " "$BATS_TEST_TMPDIR/events" | grep -F "\"container_id\":\"$1\",\"id\":\"$1\"" |
+		sed 's/.*"exit_status":\([0-9]*\).*/\1/; /tasks/s/.*/0/'
 }
 
 # kill_worker ID: of this container's shim. Others may be about to leave, and a guardian whose worker dies at once again and
