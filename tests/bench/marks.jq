@@ -1,28 +1,51 @@
-# The marks of the project beside what was measured: jq -n with $oci and $containerd (slurped results). Each against
-# the fastest of the peers that it names. Joined by $sep.
+# The marks of the project beside what was measured: jq -n with the results (out/bench/*.json) as inputs. A share is of
+# the best of the peers whose name begins with the one given. Rows joined by $sep; what was not measured has none.
 
-def row(result; $test; $regime; $metric):
-	result.results[] | select(.test == $test and .regime == $regime and .metric == $metric) | .peers;
+(reduce inputs as $r ({}; .[input_filename | sub(".*/"; "") | rtrimstr(".json")] = $r)) as $all |
+
+def row($file; $test; $regime; $metric):
+	($all[$file].results // [])[]
+	| select(.test == $test and .metric == $metric and ($regime == "" or .regime == $regime)) | .peers;
 
 def ours: map(select(.peer == "reeve"))[0];
 
-def fastest($kind): map(select(.peer | startswith($kind))) | sort_by(.median)[0];
+def best($kind; $more): map(select(.peer != "reeve" and (.peer | startswith($kind))))
+	| sort_by(.median) | if $more then last else first end;
 
 def number: (. * 100 | round) / 100 | tostring;
 
-def share($what; $kind; $mark; $peers):
-	($peers | ours) as $r | ($peers | fastest($kind)) as $p
+def judged(holds): if holds then "holds" else "does not hold" end;
+
+# At most, or at least, this share of the peer's figure.
+def share($what; $kind; $more; $mark; $peers):
+	($peers | ours) as $r | ($peers | best($kind; $more)) as $p
 	| if $r == null or $p == null then empty else
-		[ $what, ($mark | tostring), ($r.median / $p.median | number), ($r.p10 / $p.p10 | number), $p.peer ] end;
+		($r.median / $p.median) as $is
+		| [ $what, (if $more then "at least " else "at most " end) + ($mark | tostring), ($is | number),
+		    ($r.p10 / $p.p10 | number), $p.peer, judged(if $more then $is >= $mark else $is <= $mark end) ] end;
+
+def at_most($what; $kind; $mark; $peers): share($what; $kind; false; $mark; $peers);
+def at_least($what; $kind; $mark; $peers): share($what; $kind; true; $mark; $peers);
 
 def amount($what; $mark; $peers):
 	($peers | ours) as $r
-	| if $r == null then empty else [ $what, ($mark | tostring), ($r.median | number), ($r.p10 | number), "" ] end;
+	| if $r == null then empty else
+		[ $what, "at most " + ($mark | tostring), ($r.median | number), ($r.p10 | number), "",
+		  judged($r.median <= $mark) ] end;
 
-[ "", "mark", "median", "p10", "beside" ],
-share("`reeve run`, cold"; "crun"; 0.6; row($oci[0]; "run"; "cold"; "total")),
-share("`reeve run`, burst"; "crun"; 0.6; row($oci[0]; "run"; "burst"; "total")),
-share("create and start through containerd, cold"; "runc"; 0.5; row($containerd[0]; "life"; "cold"; "create+start")),
-share("exec through containerd, cold"; "runc"; 0.3; row($containerd[0]; "exec"; "cold"; "whole")),
-amount("private dirty memory of an idle shim, KiB"; 300; row($containerd[0]; "memory"; "1 container"; "private dirty"))
+[ "", "mark", "median", "p10", "beside", "" ],
+at_most("`reeve run`, cold"; "crun"; 0.6; row("oci"; "run"; "cold"; "total")),
+at_most("`reeve run`, burst"; "crun"; 0.6; row("oci"; "run"; "burst"; "total")),
+at_most("create and start through containerd, cold"; "runc"; 0.5; row("containerd"; "life"; "cold"; "create+start")),
+at_most("exec through containerd, cold"; "runc"; 0.3; row("containerd"; "exec"; "cold"; "whole")),
+amount("private dirty memory of an idle shim, KiB"; 300; row("containerd"; "memory"; "1 container"; "private dirty")),
+at_least("storm of execs, rate"; "runc"; 5; row("exec-storm"; "storm"; ""; "rate")),
+at_most("storm of execs, shim CPU per exec"; "runc"; 0.3; row("exec-storm"; "storm"; ""; "shim CPU per exec")),
+at_most("death to exit event"; ""; 1; row("death"; "exit"; "cold"; "death to event")),
+at_most("100 idle containers, PSS"; ""; 0.08; row("idle"; "idle"; ""; "PSS")),
+at_most("500 idle containers, PSS"; ""; 0.08; row("idle-500"; "idle"; ""; "PSS")),
+at_least("1 GiB of output, rate"; ""; 1; row("output"; "output"; "64 KiB writes"; "rate")),
+at_most("1 GiB of output, shim CPU"; ""; 0.3; row("output"; "output"; "64 KiB writes"; "shim CPU")),
+amount("Start of an exec at the shim, cold, ms"; 1.5; row("exec-start"; "exec-start"; "cold"; "start")),
+amount("Start of an exec at the shim, burst, ms"; 1.5; row("exec-start"; "exec-start"; "burst"; "start"))
 | join($sep)

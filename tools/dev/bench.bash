@@ -3,15 +3,28 @@
 
 BENCH=$OUT/bench
 
+# The parts in their order, and what each is called in the tables. Beside `oci` all are shims under containerd.
+BENCH_PARTS=(oci containerd exec-storm death events idle idle-500 output exec-start)
+
 bench_help() {
 	cat <<'HELP'
-usage: ./dev bench [quick] [oci|syscalls|containerd]... | --doc
+usage: ./dev bench [quick] [PART]... | syscalls [-v] | marks | --doc
 
-  (nothing)    everything, with the sample sizes of docs/benchmarks.md: five to ten minutes
-  quick        few samples beside the newest peers at hand: about a minute
+  (nothing)    every part, with the sample sizes of docs/benchmarks.md: about half an hour
+  quick        few samples beside the newest peers at hand, without idle-500: a few minutes
+
   oci          `reeve` beside runc and crun: time, CPU, system calls, memory
-  containerd   containerd-shim-reeve-v2 beside containerd-shim-runc-v2: time, memory
+  containerd   containerd-shim-reeve-v2 beside containerd-shim-runc-v2: time of a life and an exec, memory
+  exec-storm   execs, 8 at a time: per second, CPU time of the shim for each
+  death        from the death of a container to its exit event at a subscriber
+  events       events per second at a subscriber during a storm
+  idle         100 idle containers: start all, memory of the shims and of cgroups, kill and delete all
+  idle-500     500 of them
+  output       1 GiB of stdout to a reader that discards it: rate, CPU time of the shim
+  exec-start   the Start of an exec at the shim's own socket
+
   syscalls -v  the system calls of each process of one `reeve run`, by name
+  marks        what the project asked of itself beside what was measured last
   --doc        rewrite the tables of docs/benchmarks.md from out/bench/*.json
 
 Newer peers are measured too when they were unpacked: tools/peers oci-sid
@@ -20,7 +33,7 @@ HELP
 
 # The client of containerd: Go, from Debian's sources of containerd.
 bench_client() {
-	[ "$BENCH/client" -nt tests/bench/client/main.go ] ||
+	[ -x "$BENCH/client" ] && [ -z "$(find tests/bench/client -newer "$BENCH/client")" ] ||
 		(cd tests/bench/client && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$BENCH/gocache GOFLAGS=-trimpath \
 			quiet bench-client go build -o "$BENCH/client" .)
 }
@@ -71,9 +84,13 @@ bench_result() { # NAME
 	[ "$(jq '.failures | length' "$BENCH/$name.json")" = 0 ] || BENCH_FAILED=1
 }
 
-# Columns as wide as they must be.
 bench_table() { # NAME
-	jq -r --arg sep $'\t' -f tests/bench/table.jq "$BENCH/$1.json" | awk -F '\t' '
+	jq -r --arg sep $'\t' -f tests/bench/table.jq "$BENCH/$1.json" | bench_columns
+}
+
+# Columns as wide as they must be.
+bench_columns() {
+	awk -F '\t' '
 		{ for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } }
 		END {
 			for (r = 1; r <= NR; r++) {
@@ -90,12 +107,41 @@ bench_oci() {
 	bench_result oci
 }
 
-bench_containerd() {
-	echo "== shims under containerd"
+# bench_shim NAME TITLE [PART]: one part of tests/bench/containerd.
+bench_shim() {
+	echo "== $2"
 	bench_client
-	: >"$BENCH/containerd.lines"
-	bench_part containerd tests/bench/containerd "$BENCH/client"
-	bench_result containerd
+	: >"$BENCH/$1.lines"
+	bench_part "$1" tests/bench/containerd "$BENCH/client" "${3:-$1}"
+	bench_result "$1"
+}
+
+bench_one() { # PART
+	case $1 in
+	oci) bench_oci ;;
+	containerd) bench_shim containerd "shims under containerd" ;;
+	exec-storm) bench_shim exec-storm "a storm of execs" storm ;;
+	death) bench_shim death "from death to event" ;;
+	events) bench_shim events "events per second" ;;
+	idle) bench_shim idle "100 idle containers" ;;
+	idle-500) bench_shim idle-500 "500 idle containers" idle500 ;;
+	output) bench_shim output "1 GiB of output" ;;
+	exec-start) bench_exec_start ;;
+	*) die "no benchmark '$1': ${BENCH_PARTS[*]} syscalls marks" ;;
+	esac
+}
+
+# At the shim's own socket, without containerd.
+bench_exec_start() {
+	echo "== the Start of an exec at the shim's socket"
+	: >"$BENCH/exec-start.lines"
+	bench_part exec-start tests/bench/exec_start
+	bench_result exec-start
+}
+
+# bench_marks SEPARATOR
+bench_marks() {
+	jq -nr --arg sep "$1" -f tests/bench/marks.jq "$BENCH"/*.json
 }
 
 # Rows joined by " | " on stdin, the first one the titles.
@@ -106,8 +152,7 @@ bench_rows() {
 
 bench_markdown() { # NAME
 	if [ "$1" = marks ]; then
-		jq -nr --arg sep ' | ' --slurpfile oci "$BENCH/oci.json" --slurpfile containerd "$BENCH/containerd.json" \
-			-f tests/bench/marks.jq | bench_rows
+		bench_marks ' | ' | bench_rows
 		return
 	fi
 	jq -r '.about | "Taken \(.taken) (\(.mode)) on: \(.cpu), \(.cpus) CPUs\(if .virtual != "" then " of a virtual machine" else "" end), \(.memory_mib) MiB, Linux \(.kernel), \(.cgroups), Debian \(.debian); \(.reeve) (\(.commit)); \(.system)\(if .sid != "" then "; of sid: " + .sid else "" end). Load before: \(.load)."' "$BENCH/$1.json" | fold -sw 116 | sed 's/ *$//'
@@ -119,8 +164,9 @@ bench_markdown() { # NAME
 # Put the tables between their marks; the words around them stay.
 bench_doc() {
 	local doc=docs/benchmarks.md name
-	[ -e "$BENCH/oci.json" ] && [ -e "$BENCH/containerd.json" ] || die "nothing measured yet: ./dev bench"
-	for name in marks oci containerd; do
+	ls "$BENCH"/*.json >/dev/null 2>&1 || die "nothing measured yet: ./dev bench"
+	for name in marks "${BENCH_PARTS[@]}"; do
+		[ "$name" = marks ] || [ -e "$BENCH/$name.json" ] || continue
 		bench_markdown "$name" >"$BENCH/$name.md"
 		awk -v name="$name" -v table="$BENCH/$name.md" '
 			$0 == "<!-- table " name " -->" { print; while ((getline line <table) > 0) print line; skip = 1 }
@@ -143,6 +189,10 @@ cmd_bench() {
 		bench_doc
 		return
 		;;
+	marks)
+		bench_marks $'\t' | bench_columns
+		return
+		;;
 	quick)
 		BENCH_MODE=quick
 		shift
@@ -159,12 +209,14 @@ cmd_bench() {
 		return
 	fi
 	parts=("$@")
-	[ ${#parts[@]} -gt 0 ] || parts=(oci containerd)
+	if [ ${#parts[@]} = 0 ]; then
+		parts=("${BENCH_PARTS[@]}")
+		[ "$BENCH_MODE" = full ] || parts=("${parts[@]/idle-500/}")
+	fi
 	for part in "${parts[@]}"; do
-		case $part in
-		oci | containerd) "bench_$part" ;;
-		*) die "no benchmark '$part': oci containerd syscalls" ;;
-		esac
+		[ -z "$part" ] || bench_one "$part"
 	done
+	echo "== marks"
+	bench_marks $'\t' | bench_columns
 	[ "$BENCH_FAILED" = 0 ]
 }

@@ -2,8 +2,8 @@
 
 // A client of containerd that measures shims side by side: every round takes each runtime once, in a new random order.
 //
-//	client -address SOCKET -bundle DIR [-rounds N] [-gap MS] [-count N] [-pod] [-regime NAME] -test life|exec|exit|memory
-//	       -runtime LABEL=NAME[,binary=PATH]...
+//	client -address SOCKET -bundle DIR [-rounds N] [-gap MS] [-count N] [-pod] [-regime NAME] -test TEST
+//	       [-mib N] [-block BYTES] [-cgroups DIR] -runtime LABEL=NAME[,binary=PATH]...
 //
 // NAME is what a user would give to `ctr run --runtime`, binary= is the BinaryName option of the runc shim; -pod puts
 // the containers of the memory test in one pod. The containers are those of DIR/config.json with arguments of our own.
@@ -44,13 +44,16 @@ const (
 var (
 	address = flag.String("address", "", "containerd's socket")
 	bundle  = flag.String("bundle", "", "directory with the config.json of the containers")
-	test    = flag.String("test", "life", "life, exec, exit or memory")
+	test    = flag.String("test", "life", "life, exec, exit, memory, idle, growth, storm, events or output")
 	regime  = flag.String("regime", "", "said with every value")
 	rounds  = flag.Int("rounds", 10, "samples of each runtime")
 	gap     = flag.Int("gap", 0, "idle milliseconds before each sample")
-	count   = flag.Int("count", 1, "containers of the memory test")
+	count   = flag.Int("count", 1, "containers of the memory, idle and growth tests, execs of a storm")
 	onePod  = flag.Bool("pod", false, "memory test: all containers in one pod")
-	jobs    = flag.Int("jobs", 8, "requests at a time in the memory test")
+	jobs    = flag.Int("jobs", 8, "requests at a time where there are many")
+	mib     = flag.Int("mib", 1024, "MiB of the output test")
+	block   = flag.Int("block", 65536, "bytes of one write in the output test")
+	cgroups = flag.String("cgroups", "", "growth test: where cgroups with memory are; the shims are in DIR/shims")
 
 	peers  []*peer
 	client *containerd.Client
@@ -234,20 +237,14 @@ func life(p *peer) error {
 	return nil
 }
 
-var execTargets = map[*peer]*instance{}
-
 // execs goes through the steps of `ctr task exec` for /bin/true.
 func execs(p *peer) error {
-	x := execTargets[p]
+	x := targets[p]
 	if x == nil {
 		return nil
 	}
-	s, err := specOf(x.id, "", []string{"/bin/true"})
-	if err != nil {
-		return err
-	}
 	begin := time.Now()
-	proc, err := x.task.Exec(ctx, newID(), s.Process, cio.NullIO)
+	proc, err := x.task.Exec(ctx, newID(), x.process, cio.NullIO)
 	if err != nil {
 		return fmt.Errorf("exec: %w", err)
 	}
@@ -531,23 +528,22 @@ func main() {
 	case "life":
 		measure(warmUp, life)
 	case "exec":
-		for _, p := range peers {
-			if execTargets[p], err = p.up(newID(), "", false, "/bin/sleep", "100000"); err != nil {
-				p.failed(err)
-				execTargets[p] = nil
-			}
-		}
-		measure(warmUp, execs)
-		for _, x := range execTargets {
-			if x != nil {
-				x.down()
-			}
-		}
+		withTargets(func() { measure(warmUp, execs) })
 	case "exit":
 		events := subscribe()
 		measure(warmUp, func(p *peer) error { return exits(p, events) })
 	case "memory":
 		measure(0, memory)
+	case "idle":
+		measure(0, idle)
+	case "growth":
+		measure(0, growth)
+	case "storm":
+		withTargets(func() { measure(1, storm) })
+	case "events":
+		withTargets(func() { measure(1, eventRate) })
+	case "output":
+		measure(1, output)
 	default:
 		must(fmt.Errorf("no test %q", *test))
 	}
