@@ -95,8 +95,12 @@ int exec_parent_in_root(struct exec *x, const char *path, char name[256]);
 /* O_PATH fd of `path`; made as directory or empty file when it is missing. */
 int exec_target_in_root(struct exec *x, const char *path, int directory);
 
+/* exec_userns.c */
+long exec_op_userns(struct exec *x, const struct plan_step *s);
+
 /* exec_mount.c */
 long exec_op_tree(struct exec *x, const struct plan_step *s);
+long exec_op_idmap(struct exec *x, const struct plan_step *s);
 long exec_op_propagation(struct exec *x, const struct plan_step *s);
 long exec_op_rootfs(struct exec *x, const struct plan_step *s);
 long exec_op_mount_tree(struct exec *x, const struct plan_step *s);

@@ -333,6 +333,10 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return op_open(x, s);
 	case PLAN_TREE:
 		return exec_op_tree(x, s);
+	case PLAN_USERNS:
+		return exec_op_userns(x, s);
+	case PLAN_IDMAP:
+		return exec_op_idmap(x, s);
 	case PLAN_CLONE:
 		return op_clone(x, s);
 	case PLAN_WRITE_SLOT:

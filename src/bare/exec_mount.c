@@ -74,17 +74,42 @@ int exec_attach(struct exec *x, int tree, int target)
 		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+static int is_link(int fd)
+{
+	struct stat st;
+
+	return sys_call2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFLNK;
+}
+
+/* The source when it is a link that is to be copied; -ENOENT: it is none. */
+static int open_link(const char *path)
+{
+	long fd = sys_openat(SYS_AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+
+	if (fd < 0 || is_link((int)fd))
+		return (int)fd;
+	sys_close((int)fd);
+	return -ENOENT;
+}
+
 long exec_op_tree(struct exec *x, const struct plan_step *s)
 {
 	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
+	unsigned nofollow = s->flags & PLAN_F_NOFOLLOW ? SYS_AT_SYMLINK_NOFOLLOW : 0;
 	int fd;
 	long r;
 
 	x->detail = exec_str(x, s->str[0]);
+	if (s->flags & PLAN_F_COPY_LINK) {
+		x->slots[s->fd[0]] = open_link(x->detail);
+		if (x->slots[s->fd[0]] >= 0)
+			return 0;
+	}
 	/* The attributes of the mount itself may differ from those for all below it ("ro" against "rro"):
 	 * propagation and the recursive ones with the clone, the others on the top alone. */
-	fd = exec_clone_tree(x, SYS_AT_FDCWD, x->detail, rec, rec ? s->num[3] >> 32 : s->num[0],
-		rec ? s->num[3] & 0xffffffff : s->num[1], s->num[2]);
+	fd = exec_clone_tree(x, SYS_AT_FDCWD, x->detail, rec | nofollow,
+		rec ? s->num[3] >> 32 : s->num[0], rec ? s->num[3] & 0xffffffff : s->num[1],
+		s->num[2]);
 	if (fd == -ENOENT && (s->flags & PLAN_F_OPTIONAL))
 		return 0;
 	if (fd < 0)
@@ -94,6 +119,29 @@ long exec_op_tree(struct exec *x, const struct plan_step *s)
 		return r;
 	}
 	x->slots[s->fd[0]] = fd;
+	return 0;
+}
+
+long exec_op_idmap(struct exec *x, const struct plan_step *s)
+{
+	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP,
+		.userns_fd = (uint64_t)x->slots[s->num[0]] };
+	int *tree = &x->slots[s->fd[0]];
+	long copy;
+	long r;
+
+	x->detail = exec_str(x, s->str[0]);
+	r = sys_call5(__NR_mount_setattr, *tree, "", SYS_AT_EMPTY_PATH | rec, &a, ATTR_SIZE);
+	if (r != -EPERM)
+		return r;
+	/* A copy of a mount that maps ids already keeps its map, unless it gets another one at birth (Linux 6.15). */
+	copy = sys_call5(__NR_open_tree_attr, *tree, "",
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | SYS_AT_EMPTY_PATH | rec, &a, ATTR_SIZE);
+	if (copy < 0)
+		return r;
+	exec_drop(*tree);
+	*tree = (int)copy;
 	return 0;
 }
 
@@ -204,6 +252,21 @@ static long attach_fresh(struct exec *x, int tree, int parent, const char *name,
 	return sys_call5(__NR_move_mount, tree, "", parent, name, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+/* A link at the end of the path is what the mount covers. */
+static long attach_nofollow(struct exec *x, int tree, const char *path, int directory)
+{
+	char name[256];
+	int parent = exec_parent_in_root(x, path, name);
+	long r;
+
+	if (parent < 0)
+		return parent;
+	r = !below_proc(path) && in_procfs(parent) ? -EINVAL
+						   : attach_fresh(x, tree, parent, name, directory);
+	exec_drop(parent);
+	return r;
+}
+
 static long attach(
 	struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
@@ -213,6 +276,8 @@ static long attach(
 	long r;
 
 	x->detail = path;
+	if (s->op == PLAN_MOUNT_TREE && (s->flags & PLAN_F_NOFOLLOW))
+		return attach_nofollow(x, tree, path, directory);
 	if (target >= 0)
 		return attach_fresh(x, tree, target, name, directory);
 	/* A name in the root that is no link (which is not followed) needs no resolving; anything else does. */
@@ -266,6 +331,40 @@ static long attach_in_root(
 	return set_attr(tree, s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0, 0, 0, s->num[2]);
 }
 
+static int has_link(int dir, const char *name, const char *target)
+{
+	char there[EXEC_PATH_MAX];
+	long n = sys_readlinkat(dir, name, there, sizeof(there) - 1);
+
+	if (n < 0)
+		return 0;
+	there[n] = 0;
+	return strcmp(there, target) == 0;
+}
+
+/* The source's link, made anew; one that is there and says the same will do. */
+static long copy_link(struct exec *x, int link, const char *path)
+{
+	char target[EXEC_PATH_MAX];
+	char name[256];
+	long n = sys_readlinkat(link, "", target, sizeof(target) - 1);
+	int parent;
+	long r;
+
+	if (n < 0)
+		return n;
+	target[n] = 0;
+	parent = exec_parent_in_root(x, path, name);
+	if (parent < 0)
+		return parent;
+	x->detail = path;
+	r = sys_call3(__NR_symlinkat, target, parent, name);
+	if (r == -EEXIST && has_link(parent, name, target))
+		r = 0;
+	exec_drop(parent);
+	return r;
+}
+
 long exec_op_mount_tree(struct exec *x, const struct plan_step *s)
 {
 	int *slot = &x->slots[s->fd[0]];
@@ -273,8 +372,11 @@ long exec_op_mount_tree(struct exec *x, const struct plan_step *s)
 
 	if (*slot < 0 && (s->flags & PLAN_F_OPTIONAL))
 		return 0;
-	r = attach_in_root(x, *slot, exec_str(x, s->str[0]),
-		s->flags & PLAN_F_DIRECTORY || is_directory(*slot), s);
+	if (s->flags & PLAN_F_COPY_LINK && is_link(*slot))
+		r = copy_link(x, *slot, exec_str(x, s->str[0]));
+	else
+		r = attach_in_root(x, *slot, exec_str(x, s->str[0]),
+			s->flags & PLAN_F_DIRECTORY || is_directory(*slot), s);
 	exec_drop(*slot);
 	*slot = -1;
 	return r;

@@ -41,7 +41,9 @@
 	X(SETNS_SLOT)   /* join by slot fd[0], a pidfd or a namespace file; num[0] = mask of CLONE_NEW* */ \
 	X(UNSHARE)      /* num[0] = CLONE_NEW* mask */ \
 	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host */ \
-	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine */ \
+	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that */ \
+	X(USERNS)       /* host side: slot fd[0] <- a user namespace for IDMAP with the lines str[0] of uids and str[1] of gids */ \
+	X(IDMAP)        /* host side: ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
 	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none */ \
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
 	X(BARRIER)      /* send BARRIER num[0], wait for GO num[0] */ \
@@ -55,7 +57,7 @@
 	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob */ \
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
 	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE */ \
-	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE */ \
+	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE; F_NOFOLLOW: a link at the end of str[0] is covered, not followed; a link in the slot is made anew */ \
 	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
 	X(BIND_DIR)     /* bind the host directory str[1] at str[0] in root; attributes come with a REMOUNT of what it lies in */ \
 	X(REMOUNT)      /* mount attributes at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
@@ -114,6 +116,8 @@ enum plan_flag {
 	PLAN_F_KEEP_CAPS = 1 << 13,
 	PLAN_F_SET_HOME = 1 << 14,
 	PLAN_F_DIRECTORY = 1 << 15,     /* MOUNT_TREE: the source is known to be a directory */
+	PLAN_F_NOFOLLOW = PLAN_F_CHROOT,  /* TREE, MOUNT_TREE */
+	PLAN_F_COPY_LINK = PLAN_F_MOVE,   /* TREE, MOUNT_TREE */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 };
 

@@ -51,6 +51,8 @@ static int step_ok(const char *base, const struct plan_header *h, const struct p
 		return 0;
 	if (s->op == PLAN_ROOTFS && (s->flags & PLAN_F_CHROOT ? !s->str[0] : s->fd[0] < 0))
 		return 0;
+	if (s->op == PLAN_IDMAP && s->num[0] >= h->n_slots)
+		return 0;
 	if (s->op == PLAN_HOOK || s->op == PLAN_LOOKUP)
 		return (!s->num[0] || s->str[1]) && (!s->num[1] || s->str[2]) &&
 		       list_fits(base, h->size, s->str[1], s->num[0]) &&
@@ -76,6 +78,7 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_MKDIR:
 	case PLAN_MKNOD:
 	case PLAN_DEVICE_BIND:
+	case PLAN_IDMAP:
 	case PLAN_MASK:
 	case PLAN_READONLY:
 	case PLAN_CWD:
@@ -83,6 +86,7 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_MOUNT_FS:
 	case PLAN_BIND_DIR:
 	case PLAN_SYMLINK:
+	case PLAN_USERNS:
 		return 3;
 	case PLAN_HOOK:
 		return 9;
@@ -94,7 +98,8 @@ static unsigned strings_needed(unsigned op)
 static int needs_slot(unsigned op)
 {
 	return op == PLAN_SETNS_SLOT || op == PLAN_OPEN || op == PLAN_TREE ||
-	       op == PLAN_WRITE_SLOT || op == PLAN_MOUNT_TREE || op == PLAN_LISTEN;
+	       op == PLAN_WRITE_SLOT || op == PLAN_MOUNT_TREE || op == PLAN_LISTEN ||
+	       op == PLAN_USERNS || op == PLAN_IDMAP;
 }
 
 static int blob_ok(const struct plan_step *s)

@@ -110,6 +110,7 @@ bool compile_cgroupns_is_late(const struct spec *spec);
 struct compile_trees {
 	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
 	int32_t rootfs;
+	struct compile_userns *userns; /* those that id-mapped mounts share */
 	struct arena arena;
 };
 int compile_mount_trees(

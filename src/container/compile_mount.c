@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
+#include "container/compile_idmap.h"
 #include "oci/mount_option.h"
 
 #define MS_REC_ 16384ull
@@ -83,6 +84,8 @@ static struct plan_step *add_tree(struct plan *p, int32_t *slot, const char *pat
 	s->str[0] = plan_str(p, path);
 	s->flags = recursive ? PLAN_F_RECURSIVE : 0;
 	if (o) {
+		s->flags |= o->src_nofollow ? PLAN_F_NOFOLLOW : 0;
+		s->flags |= o->copy_symlink ? PLAN_F_COPY_LINK : 0;
 		s->num[0] = o->attrs.set | o->rec_attrs.set;
 		s->num[1] = o->attrs.clear | o->rec_attrs.clear;
 		s->num[3] = o->rec_attrs.set << 32 | o->rec_attrs.clear;
@@ -153,6 +156,11 @@ int compile_mount_trees(
 		if (!path)
 			return err_oom(err);
 		add_tree(p, &t->slots[i], path, o.bind == MOUNT_OPTION_RBIND, &o, base);
+		if (compile_idmap_wanted(m, &o)) {
+			r = compile_idmap(spec, m, &o, p, t, t->slots[i], path, err);
+			if (r < 0)
+				return r;
+		}
 	}
 	return 0;
 }
@@ -249,13 +257,18 @@ static void add_remount(struct plan *p, const struct spec_mount *m, const struct
 		s->flags = PLAN_F_RECURSIVE;
 }
 
-static void add_attach(struct plan *p, int32_t slot, const char *destination, uint64_t propagation)
+static void add_attach(
+	struct plan *p, int32_t slot, const char *destination, const struct mount_options *o)
 {
+	uint64_t asked = asked_propagation(o);
 	struct plan_step *s = plan_add(p, PLAN_MOUNT_TREE);
 
 	s->fd[0] = slot;
 	s->str[0] = plan_str(p, destination);
-	s->num[2] = propagation;
+	s->flags |= o->dest_nofollow ? PLAN_F_NOFOLLOW : 0;
+	s->flags |= o->copy_symlink ? PLAN_F_COPY_LINK : 0;
+	/* private and slave came with the copy */
+	s->num[2] = asked & (MS_SHARED_ | MS_UNBINDABLE_) ? asked : 0;
 }
 
 static bool read_only_later(const struct compile_init *in, const char *dest)
@@ -345,11 +358,7 @@ static int add_mount(const struct compile_init *in, struct plan *p, struct compi
 		return 0;
 	}
 	if (t->slots[i] != PLAN_SLOT_NONE) {
-		uint64_t asked = asked_propagation(&o);
-
-		/* private and slave came with the copy */
-		add_attach(p, t->slots[i], m->destination,
-			asked & (MS_SHARED_ | MS_UNBINDABLE_) ? asked : 0);
+		add_attach(p, t->slots[i], m->destination, &o);
 		return 0;
 	}
 	if (is_cgroup(m))

@@ -177,6 +177,13 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 	case PLAN_TREE:
 		snprintf(out, size, "open mount source '%s'", str_at(p, s, 0));
 		break;
+	case PLAN_USERNS:
+		snprintf(out, size, "make a user namespace for an id-mapped mount");
+		break;
+	case PLAN_IDMAP:
+		snprintf(out, size, "map the ids of mount source '%s' (not every file system can)",
+			str_at(p, s, 0));
+		break;
 	case PLAN_CLONE:
 		snprintf(out, size, "start a process in new namespaces");
 		break;

@@ -14,6 +14,7 @@
 #include <sys/mount.h>
 
 #include "base/str.h"
+#include "oci/idmap_words.h"
 
 enum action {
 	SET,
@@ -208,6 +209,21 @@ static int apply(const struct row *row, struct mount_options *o, struct err *err
 	return 0;
 }
 
+/* crun's and podman's way to give the ranges. */
+static int add_idmap(
+	const char *word, struct arena *arena, struct mount_options *o, struct err *err)
+{
+	const char *ranges = strchr(word, '=') + 1;
+	struct idmap_words checked;
+	int r = idmap_words_parse(ranges, arena, &checked, err);
+
+	if (r < 0)
+		return err_in(err, "option '%s'", word);
+	o->idmap = word[0] == 'r' ? MOUNT_OPTION_RIDMAP : MOUNT_OPTION_IDMAP;
+	o->idmap_words = ranges;
+	return 0;
+}
+
 int mount_option_parse(const char *const *words, size_t n, struct arena *arena,
 	struct mount_options *ret, struct err *err)
 {
@@ -223,10 +239,7 @@ int mount_option_parse(const char *const *words, size_t n, struct arena *arena,
 		if (row)
 			r = apply(row, &o, err);
 		else if (str_starts(words[i], "idmap=") || str_starts(words[i], "ridmap="))
-			/* a peer's extension; as data it would only puzzle the file system */
-			r = err_set(err, -EINVAL,
-				"option '%s': mappings belong in uidMappings and gidMappings",
-				words[i]);
+			r = add_idmap(words[i], arena, &o, err);
 		else
 			o.data[o.n_data++] = words[i];
 		if (r < 0)

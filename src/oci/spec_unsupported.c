@@ -51,48 +51,6 @@ static bool has_notify(const struct spec *s)
 	return false;
 }
 
-static bool has_mount_mappings(const struct spec *s)
-{
-	for (size_t i = 0; i < s->n_mounts; i++)
-		if (s->mounts[i].n_uid_mappings > 0 || s->mounts[i].n_gid_mappings > 0)
-			return true;
-	return false;
-}
-
-static bool has_mount_word(const struct spec *s, const char *word)
-{
-	for (size_t i = 0; i < s->n_mounts; i++)
-		for (size_t k = 0; k < s->mounts[i].n_options; k++)
-			if (strcmp(s->mounts[i].options[k], word) == 0)
-				return true;
-	return false;
-}
-
-static bool has_idmap(const struct spec *s)
-{
-	return has_mount_word(s, "idmap");
-}
-
-static bool has_ridmap(const struct spec *s)
-{
-	return has_mount_word(s, "ridmap");
-}
-
-static bool has_copy_symlink(const struct spec *s)
-{
-	return has_mount_word(s, "copy-symlink");
-}
-
-static bool has_src_nofollow(const struct spec *s)
-{
-	return has_mount_word(s, "src-nofollow");
-}
-
-static bool has_dest_nofollow(const struct spec *s)
-{
-	return has_mount_word(s, "dest-nofollow");
-}
-
 static const struct {
 	const char *field;
 	bool (*is_set)(const struct spec *s);
@@ -103,12 +61,6 @@ static const struct {
 	{ "linux.resources.network", has_network },
 	{ "linux.seccomp.listenerPath", has_listener },
 	{ "linux.seccomp.syscalls: SCMP_ACT_NOTIFY", has_notify },
-	{ "mounts: uidMappings and gidMappings", has_mount_mappings },
-	{ "mounts: option idmap", has_idmap },
-	{ "mounts: option ridmap", has_ridmap },
-	{ "mounts: option copy-symlink", has_copy_symlink },
-	{ "mounts: option src-nofollow", has_src_nofollow },
-	{ "mounts: option dest-nofollow", has_dest_nofollow },
 };
 
 int spec_unsupported(const struct spec *s, struct err *err)

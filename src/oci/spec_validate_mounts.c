@@ -51,8 +51,12 @@ static int check_destination(const struct spec_mount *m, bool bind, size_t i, st
 	return 0;
 }
 
-static int check_mappings(const struct spec_mount *m, size_t i, struct err *err)
+static int check_mappings(const struct spec_mount *m, const struct mount_options *o, bool bind,
+	size_t i, struct err *err)
 {
+	if ((m->n_uid_mappings > 0 || o->idmap) && (!bind || o->remount))
+		return spec_check_fail(
+			err, -EINVAL, "mounts[%zu]: only a bind mount can map ids", i);
 	if ((m->n_uid_mappings > 0) != (m->n_gid_mappings > 0))
 		return spec_check_fail(
 			err, -EINVAL, "mounts[%zu]: uidMappings and gidMappings go together", i);
@@ -77,7 +81,7 @@ static int check_mount(struct arena *arena, const struct spec_mount *m, size_t i
 		return spec_check_fail(
 			err, -EINVAL, "mounts[%zu].source: missing for a bind mount", i);
 	r = check_destination(m, bind, i, err);
-	return r < 0 ? r : check_mappings(m, i, err);
+	return r < 0 ? r : check_mappings(m, &o, bind, i, err);
 }
 
 int spec_check_mounts(const struct spec *s, struct err *err)

@@ -16,20 +16,6 @@ teardown() {
 	runtime_teardown
 }
 
-# inside TEXT [FILTER [JQ-ARGUMENT...]]: run this shell text in a container; its output is in $output.
-inside() {
-	bundle_sh "$@"
-	run -0 ct_run
-}
-
-# refused FILTER [JQ-ARGUMENT...]: a create with this config fails and leaves nothing; its text is in $output.
-refused() {
-	bundle "$@"
-	ct_refused
-	[ -n "$output" ] || fail "no error text"
-	! rt state "$ID" 2>/dev/null || fail "the container is there"
-}
-
 # --- namespaces -------------------------------------------------------------------------------------------------
 
 @test "each namespace of the config is a new one" {

@@ -137,6 +137,7 @@ ct_start() {
 }
 
 # create must fail with status 1. A container that comes up after all must not hold the test's pipes.
+# shellcheck disable=SC2120 # most tests need no option
 ct_refused() { # [OPTION]...
 	status=0
 	rt create --bundle "$B" "$@" "$ID" </dev/null >"$BATS_TEST_TMPDIR/refused" 2>&1 || status=$?
@@ -161,6 +162,20 @@ ct_sleep() { # [JQ-FILTER]
 	bundle_sh 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' "${1:-.}"
 	ct_start
 	wait_until 10 grep -q ready "$B/stdout"
+}
+
+# inside TEXT [FILTER [JQ-ARGUMENT...]]: run this shell text in a container; its output is in $output.
+inside() {
+	bundle_sh "$@"
+	run -0 ct_run
+}
+
+# refused FILTER [JQ-ARGUMENT...]: a create with this config fails and leaves nothing; its text is in $output.
+refused() {
+	bundle "$@"
+	ct_refused
+	[ -n "$output" ] || fail "no error text"
+	! rt state "$ID" 2>/dev/null || fail "the container is there"
 }
 
 status_of() {

@@ -1,0 +1,180 @@
+#!/usr/bin/env bats
+# More of what config.json asks for: user namespaces and id-mapped mounts, options of mounts, rarer limits, labels,
+# seccomp's listener. docs/spec-coverage.md says which test holds for which field.
+
+load lib.bash
+
+setup_file() {
+	runtime_setup_file
+}
+
+setup() {
+	runtime_setup
+}
+
+teardown() {
+	local bad=0 dir
+	runtime_teardown || bad=1
+	for dir in src/sub s/sub; do
+		! mountpoint -q "$BATS_TEST_TMPDIR/$dir" || umount "$BATS_TEST_TMPDIR/$dir"
+	done
+	return $bad
+}
+
+USERNS='.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+
+# A bundle whose root file system belongs to the ids of USERNS.
+owned_by_userns() {
+	chown -R 100000:100000 "$B/rootfs"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$B"
+}
+
+# --- id-mapped mounts -------------------------------------------------------------------------------------------
+
+# A directory of the host with a file of uid 0, one of uid 5, and a mount below it with one of uid 0.
+mapped_source() {
+	mkdir -p "$BATS_TEST_TMPDIR/src/sub"
+	touch "$BATS_TEST_TMPDIR/src/zero" "$BATS_TEST_TMPDIR/src/five"
+	chown 5:5 "$BATS_TEST_TMPDIR/src/five"
+	mount -t tmpfs none "$BATS_TEST_TMPDIR/src/sub"
+	touch "$BATS_TEST_TMPDIR/src/sub/file"
+	mount_points >"$BATS_TEST_TMPDIR/mounts"
+}
+
+MAPPED='.mounts += [{"destination": "/m", "type": "bind", "source": $src, "options": ["rbind", $word]} + $maps]'
+
+# mapped WORD MAPPINGS FILTER: what the container sees of the owners.
+mapped() {
+	bundle_sh 'stat -c %u:%g /m/zero /m/five /m/sub/file; ls /m/sub' "$MAPPED | $3" --arg src "$BATS_TEST_TMPDIR/src" --arg word "$1" --argjson maps "$2"
+}
+
+@test "a mount maps ids as its own mappings say" {
+	not_for runc -- "runc 1.1 knows no id-mapped mounts"
+	not_for crun -- "crun 1.8 does not map without a user namespace"
+	mapped_source
+	mapped idmap '{"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "gidMappings": [{"containerID": 0, "hostID": 2000, "size": 10}]}' .
+	run -0 ct_run
+	equal "${lines[*]}" "1000:2000 1005:2005 0:0 file"
+}
+
+@test "ridmap maps the mounts below too" {
+	not_for runc crun -- "older than that"
+	mapped_source
+	mapped ridmap '{"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "gidMappings": [{"containerID": 0, "hostID": 2000, "size": 10}]}' .
+	run -0 ct_run
+	equal "${lines[*]}" "1000:2000 1005:2005 1000:2000 file"
+}
+
+@test "in a user namespace idmap shows the files as the container's" {
+	not_for runc -- "runc 1.1 knows no id-mapped mounts"
+	mapped_source
+	mapped idmap '{}' "$USERNS"
+	owned_by_userns
+	run -0 ct_run
+	equal "${lines[0]} ${lines[1]}" "0:0 5:5"
+}
+
+@test "a container that joins a user namespace maps by that one" {
+	not_for runc crun -- "older than that"
+	mapped_source
+	unshare --user sh -c 'echo $$ >"$1"; exec sleep 1000' _ "$BATS_TEST_TMPDIR/pid" >/dev/null 2>&1 3>&- &
+	wait_until 10 test -s "$BATS_TEST_TMPDIR/pid"
+	local pid
+	pid=$(cat "$BATS_TEST_TMPDIR/pid")
+	wait_until 10 grep -q sleep "/proc/$pid/cmdline"
+	echo '0 100000 65536' >"/proc/$pid/uid_map"
+	echo '0 100000 65536' >"/proc/$pid/gid_map"
+	mapped idmap '{}' ".linux.namespaces += [{\"type\": \"user\", \"path\": \"/proc/$pid/ns/user\"}]"
+	owned_by_userns
+	run -0 ct_run
+	equal "${lines[0]} ${lines[1]}" "0:0 5:5"
+	kill "$pid"
+}
+
+@test "ranges in the option idmap= are crun's" {
+	not_for runc crun -- "runc has no such option, and crun 1.8 maps only in a user namespace"
+	mapped_source
+	mapped 'idmap=uids=0-10-1#5-77-1;gids=0-0-10' '{}' .
+	run -0 ct_run
+	equal "${lines[0]} ${lines[1]}" "10:0 77:5"
+}
+
+@test "a mount that cannot be mapped is named" {
+	not_for runc crun -- "texts of ours"
+	refused '.mounts += [{"destination": "/m", "type": "bind", "source": "/tmp", "options": ["bind", "idmap"]}]'
+	contains "$output" "mount '/m': an id-mapped mount needs uidMappings and gidMappings, or a user namespace of the container"
+	refused '.mounts += [{"destination": "/m", "type": "tmpfs", "options": ["idmap"]}]'
+	contains "$output" "only a bind mount can map ids"
+	refused '.mounts += [{"destination": "/m", "type": "bind", "source": "/proc", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}]}]'
+	contains "$output" "map the ids of mount source '/proc' (not every file system can)"
+}
+
+# --- options of mounts ------------------------------------------------------------------------------------------
+
+# options_of WORD...: the options, as the kernel shows them, of a bind of a directory with a mount below it.
+options_of() {
+	mkdir -p "$BATS_TEST_TMPDIR/s/sub"
+	mountpoint -q "$BATS_TEST_TMPDIR/s/sub" || mount -t tmpfs none "$BATS_TEST_TMPDIR/s/sub"
+	mount_points >"$BATS_TEST_TMPDIR/mounts"
+	rm -rf "$B"
+	bundle_sh 'grep -E " /s(/sub)? " /proc/self/mountinfo | cut -d" " -f5,6' \
+		'.mounts += [{"destination": "/s", "type": "bind", "source": $src, "options": (["rbind"] + $words)}]' \
+		--arg src "$BATS_TEST_TMPDIR/s" --argjson words "$(printf '%s\n' "$@" | jq -R . | jq -sc .)"
+	run -0 ct_run
+}
+
+@test "recursive options reach the mounts below, the others do not" {
+	not_for runc -- "runc 1.1 knows them from 1.1 on for some only"
+	local word
+	for word in nosuid nodev noexec; do
+		options_of "r$word"
+		matches "${lines[0]}" "^/s .*$word"
+		matches "${lines[1]}" "^/s/sub .*$word"
+		options_of "$word"
+		matches "${lines[0]}" "^/s .*$word"
+		[[ "${lines[1]}" != *$word* ]] || fail "$word reached the mount below: $output"
+	done
+}
+
+@test "recursive access times and their opposites" {
+	not_for runc crun -- "each takes some of them only"
+	options_of rnoatime
+	contains "${lines[0]}" noatime
+	contains "${lines[1]}" noatime
+	options_of rnoatime ratime rnodiratime
+	matches "${lines[1]}" "nodiratime,relatime"
+	options_of rstrictatime
+	[[ "$output" != *relatime* && "$output" != *noatime* ]] || fail "$output"
+	options_of rro rrw rnosymfollow
+	matches "${lines[1]}" "^/s/sub rw.*nosymfollow"
+}
+
+@test "tmpcopyup fills the file system with what it covers" {
+	bundle_sh 'cat /data/file; readlink /data/link; stat -c %a:%u:%g /data/file /data/dir; touch /data/new' \
+		'.mounts += [{"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}]'
+	mkdir -p "$B/rootfs/data/dir"
+	echo text >"$B/rootfs/data/file"
+	chmod 644 "$B/rootfs/data/file"
+	chown 7:8 "$B/rootfs/data/file"
+	chmod 750 "$B/rootfs/data/dir"
+	ln -s ../file "$B/rootfs/data/link"
+	run -0 ct_run
+	equal "${lines[*]}" "text ../file 644:7:8 750:0:0"
+	[ ! -e "$B/rootfs/data/new" ]
+}
+
+@test "links at the ends of a bind are mounted, copied and covered as such" {
+	not_for runc -- "runc has no such options"
+	not_for crun -- "crun 1.8 knows some of them only"
+	ln -s target "$BATS_TEST_TMPDIR/link"
+	bundle_sh 'readlink /copied; readlink /covered; [ -L /covered ] && echo link; ls /elsewhere' \
+		'.mounts += [{"destination": "/copied", "type": "bind", "source": $link, "options": ["bind", "copy-symlink"]},
+			{"destination": "/covered", "type": "bind", "source": $link, "options": ["bind", "src-nofollow", "dest-nofollow"]}]' \
+		--arg link "$BATS_TEST_TMPDIR/link"
+	mkdir "$B/rootfs/elsewhere"
+	ln -s elsewhere "$B/rootfs/covered"
+	run -0 ct_run
+	equal "${lines[*]}" "target target link"
+	equal "$(readlink "$B/rootfs/covered")" elsewhere
+	rm -f "$B/rootfs/copied" # the template's copy is this test's own
+}
