@@ -95,6 +95,11 @@ int exec_parent_in_root(struct exec *x, const char *path, char name[256]);
 /* O_PATH fd of `path`; made as directory or empty file when it is missing. */
 int exec_target_in_root(struct exec *x, const char *path, int directory);
 
+/* exec_net.c */
+long exec_op_link_up(struct exec *x, const struct plan_step *s);
+long exec_op_link_free(struct exec *x, const struct plan_step *s);
+long exec_op_address(struct exec *x, const struct plan_step *s);
+
 /* exec_userns.c */
 long exec_op_userns(struct exec *x, const struct plan_step *s);
 

@@ -13,7 +13,6 @@
 #include <asm/ioctls.h>
 #include <asm/signal.h>
 #include <asm/stat.h>
-#include <linux/in.h>
 #include <linux/keyctl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
@@ -24,11 +23,7 @@
 #include "bare/exec.h"
 
 #define UMOUNT_NOFOLLOW_ 8
-#define AF_INET_ 2
-#define SOCK_DGRAM_ 2
 #define SOCK_CLOEXEC_ 02000000
-#define SIOCSIFFLAGS_ 0x8914
-#define IFF_UP_RUNNING 0x41
 
 static struct exec the_exec; /* zero pages until touched: the only memory besides the stack */
 
@@ -227,26 +222,6 @@ static long op_keyring(struct exec *x, const struct plan_step *s)
 	return r == -ENOSYS || r == -EPERM ? 0 : r;
 }
 
-static long op_lo_up(struct exec *x, const struct plan_step *s)
-{
-	struct {
-		char name[16];
-		short flags;
-		char pad[22];
-	} req;
-	long sock = sys_call3(__NR_socket, AF_INET_, SOCK_DGRAM_ | SOCK_CLOEXEC_, 0);
-	long r;
-
-	if (sock < 0)
-		return sock;
-	memset(&req, 0, sizeof(req));
-	memcpy(req.name, "lo", 3);
-	req.flags = IFF_UP_RUNNING;
-	r = sys_call3(__NR_ioctl, sock, SIOCSIFFLAGS_, &req);
-	exec_drop((int)sock);
-	return r;
-}
-
 /* The host's procfs is the trusted one: these steps stand before PIVOT, and sysctl tables follow the caller. */
 static long write_proc(
 	struct exec *x, const char *prefix, const char *name, const struct plan_step *s)
@@ -349,8 +324,12 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return sys_call0(__NR_setsid);
 	case PLAN_KEYRING:
 		return op_keyring(x, s);
-	case PLAN_LO_UP:
-		return op_lo_up(x, s);
+	case PLAN_LINK_UP:
+		return exec_op_link_up(x, s);
+	case PLAN_LINK_FREE:
+		return exec_op_link_free(x, s);
+	case PLAN_ADDRESS:
+		return exec_op_address(x, s);
 	case PLAN_HOSTNAME:
 		return sys_call2(
 			__NR_sethostname, exec_str(x, s->str[0]), strlen(exec_str(x, s->str[0])));

@@ -50,7 +50,9 @@
 	X(ROOT_IDS)     /* become uid 0 and gid 0 of the user namespace (after its maps are written) */ \
 	X(SETSID)       /* new session */ \
 	X(KEYRING)      /* join a new session keyring named str[0] */ \
-	X(LO_UP)        /* set the loopback interface up */ \
+	X(LINK_UP)      /* set the network interface str[0] up */ \
+	X(LINK_FREE)    /* there must be no network interface str[0] yet */ \
+	X(ADDRESS)      /* give the network interface str[0] an address: blob = a request for rtnetlink, its index to be filled in */ \
 	X(HOSTNAME)     /* str[0] */ \
 	X(DOMAINNAME)   /* str[0] */ \
 	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces */ \
@@ -179,6 +181,7 @@ enum plan_go_id {
 	PLAN_GO_HOOKS,        /* prestart and createRuntime hooks have run */
 	PLAN_GO_READY,        /* state is saved: LISTEN, or go on to the program */
 	PLAN_GO_START,        /* from `start` through LISTEN */
+	PLAN_GO_NET_DEVICES,  /* the devices that it gets are in its network namespace */
 	PLAN_GO_LIMITS, /* resource limits are set, while the process is still its launcher's user */
 };
 

@@ -69,6 +69,9 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_OPEN:
 	case PLAN_TREE:
 	case PLAN_KEYRING:
+	case PLAN_LINK_UP:
+	case PLAN_LINK_FREE:
+	case PLAN_ADDRESS:
 	case PLAN_HOSTNAME:
 	case PLAN_DOMAINNAME:
 	case PLAN_SYSCTL:
@@ -109,6 +112,8 @@ static int blob_ok(const struct plan_step *s)
 		return s->blob_len == sizeof(struct plan_caps);
 	case PLAN_USER:
 		return s->blob_len % 4 == 0;
+	case PLAN_ADDRESS: /* headers of netlink and of an address */
+		return s->blob_len >= 24 && s->blob_len <= 256;
 	case PLAN_SECCOMP:
 		return s->blob_len && s->blob_len % 8 == 0 && s->blob_len / 8 <= 65535;
 	default:

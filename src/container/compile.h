@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "container/cgroup.h"
+#include "container/net_device.h"
 #include "container/plan_builder.h"
 #include "oci/spec.h"
 
@@ -48,6 +49,8 @@ struct compile_init {
 	const char *state_creating_tail;
 	const char *state_created_head;
 	const char *state_created_tail;
+	const struct net_device *net_devices; /* linux.netDevices, as they are on the host */
+	size_t n_net_devices;
 	bool no_pivot;
 	bool no_new_keyring;
 	bool setgroups_denied; /* a user namespace without the right to set groups */

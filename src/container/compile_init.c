@@ -169,7 +169,30 @@ static void add_session(const struct compile_init *in, struct plan *p)
 		s->str[0] = plan_str(p, name);
 	}
 	if (spec_namespace_is_new(in->spec, SPEC_NS_NETWORK))
-		plan_add(p, PLAN_LO_UP);
+		plan_add(p, PLAN_LINK_UP)->str[0] = plan_str(p, "lo");
+}
+
+/* The launcher moves them; from inside they get back what the move took away. */
+static void add_net_devices(const struct compile_init *in, struct plan *p)
+{
+	struct plan_step *s;
+
+	/* The kernel renames after the move: a device whose name is taken would be lost with the container. */
+	for (size_t i = 0; i < in->n_net_devices; i++)
+		plan_add(p, PLAN_LINK_FREE)->str[0] = plan_str(p, in->net_devices[i].inside);
+	if (in->n_net_devices)
+		add_barrier(p, PLAN_GO_NET_DEVICES);
+	for (size_t i = 0; i < in->n_net_devices; i++) {
+		const struct net_device *d = &in->net_devices[i];
+
+		for (size_t k = 0; k < d->n_addresses; k++) {
+			s = plan_add(p, PLAN_ADDRESS);
+			s->str[0] = plan_str(p, d->inside);
+			plan_blob(p, s, d->addresses[k].message, d->addresses[k].size);
+		}
+		s = plan_add(p, PLAN_LINK_UP);
+		s->str[0] = plan_str(p, d->inside);
+	}
 }
 
 static void add_names(struct plan *p, const struct spec *spec)
@@ -419,6 +442,7 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 		if (spec_namespace_find(spec, SPEC_NS_USER))
 			plan_add(p, PLAN_ROOT_IDS);
 		add_session(in, p);
+		add_net_devices(in, p);
 		r = add_set_up(in, p, &t, err);
 	}
 	if (r == 0) {

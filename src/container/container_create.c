@@ -363,6 +363,8 @@ static int start_launch(struct container *c, const struct container_create *req,
 	};
 
 	if (l) {
+		lr.net_devices = c->net_devices;
+		lr.n_net_devices = l->n_net_devices;
 		lr.uid_maps = l->uid_mappings;
 		lr.n_uid_maps = l->n_uid_mappings;
 		lr.gid_maps = l->gid_mappings;
@@ -370,6 +372,22 @@ static int start_launch(struct container *c, const struct container_create *req,
 	}
 	stdio_owner_map(req->stdio, l);
 	return launch_start(c->host, &lr, &h, &c->launch, err);
+}
+
+/* Before they are moved: then their addresses are gone. */
+static int read_net_devices(struct container *c, struct err *err)
+{
+	const struct spec_linux *l = c->spec->linux_;
+	int r = 0;
+
+	if (!l || !l->n_net_devices)
+		return 0;
+	c->net_devices = arena_calloc(&c->devices_arena, l->n_net_devices, sizeof(*c->net_devices));
+	if (!c->net_devices)
+		return err_oom(err);
+	for (size_t i = 0; r == 0 && i < l->n_net_devices; i++)
+		r = net_device_read(&l->net_devices[i], &c->devices_arena, &c->net_devices[i], err);
+	return r;
 }
 
 static int compile_and_start(struct container *c, const struct container_create *req,
@@ -407,9 +425,13 @@ static int compile_and_start(struct container *c, const struct container_create 
 		snprintf(listen_env, sizeof(listen_env), "LISTEN_FDS=%u", req->listen_fds);
 		in.listen_fds_env = listen_env;
 	}
-	r = container_filter(c, &filter, err);
+	r = read_net_devices(c, err);
+	if (r == 0)
+		r = container_filter(c, &filter, err);
 	if (r < 0)
 		return r;
+	in.net_devices = c->net_devices;
+	in.n_net_devices = c->net_devices ? c->spec->linux_->n_net_devices : 0;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	in.cgroup_is_hosts = !c->cgroup;
 	r = cgroup_mounts(c->host->cgroups, c->cgroup,

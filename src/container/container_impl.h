@@ -39,6 +39,8 @@ struct container {
 	struct pidref init;
 	struct launch *launch;
 	struct hook_run *hooks;
+	struct arena devices_arena;
+	struct net_device *net_devices; /* that init gets */
 	struct criu_run *criu;            /* of a checkpoint or restore */
 	struct container_handler handler; /* of the operation that runs */
 	struct container_handler outer;   /* of a start that has become a delete */

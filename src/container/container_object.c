@@ -172,6 +172,7 @@ static void release(struct loop_deferred *d)
 	pidref_done(&c->init);
 	state_done(&c->state);
 	free(c->hook_state);
+	arena_done(&c->devices_arena);
 	free(c);
 }
 

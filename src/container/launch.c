@@ -201,6 +201,18 @@ static void at_maps(struct launch *l)
 		send_go(l, PLAN_GO_MAPS);
 }
 
+static void at_net_devices(struct launch *l)
+{
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < l->req.n_net_devices; i++)
+		if (net_device_move(&l->req.net_devices[i], l->process.pid, &e) < 0) {
+			fail(l, &e);
+			return;
+		}
+	send_go(l, PLAN_GO_NET_DEVICES);
+}
+
 static void next_hooks(struct launch *l);
 
 static void hooks_done(void *arg, const struct err *err)
@@ -380,6 +392,8 @@ static void on_message(struct launch *l, struct plan_msg *m, int *fd)
 	case PLAN_MSG_BARRIER:
 		if (m->value == PLAN_GO_MAPS)
 			at_maps(l);
+		else if (m->value == PLAN_GO_NET_DEVICES)
+			at_net_devices(l);
 		else if (m->value == PLAN_GO_HOOKS)
 			at_hooks(l);
 		else if (m->value == PLAN_GO_LIMITS)

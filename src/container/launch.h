@@ -16,6 +16,7 @@
 #include "base/pidref.h"
 #include "container/hook.h"
 #include "container/host.h"
+#include "container/net_device.h"
 #include "container/plan_builder.h"
 #include "oci/spec.h"
 
@@ -39,6 +40,8 @@ struct launch_request {
 	/* id maps, written at PLAN_GO_MAPS */
 	const struct spec_id_mapping *uid_maps, *gid_maps;
 	size_t n_uid_maps, n_gid_maps;
+	const struct net_device *net_devices; /* moved at PLAN_GO_NET_DEVICES */
+	size_t n_net_devices;
 	const struct spec_rlimit
 		*rlimits; /* set by us on the waiting process, as late as possible */
 	size_t n_rlimits;

@@ -82,6 +82,13 @@ int machine_features_write(struct buf *out)
 		.archs = archs,
 		.n_archs = list_archs(archs, ARRAY_LEN(archs)),
 		.seccomp_flags = seccomp_flags(),
+		.cgroup_rdma = true,
+		.apparmor = true,
+		.selinux = true,
+		.idmap = true,
+		.net_devices = true,
+		.memory_policy = true,
+		.checkpoint = true,
 	};
 
 	if (v)

@@ -190,6 +190,16 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 	case PLAN_WRITE_SLOT:
 		snprintf(out, size, "enter the cgroup");
 		break;
+	case PLAN_LINK_UP:
+		snprintf(out, size, "set network interface '%s' up", str_at(p, s, 0));
+		break;
+	case PLAN_LINK_FREE:
+		snprintf(out, size, "linux.netDevices: move a device into the container as '%s'",
+			str_at(p, s, 0));
+		break;
+	case PLAN_ADDRESS:
+		snprintf(out, size, "give network interface '%s' its address", str_at(p, s, 0));
+		break;
 	case PLAN_HOSTNAME:
 	case PLAN_DOMAINNAME:
 		snprintf(out, size, "set %s '%s'",

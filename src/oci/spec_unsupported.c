@@ -9,31 +9,9 @@
 
 #include "oci/spec.h"
 
-static bool in_linux_resources(const struct spec *s)
-{
-	return s->linux_ && s->linux_->resources;
-}
-
-static bool has_net_devices(const struct spec *s)
-{
-	return s->linux_ && s->linux_->n_net_devices > 0;
-}
-
 static bool has_intel_rdt(const struct spec *s)
 {
 	return s->linux_ && s->linux_->intel_rdt;
-}
-
-static bool has_rdma(const struct spec *s)
-{
-	return in_linux_resources(s) && s->linux_->resources->n_rdma > 0;
-}
-
-static bool has_network(const struct spec *s)
-{
-	const struct spec_network *n = in_linux_resources(s) ? s->linux_->resources->network : NULL;
-
-	return n && ((n->has_class_id && n->class_id != 0) || n->n_priorities > 0);
 }
 
 static bool has_listener(const struct spec *s)
@@ -55,10 +33,7 @@ static const struct {
 	const char *field;
 	bool (*is_set)(const struct spec *s);
 } rows[] = {
-	{ "linux.netDevices", has_net_devices },
 	{ "linux.intelRdt", has_intel_rdt },
-	{ "linux.resources.rdma", has_rdma },
-	{ "linux.resources.network", has_network },
 	{ "linux.seccomp.listenerPath", has_listener },
 	{ "linux.seccomp.syscalls: SCMP_ACT_NOTIFY", has_notify },
 };

@@ -178,3 +178,73 @@ options_of() {
 	equal "$(readlink "$B/rootfs/covered")" elsewhere
 	rm -f "$B/rootfs/copied" # the template's copy is this test's own
 }
+
+# --- network devices --------------------------------------------------------------------------------------------
+
+NETDEVICES='.linux.netDevices = {"reeve-t0": {"name": "inside0"}}'
+
+# A pair of devices, one end with addresses of all kinds.
+make_devices() {
+	ip link add reeve-t0 type veth peer name reeve-t1
+	ip link set reeve-t0 mtu 1400
+	ip addr add 192.0.2.7/24 brd 192.0.2.255 dev reeve-t0
+	ip addr add 169.254.9.9/16 scope link dev reeve-t0
+	ip addr add 2001:db8::7/64 dev reeve-t0 nodad
+	ip link set reeve-t1 up
+}
+
+@test "a network device moves in with its addresses, under its new name and up" {
+	not_for runc crun -- "older than that"
+	make_devices
+	bundle_sh 'ifconfig inside0; ls /sys/class/net' "$NETDEVICES"
+	run -0 ct_run
+	contains "$output" "inet addr:192.0.2.7  Bcast:192.0.2.255  Mask:255.255.255.0"
+	contains "$output" "2001:db8::7/64"
+	contains "$output" "MTU:1400"
+	contains "$output" "UP "
+	[[ "$output" != *169.254* ]] || fail "an address of the link alone came along: $output"
+	equal "${lines[-1]} ${lines[-2]}" "lo inside0"
+	ip link del reeve-t0 2>/dev/null || true
+	ip link del reeve-t1 2>/dev/null || true
+}
+
+@test "a network device of a container in a user namespace" {
+	not_for runc crun -- "older than that"
+	make_devices
+	bundle_sh 'ifconfig inside0' "$NETDEVICES | $USERNS"
+	owned_by_userns
+	run -0 ct_run
+	contains "$output" "inet addr:192.0.2.7"
+	ip link del reeve-t1 2>/dev/null || true
+}
+
+@test "a network device that is not there, or whose name is taken, is named" {
+	not_for runc crun -- "older than that"
+	refused '.linux.netDevices = {"nosuch0": {}}'
+	contains "$output" "linux.netDevices: there is no device 'nosuch0'"
+	make_devices
+	refused '.linux.netDevices = {"reeve-t0": {"name": "lo"}}'
+	contains "$output" "linux.netDevices: move a device into the container as 'lo': File exists"
+	ip link del reeve-t0
+}
+
+# --- limits that few machines have ------------------------------------------------------------------------------
+
+# with_or_named FILTER FIELD: the container runs, or the text names the field and the missing controller.
+with_or_named() {
+	bundle_sh true "$1"
+	run ct_run
+	[ "$status" = 0 ] || contains "$output" "linux.resources.$2: the cgroup controller"
+}
+
+@test "rdma and network classes are set, or the missing controller is named" {
+	not_for runc crun -- "runc and crun say nothing of a controller"
+	with_or_named '.linux.resources.network = {"classID": 1048577}' network.classID
+	rm -rf "$B"
+	with_or_named '.linux.resources.network = {"priorities": [{"name": "lo", "priority": 5}]}' network.priorities
+	rm -rf "$B"
+	bundle '.linux.resources.rdma = {"mlx5_1": {"hcaHandles": 3}}'
+	run ct_run
+	[ "$status" != 0 ] # no such device
+	contains "$output" "linux.resources.rdma"
+}

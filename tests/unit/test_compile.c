@@ -398,3 +398,39 @@ TEST(a_bind_without_source_is_named)
 	assert_text_has(m.err.text, "/d");
 	done(&m);
 }
+
+TEST(network_devices_come_after_their_barrier_with_their_addresses)
+{
+	static const uint64_t request[4] = { 1 };
+	struct net_address address = { (void *)request, sizeof(request) };
+	struct net_device devices[] = { { "eth0", "net0", &address, 1 },
+		{ "eth1", "eth1", NULL, 0 } };
+	struct made m = make("", 0, "", ",{\"type\":\"network\"}", "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.net_devices = devices,
+		.n_net_devices = 2,
+	};
+	int lo = find(&m, PLAN_LINK_UP, 0);
+	int barrier, given, up;
+
+	assert_string_equal(text(&m, lo, 0), "lo");
+	assert_true(find(&m, PLAN_BARRIER, 0) < 0);
+	plan_done(&m.plan);
+	assert_ok(compile_init(&in, &m.plan, &m.err));
+	barrier = find(&m, PLAN_BARRIER, 0);
+	given = find(&m, PLAN_ADDRESS, 0);
+	up = find(&m, PLAN_LINK_UP, given);
+	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_NET_DEVICES);
+	assert_true(find(&m, PLAN_CLONE, 0) < barrier && barrier < given && given < up);
+	assert_string_equal(text(&m, find(&m, PLAN_LINK_FREE, 0), 0), "net0");
+	assert_true(find(&m, PLAN_LINK_FREE, 0) < barrier);
+	assert_string_equal(text(&m, given, 0), "net0");
+	assert_string_equal(text(&m, up, 0), "net0");
+	assert_string_equal(text(&m, find(&m, PLAN_LINK_UP, up + 1), 0), "eth1");
+	assert_true(find(&m, PLAN_LINK_UP, up) < find(&m, PLAN_ROOTFS, 0));
+	done(&m);
+}
