@@ -323,6 +323,25 @@ void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence)
 		publisher_pop(p);
 }
 
+void publisher_drop(struct publisher *p, uint64_t task)
+{
+	struct queued **at = p->head && p->in_flight ? &p->head->next : &p->head;
+
+	while (*at) {
+		struct queued *q = *at;
+
+		if (q->task != task) {
+			at = &q->next;
+			continue;
+		}
+		*at = q->next;
+		queued_free(q);
+	}
+	p->tail = at;
+	if (!p->head)
+		loop_defer(p->config.loop, &p->told, publisher_told);
+}
+
 bool publisher_is_empty(const struct publisher *p)
 {
 	return !p->head;

@@ -358,12 +358,20 @@ static void forget_event(void *arg, uint64_t task, uint64_t sequence)
 	publisher_forget(s->publisher, task, sequence);
 }
 
+static void drop_events(void *arg, uint64_t task)
+{
+	struct shim_server *s = arg;
+
+	publisher_drop(s->publisher, task);
+}
+
 static const struct supervisor_sink sink = {
 	.reply = on_reply,
 	.event = on_event,
 	.save_events = save_events,
 	.load_events = load_events,
 	.forget_event = forget_event,
+	.drop_events = drop_events,
 	.empty = on_empty,
 	.shutdown = on_shutdown,
 };

@@ -2,7 +2,8 @@
 /*
  * Order is everything here: fds first, then the record that counts on them; the exit into the bundle, then the look for
  * the mark. `delete` marks first and reads the exit then, so at least one of the two sees the other: an exit is never
- * told by nobody.
+ * told by nobody. That there was a mark stands in the journal before the exit: whoever reads it publishes no more than we
+ * did, though the mark is gone by then.
  */
 #include "supervisor/durable.h"
 
@@ -57,21 +58,43 @@ void durable_save_bundle(struct held_task *t)
 		held_warn(t, &err);
 }
 
+static void append(struct supervisor *sup, const struct journal_record *r);
+
+void durable_take_away(struct held_task *t)
+{
+	struct supervisor *sup = t->sup;
+	const struct journal_record r = {
+		.type = JOURNAL_TAKEN_AWAY,
+		.wall_ns = held_wall_ns(sup),
+		.task = t->number,
+	};
+
+	if (t->taken_away)
+		return;
+	t->taken_away = true;
+	if (sup->journal.fd >= 0)
+		append(sup, &r);
+	if (sup->config.sink->drop_events)
+		sup->config.sink->drop_events(sup->config.sink_arg, t->number);
+}
+
 void durable_look_for_mark(struct held_task *t)
 {
 	auto_close int bundle = open_bundle(t);
 
-	/* The bundle goes with the task, and not before. But a journal tells of tasks that went in good order. */
-	if (bundle == -ENOENT && t->sup->wall_ns == 0)
-		t->taken_away = true;
-	if (bundle >= 0 && faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		t->taken_away = true;
+	/* The bundle goes with the task, and not before. */
+	if (bundle == -ENOENT || (bundle >= 0 && faccessat(bundle, BUNDLE_MARK_NAME, F_OK,
+							 AT_SYMLINK_NOFOLLOW) == 0))
+		durable_take_away(t);
 }
 
 void durable_remove_mark(struct held_task *t)
 {
-	auto_close int bundle = open_bundle(t);
+	auto_close int bundle = -EBADF;
 
+	/* One that a journal tells of may have had the bundle of another one that is there now. */
+	if (t->sup->wall_ns == 0)
+		bundle = open_bundle(t);
 	if (bundle >= 0)
 		unlinkat(bundle, BUNDLE_MARK_NAME, 0);
 }
@@ -142,9 +165,9 @@ void durable_input(struct held_task *t, const struct task_input *in)
 		sup->config.sink->log(sup->config.sink_arg, t->ns, t->core.id, in);
 	if (in->addr.conn > sup->last_conn)
 		sup->last_conn = in->addr.conn;
+	note_in_bundle(t, in);
 	if (sup->journal.fd >= 0)
 		log_input(t, in);
-	note_in_bundle(t, in);
 }
 
 void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)

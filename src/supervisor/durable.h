@@ -19,6 +19,8 @@ void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence);
 void durable_save_bundle(struct held_task *t);
 /* `delete` may have marked the bundle meanwhile: then what the task does is not published any more. */
 void durable_look_for_mark(struct held_task *t);
+/* So it was, by a mark or by the journal. */
+void durable_take_away(struct held_task *t);
 /* The task is gone, and whoever marked it may know. */
 void durable_remove_mark(struct held_task *t);
 

@@ -30,6 +30,8 @@ enum journal_type {
 	/* what happened since */
 	JOURNAL_INPUT = 4, /* input_encode() */
 	JOURNAL_ACKED = 5, /* an event has reached its subscriber: its sequence */
+	JOURNAL_TAKEN_AWAY =
+		6, /* the task was deleted from outside: nothing more of it is published */
 };
 
 struct journal_record {

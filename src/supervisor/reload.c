@@ -86,8 +86,6 @@ static void feed(struct held_task *t, const struct task_input *in)
 	if (in->type == IN_EXEC)
 		held_grow_execs(t);
 	task_step(&t->core, in, &sup->fx);
-	if ((t->core.init.exited || in->type == IN_DELETE) && t->core.init.pid && !t->taken_away)
-		durable_look_for_mark(t);
 	perform_note(t, &sup->fx);
 }
 
@@ -142,6 +140,16 @@ static int take_acked(struct supervisor *sup, const struct journal_record *r, st
 	return 0;
 }
 
+static int take_away(struct supervisor *sup, const struct journal_record *r, struct err *err)
+{
+	struct held_task *t = held_task_find(sup, r->task);
+
+	if (!t)
+		return err_set(err, -EBADMSG, "journal: a mark of a task that is not there");
+	durable_take_away(t);
+	return 0;
+}
+
 static int take_record(struct supervisor *sup, const struct journal_record *r, struct err *err)
 {
 	switch (r->type) {
@@ -149,6 +157,8 @@ static int take_record(struct supervisor *sup, const struct journal_record *r, s
 		return take_input(sup, r, err);
 	case JOURNAL_ACKED:
 		return take_acked(sup, r, err);
+	case JOURNAL_TAKEN_AWAY:
+		return take_away(sup, r, err);
 	default:
 		return snapshot_take(sup, r, err);
 	}

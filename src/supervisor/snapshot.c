@@ -23,6 +23,7 @@ enum {
 	TASK_PROC = 4,   /* repeated */
 	TASK_ORDER = 5,  /* repeated */
 	TASK_OOM_KILLS = 6,
+	TASK_TAKEN_AWAY = 7,
 };
 
 enum { PROC_SLOT = 1, PROC_PAYLOAD = 2, PROC_INODE = 3, PROC_START_TIME = 4 };
@@ -76,6 +77,7 @@ static void put_task(
 		if (j->payload.size > 0)
 			put_order(w, j);
 	wire_put_int(w, TASK_OOM_KILLS, t->oom_kills);
+	wire_put_int(w, TASK_TAKEN_AWAY, t->taken_away);
 }
 
 static int write_task(const struct held_task *t, struct journal *j, struct err *err)
@@ -253,6 +255,8 @@ static int take_parts(struct held_task *t, const struct journal_record *r, struc
 			code = take_order(t, &f, err);
 		else if (!f.is_bytes && f.number == TASK_OOM_KILLS)
 			t->oom_kills = f.value;
+		else if (!f.is_bytes && f.number == TASK_TAKEN_AWAY)
+			t->taken_away = f.value != 0;
 	}
 	if (code == 0 && w.bad)
 		return bad(err, "a task");

@@ -172,6 +172,52 @@ TEST(events_arrive_in_order_one_at_a_time)
 	teardown(f);
 }
 
+static void send_of_task(struct fixture *f, enum task_topic topic, uint64_t task)
+{
+	struct event e = {
+		.topic = topic, .ns = "default", .id = "a", .wall_ns = 5, .pid = 42, .task = task
+	};
+
+	assert_ok(publisher_send(f->publisher, &e));
+}
+
+TEST(what_waits_of_a_task_that_another_one_ends_is_dropped)
+{
+	struct fixture *f = setup();
+
+	daemon_start(f);
+	f->hold = true;
+	send_of_task(f, TOPIC_CREATE, 1);
+	expect(f, "create ");
+	send_of_task(f, TOPIC_START, 1);
+	send_of_task(f, TOPIC_PAUSED, 2);
+	send_of_task(f, TOPIC_EXIT, 1);
+	publisher_drop(f->publisher, 1); /* but for what is on its way */
+	f->hold = false;
+	ttrpc_reply(f->server, f->held[0], RPC_OK, NULL, NULL, 0);
+	expect(f, "create paused ");
+	assert_int_equal(publisher_sequence(f->publisher), 2);
+	send_of_task(f, TOPIC_RESUMED, 2);
+	expect(f, "create paused resumed ");
+	teardown(f);
+}
+
+TEST(a_queue_that_is_dropped_is_empty)
+{
+	struct fixture *f = setup();
+
+	send_of_task(f, TOPIC_CREATE, 1);
+	send_of_task(f, TOPIC_START, 1);
+	publisher_drop(f->publisher, 1);
+	assert_true(publisher_is_empty(f->publisher));
+	daemon_start(f);
+	expect(f, "");
+	assert_int_equal(f->drained, 1);
+	send_of_task(f, TOPIC_CREATE, 2);
+	expect(f, "create ");
+	teardown(f);
+}
+
 TEST(nothing_is_lost_while_containerd_is_away)
 {
 	struct fixture *f = setup();

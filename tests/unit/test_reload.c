@@ -47,6 +47,7 @@ struct bench {
 	unsigned int answers;
 	struct response last;
 	bool answered;
+	bool marked; /* the bundle was, at a death */
 	int shutdowns;
 };
 
@@ -121,6 +122,17 @@ static void forget_event(void *arg, uint64_t task, uint64_t sequence)
 	memmove(b->queue, b->queue + 1, --b->n_queue * sizeof(b->queue[0]));
 }
 
+static void drop_events(void *arg, uint64_t task)
+{
+	struct bench *b = arg;
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n_queue; i++)
+		if (b->queue[i].task != task)
+			b->queue[n++] = b->queue[i];
+	b->n_queue = n;
+}
+
 static void on_shutdown(void *arg)
 {
 	((struct bench *)arg)->shutdowns++;
@@ -133,6 +145,7 @@ static const struct supervisor_sink sink = {
 	.save_events = save_events,
 	.load_events = load_events,
 	.forget_event = forget_event,
+	.drop_events = drop_events,
 	.shutdown = on_shutdown,
 };
 
@@ -185,11 +198,26 @@ static int copy_journal(int from)
 	return fd;
 }
 
+static bool is_marked(const struct bench *b)
+{
+	return faccessat(b->dir.fd, BUNDLE_MARK_NAME, F_OK, 0) == 0;
+}
+
+/* As `delete` does. */
+static void mark(const struct bench *b)
+{
+	int fd = openat(b->dir.fd, BUNDLE_MARK_NAME, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	close(fd);
+}
+
 /* The fds as the guardian has them at this moment. */
 static void on_death(struct fake *f)
 {
 	struct bench *b = container_of(f, struct bench, fake);
 
+	b->marked = is_marked(b);
 	for (size_t i = 0; i < b->fds.n; i++) {
 		const struct fdtable_entry *e = &b->fds.entries[i];
 		int fd = str_eq(e->name, JOURNAL_NAME) ? copy_journal(e->fd)
@@ -268,6 +296,8 @@ static void recover(struct bench *b)
 	while (b->fake.dead) {
 		b->deaths++;
 		worker_end(b);
+		if (b->marked)
+			mark(b); /* one that is dead takes none away */
 		end_the_unkept(b);
 		b->fds = b->kept;
 		b->kept = (struct fdtable){ 0 };
@@ -416,7 +446,7 @@ static void nothing_left(struct bench *b)
 		assert_false(b->fake.boxes[i].there);
 }
 
-static void whole_life(struct bench *b)
+static void whole_life_of(struct bench *b)
 {
 	create(b);
 	start(b);
@@ -427,6 +457,11 @@ static void whole_life(struct bench *b)
 	delete_(b, NULL, 3);
 	settle(b);
 	nothing_left(b);
+}
+
+static void whole_life(struct bench *b)
+{
+	whole_life_of(b);
 	expect_heard(b, "create(0) start(0) exec-added(x,0) exec-started(x,0) exit(x,7) exit(3) "
 			"delete(3)");
 }
@@ -457,6 +492,37 @@ static void short_life(struct bench *b)
 	settle(b);
 	nothing_left(b);
 	expect_heard(b, "create(0) exit(137) delete(137)");
+}
+
+/*
+ * Deleted from outside, where its end is told. After that the next one of its name: whoever reads the journal then finds
+ * the mark of the first one gone.
+ */
+static void taken_life(struct bench *b)
+{
+	uint64_t first;
+	pid_t pid;
+
+	create(b);
+	start(b);
+	assert_int_equal(state_of(b, NULL), STATUS_RUNNING);
+	pid = (pid_t)b->last.pid;
+	first = b->heard[0].task;
+	mark(b);
+	fake_exit(&b->fake, pid, 137);
+	settle(b);
+	for (int i = 0; i < 50 && supervisor_count(b->sup) > 0; i++) {
+		supervisor_look_for_marks(b->sup);
+		settle(b);
+	}
+	assert_int_equal(supervisor_count(b->sup), 0);
+	assert_false(is_marked(b));
+	whole_life_of(b);
+	for (size_t i = 0; i < b->n_heard; i++)
+		if (b->heard[i].task == first)
+			assert_true(strcmp(b->heard[i].text, "create(0)") == 0 ||
+				    strcmp(b->heard[i].text, "start(0)") == 0);
+	assert_string_equal(b->heard[b->n_heard - 1].text, "delete(3)");
 }
 
 /* Die at the n-th point, for every n. */
@@ -500,6 +566,12 @@ TEST(dies_anywhere_before_a_task_was_started)
 	at_every_point(short_life, 0);
 }
 
+TEST(dies_anywhere_while_and_after_a_task_was_deleted_from_outside)
+{
+	at_every_point(taken_life, 0);
+	at_every_point(taken_life, 1);
+}
+
 /* ---- again and again, at random ---- */
 
 static uint64_t next_random(uint64_t *seed)
@@ -529,6 +601,8 @@ TEST(dies_again_while_it_recovers)
 		b.fake.dies_left = 1 + (int)(next_random(&seed) % 6);
 		if (seed % 5 == 0)
 			short_life(&b);
+		else if (seed % 7 == 0)
+			taken_life(&b);
 		else
 			seed % 2 ? whole_life(&b) : other_life(&b);
 		all += b.deaths;
