@@ -5,6 +5,7 @@
 #   SHIM        reeve (when built) or runc: containerd's own shim of that version, with the system's runc
 #   BINARY      not empty: our shim drives this OCI runtime (runc, crun, runc-sid, crun-sid, a path) as BinaryName of runc's options. ctr
 #               gives such options only to the runtime runc, so our shim stands under that name.
+#   SHIM_DIR    where containerd looks first for the shim (of one file of tests)
 
 CONTAINERD=${CONTAINERD:-1.6}
 if [ -z "${SHIM:-}" ]; then
@@ -49,7 +50,7 @@ containerd_up() {
 	mkdir -p "$CD"
 	containerd_config >"$CD/config.toml"
 	export CONTAINERD_ADDRESS=$CD/sock CD
-	export PATH="$TOP/out/bin:$bin:$PATH"
+	export PATH="${SHIM_DIR:+$SHIM_DIR:}$TOP/out/bin:$bin:$PATH"
 	[ -z "$BINARY" ] || containerd_use_binary "$bin"
 	containerd_start
 }
