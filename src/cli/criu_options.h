@@ -15,7 +15,7 @@
 struct criu_options {
 	struct creation_options creation; /* restore */
 	const char *image_path, *work_path, *parent_path;
-	const char *page_server, *cgroups_mode, *lsm_profile, *lsm_mount_context;
+	const char *page_server, *cgroups_mode, *network_lock, *lsm_profile, *lsm_mount_context;
 	struct args_list empty_ns;
 	uint32_t status_fd;
 	bool leave_running, pre_dump;
@@ -40,6 +40,7 @@ struct criu_options {
 	{ "auto-dedup", 0, ARGS_BOOL, CRIU_AT(auto_dedup), NULL, "remove pages that newer images have" },                  \
 	{ "lazy-pages", 0, ARGS_BOOL, CRIU_AT(lazy_pages), NULL, "leave memory to a page server" },                        \
 	{ "manage-cgroups-mode", 0, ARGS_STRING, CRIU_AT(cgroups_mode), "MODE", "soft, full, strict or ignore" },          \
+	{ "network-lock", 0, ARGS_STRING, CRIU_AT(network_lock), "METHOD", "iptables, nftables or skip" },                 \
 	{ "empty-ns", 0, ARGS_LIST, CRIU_AT(empty_ns), "TYPE", "namespace that is made, but not filled" }
 // clang-format on
 

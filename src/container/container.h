@@ -95,6 +95,7 @@ struct container_criu {
 	const char *parent;       /* of an incremental one: relative to `images` */
 	const char *cgroups_mode; /* ignore, soft, full, strict; NULL: soft */
 	const char *page_server;  /* ADDRESS:PORT */
+	const char *network_lock; /* iptables, nftables, skip; NULL: criu's own */
 	const char *lsm_profile, *lsm_mount_context; /* restore */
 	const char *const *empty_ns;                 /* namespaces that are made, but not filled */
 	size_t n_empty_ns;

@@ -39,6 +39,18 @@ static int cgroups_mode(const char *word, struct err *err)
 		err, -EINVAL, "invalid mode of cgroups '%s': ignore, soft, full or strict", word);
 }
 
+/* 0: criu's own choice. */
+static int network_lock(const char *word, struct err *err)
+{
+	static const char *const methods[] = { "", "iptables", "nftables", "skip" };
+
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+		if (str_eq(word ? word : "", methods[i]))
+			return (int)i;
+	return err_set(err, -EINVAL,
+		"invalid method of the network lock '%s': iptables, nftables or skip", word);
+}
+
 static int page_server(const char *value, struct criu_order_words *w, struct err *err)
 {
 	const char *colon = value ? strrchr(value, ':') : NULL;
@@ -58,9 +70,10 @@ int container_criu_words(
 	const struct container_criu *o, struct criu_order_words *w, struct err *err)
 {
 	int mode = cgroups_mode(o->cgroups_mode, err);
+	int lock = mode < 0 ? mode : network_lock(o->network_lock, err);
 
-	if (mode < 0)
-		return mode;
+	if (lock < 0)
+		return lock;
 	if (!str_empty(o->criu))
 		criu_order_add(w, "criu", "%s", o->criu);
 	criu_order_add(w, "images", "%s", o->images);
@@ -68,6 +81,8 @@ int container_criu_words(
 	if (!str_empty(o->parent))
 		criu_order_add(w, "parent_img", "%s", o->parent);
 	criu_order_add(w, "manage_cgroups_mode", "%d", mode);
+	if (lock > 0)
+		criu_order_add(w, "network_lock", "%d", lock);
 	criu_order_flag(w, "tcp_established", o->tcp_established);
 	criu_order_flag(w, "tcp_skip_in_flight", o->tcp_skip_in_flight);
 	criu_order_flag(w, "tcp_close", o->tcp_close);

@@ -71,6 +71,7 @@ static const struct {
 	NUMBER(pid),
 	NUMBER(status_fd),
 	NUMBER(manage_cgroups_mode),
+	NUMBER(network_lock),
 	NUMBER(empty_ns),
 };
 
