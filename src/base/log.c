@@ -27,6 +27,15 @@ static const char *const level_names[] = {
 	[LOG_FATAL_] = "fatal",
 };
 
+/* syslog's numbers. */
+static const int priorities[] = {
+	[LOG_DEBUG_] = 7,
+	[LOG_INFO_] = 6,
+	[LOG_WARN_] = 4,
+	[LOG_ERROR_] = 3,
+	[LOG_FATAL_] = 2,
+};
+
 void log_add_plain(struct buf *line, const char *msg)
 {
 	for (const char *p = msg; *p; p++) {
@@ -63,6 +72,15 @@ static void add_record(
 		break;
 	case LOG_PLAIN:
 		buf_addf(line, "%s: ", level_names[level]);
+		log_add_plain(line, msg);
+		break;
+	case LOG_JOURNAL:
+		buf_addf(line, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=", priorities[level],
+			log->name ? log->name : "");
+		log_add_plain(line, msg);
+		break;
+	case LOG_SYSLOG: /* of a daemon */
+		buf_addf(line, "<%d>%s: ", 3 << 3 | priorities[level], log->name ? log->name : "");
 		log_add_plain(line, msg);
 		break;
 	}

@@ -15,14 +15,17 @@ enum log_level { LOG_DEBUG_, LOG_INFO_, LOG_WARN_, LOG_ERROR_, LOG_FATAL_ };
 enum log_format {
 	LOG_TEXT,
 	LOG_JSON,
-	LOG_LOGRUS, /* time="..." level=info msg="..." as containerd's shims */
-	LOG_PLAIN,  /* level and message alone: for a terminal */
+	LOG_LOGRUS,  /* time="..." level=info msg="..." as containerd's shims */
+	LOG_PLAIN,   /* level and message alone: for a terminal */
+	LOG_JOURNAL, /* fields of a datagram to systemd's journal */
+	LOG_SYSLOG,  /* a datagram to syslog: priority, name, message */
 };
 
 struct log {
 	int fd;               /* -EBADF: nowhere */
 	enum log_level level; /* records below are dropped */
 	enum log_format format;
+	const char *name; /* of the program, for LOG_JOURNAL and LOG_SYSLOG; not owned */
 	uint64_t dropped;
 };
 

@@ -41,7 +41,10 @@ static const struct args_option *by_name(const struct args_table *t, const char 
 	for (size_t i = 0; i < t->n; i++)
 		if (strlen(t->options[i].name) == len && memcmp(t->options[i].name, name, len) == 0)
 			return &t->options[i];
-	return len == 4 && memcmp(name, "help", 4) == 0 ? &help_option : NULL;
+	if ((len == 4 && memcmp(name, "help", 4) == 0) ||
+		(len == 5 && memcmp(name, "usage", 5) == 0))
+		return &help_option;
+	return NULL;
 }
 
 static const struct args_option *by_letter(const struct args_table *t, char letter)
@@ -49,13 +52,13 @@ static const struct args_option *by_letter(const struct args_table *t, char lett
 	for (size_t i = 0; i < t->n; i++)
 		if (t->options[i].letter && t->options[i].letter == letter)
 			return &t->options[i];
-	return letter == 'h' ? &help_option : NULL;
+	return letter == 'h' || letter == '?' ? &help_option : NULL;
 }
 
 static int parse_bool(const char *s, bool *ret)
 {
-	static const char *const yes[] = { "true", "1", "t", "T", "TRUE", "True" };
-	static const char *const no[] = { "false", "0", "f", "F", "FALSE", "False" };
+	static const char *const yes[] = { "true", "1", "t", "T", "TRUE", "True", "yes" };
+	static const char *const no[] = { "false", "0", "f", "F", "FALSE", "False", "no" };
 
 	for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
 		if (strcmp(s, yes[i]) == 0 || strcmp(s, no[i]) == 0) {
@@ -212,8 +215,10 @@ int args_parse(const struct args_table *table, int argc, const char *const *argv
 		}
 		if (options && word[0] == '-' && word[1]) {
 			code = read_option(&r, word);
-			if (code < 0)
+			if (code < 0) {
+				ret_rest->usage = code == -EINVAL;
 				return code;
+			}
 			continue;
 		}
 		if (args_list_add(&ret_rest->positionals, word) < 0)

@@ -9,7 +9,8 @@
  *	-abc                            a cluster of letters, the last may take a value
  *	--                              ends options
  *
- * Of repeated scalars the last wins, lists grow (a comma does not separate). -h and --help belong to every table.
+ * Of repeated scalars the last wins, lists grow (a comma does not separate). -h and --help belong to every table, and
+ * crun's words for them, -? and --usage.
  *
  * Owner    Values point into argv. Lists own their array, ended by args_list_done(); args_done() ends all of a target.
  * Errors   -EINVAL with texts that clients probe for ("flag needs an argument: --x").
@@ -52,6 +53,7 @@ struct args_table {
 
 struct args_rest {
 	bool help;                    /* -h or --help: nothing else was read */
+	bool usage;                   /* the failure is one of the options themselves */
 	struct args_list positionals; /* with stop_at_positional: all from the first one on */
 };
 

@@ -4,7 +4,8 @@
  *
  * What surprises: a log file holds only errors unless more is asked for, because podman decodes the whole file as one
  * JSON object, while containerd takes the last record of level error. And the message goes to stderr as well, because
- * conmon hands that to podman.
+ * conmon hands that to podman. Without a log, records go to stderr in the log's format; the failure is a line of text
+ * there, unless JSON was asked for.
  */
 #include "cli/cli.h"
 
@@ -18,6 +19,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cli/log_target.h"
 #include "oci/spec.h"
 
 #define FDS_MAX 1024
@@ -35,6 +37,8 @@ static const struct args_option global_options[] = {
 	{ "rootless", 0, ARGS_STRING, AT(rootless), "WHEN", "go without what needs root: auto, true or false" },
 	{ "id-prefix", 0, ARGS_BOOL, AT(id_prefix), NULL, "take the beginning of an id that only one has" },
 	{ "version", 'v', ARGS_BOOL, AT(version), NULL, "print the version" },
+	{ "version", 'V', ARGS_BOOL, AT(version), NULL, NULL },
+	{ "criu", 0, ARGS_STRING, AT(criu), "FILE", NULL },
 };
 // clang-format on
 
@@ -86,50 +90,85 @@ int cli_check_fds(uint32_t n, struct err *err)
 }
 
 /* One line for people; what cannot be written is lost. */
-static void complain(const char *msg)
+static void complain(const struct dialect *d, const char *msg)
 {
 	auto_done(buf) struct buf line = { 0 };
 
-	buf_adds(&line, "reeve: ");
+	buf_adds(&line, d->prefix);
 	log_add_plain(&line, msg);
 	buf_addc(&line, '\n');
 	if (buf_ok(&line) == 0)
 		(void)fd_write_full(STDERR_FILENO, line.data, line.len);
 }
 
+/* To the log, and to those who read what we print. */
+static void tell(struct cli *cli, const struct err *err)
+{
+	bool as_record = cli->log.fd == STDERR_FILENO &&
+			 (cli->dialect->failure_is_record || cli->log.format == LOG_JSON);
+
+	if (!as_record)
+		complain(cli->dialect, err->text);
+	if (as_record || cli->log.fd != STDERR_FILENO)
+		log_write(&cli->log, LOG_ERROR_, "%s", err->text);
+}
+
 static int fail(struct cli *cli, const struct cli_command *command, struct err *err)
 {
+	const struct dialect *d = cli->dialect;
+
 	if (command && command->named_failure)
-		err_in(err, "%s failed", command->name);
-	complain(err->text);
-	if (cli->global.log)
-		log_write(&cli->log, LOG_ERROR_, "%s", err->text);
-	return command && command->failure ? command->failure : CLI_FAILURE;
+		err_in(err, "%s%s failed", command->failure ? "" : d->failed, command->name);
+	tell(cli, err);
+	if (d->plain_failures || !command || !command->failure)
+		return CLI_FAILURE;
+	return command->failure;
 }
 
 /* ---- help and version ---- */
 
-static int print_version(struct err *err)
+static int add_directory(const struct cli *cli, struct buf *out, struct err *err)
 {
-	auto_done(buf) struct buf out = { 0 };
+	auto_free char *root = NULL;
 
-	buf_adds(&out, "reeve version " REEVE_VERSION "\n");
-	if (*REEVE_COMMIT)
-		buf_adds(&out, "commit: " REEVE_COMMIT "\n");
-	buf_adds(&out, "spec: " SPEC_VERSION "\n");
-	return cli_print(&out, err);
+	if (!cli->global.root && state_default_root(&root, err) < 0)
+		return err->code;
+	buf_addf(out, "rundir: %s\n", root ? root : cli->global.root);
+	return 0;
 }
 
-static int print_help(const struct cli_command *const *commands, struct err *err)
+/* In a dialect the commit says who it is. */
+static int print_version(const struct cli *cli, struct err *err)
+{
+	const struct dialect *d = cli->dialect;
+	auto_done(buf) struct buf out = { 0 };
+	int r = 0;
+
+	buf_addf(&out, "%s version %s\n", d->name, d->version ? d->version : REEVE_VERSION);
+	if (d->version)
+		buf_adds(&out, "commit: reeve-" REEVE_VERSION "-" REEVE_COMMIT "\n");
+	else if (*REEVE_COMMIT)
+		buf_adds(&out, "commit: " REEVE_COMMIT "\n");
+	if (d->tells_directory)
+		r = add_directory(cli, &out, err);
+	buf_adds(&out, "spec: " SPEC_VERSION "\n");
+	if (d->build)
+		buf_addf(&out, "%s\n", d->build);
+	return r < 0 ? r : cli_print(&out, err);
+}
+
+static int print_help(
+	const struct cli *cli, const struct cli_command *const *commands, struct err *err)
 {
 	auto_done(buf) struct buf out = { 0 };
 
-	buf_adds(&out, "usage: reeve [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:\n");
+	buf_addf(
+		&out, "usage: %s [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:\n", cli->dialect->name);
 	for (; *commands; commands++)
 		buf_addf(&out, "  %-12s%s\n", (*commands)->name, (*commands)->summary);
 	buf_adds(&out, "\noptions:\n");
 	args_help(&global_table, &out);
-	buf_adds(&out, "\n`reeve COMMAND --help` says more of a command.\n");
+	buf_addf(&out, "\n`%s COMMAND --help` says more of a command.\n", cli->dialect->name);
 	return cli_print(&out, err);
 }
 
@@ -138,13 +177,13 @@ static struct args_table table_of(const struct cli_command *c)
 	return (struct args_table){ c->options, c->n_options, c->stop_at_positional };
 }
 
-static int print_command_help(const struct cli_command *c, struct err *err)
+static int print_command_help(const struct cli *cli, const struct cli_command *c, struct err *err)
 {
 	auto_done(buf) struct buf out = { 0 };
 	struct args_table table = table_of(c);
 
-	buf_addf(&out, "usage: reeve %s%s%s\n\n%s\n\noptions:\n", c->name, *c->usage ? " " : "",
-		c->usage, c->summary);
+	buf_addf(&out, "usage: %s %s%s%s\n\n%s\n\noptions:\n", cli->dialect->name, c->name,
+		*c->usage ? " " : "", c->usage, c->summary);
 	args_help(&table, &out);
 	return cli_print(&out, err);
 }
@@ -177,24 +216,10 @@ static int open_log(struct cli *cli, struct err *err)
 	int r;
 
 	r = choose_level(&cli->global, &cli->log.level, err);
-	if (r < 0)
-		return r;
-	if (str_empty(cli->global.log)) {
-		cli->global.log = NULL;
-		cli->log.fd = STDERR_FILENO;
-		cli->log.format = LOG_PLAIN;
-		return 0;
-	}
-	r = choose_format(&cli->global, &cli->log.format, err);
-	if (r < 0)
-		return r;
-	cli->log.fd = fd_open(cli->global.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-	if (cli->log.fd < 0) {
-		r = err_code(err, cli->log.fd, "open log '%s'", cli->global.log);
-		cli->global.log = NULL;
-		return r;
-	}
-	return 0;
+	if (r == 0)
+		r = choose_format(&cli->global, &cli->log.format, err);
+	return r < 0 || str_empty(cli->global.log) ? r
+						   : cli_log_open(cli->global.log, &cli->log, err);
 }
 
 static int check_globals(const struct cli_global *g, struct err *err)
@@ -241,16 +266,14 @@ static int run_with(struct cli *cli, const struct cli_command *c, void *target, 
 
 	r = args_parse(&table, argc, argv, target, &rest, err);
 	if (r == 0 && rest.help)
-		r = print_command_help(c, err);
+		r = print_command_help(cli, c, err);
 	else if (r == 0)
 		r = check_count(c, rest.positionals.n, err);
 	if (r < 0) {
-		complain(err->text);
-		if (cli->global.log)
-			log_write(&cli->log, LOG_ERROR_, "%s", err->text);
-		r = CLI_FAILURE;
+		tell(cli, err);
+		r = rest.usage ? cli->dialect->usage : CLI_FAILURE;
 	} else if (!rest.help) {
-		log_write(&cli->log, LOG_DEBUG_, "reeve %s", c->name);
+		log_write(&cli->log, LOG_DEBUG_, "%s %s", cli->dialect->name, c->name);
 		r = c->run(cli, target, &rest.positionals, err);
 		if (r < 0)
 			r = fail(cli, c, err);
@@ -286,27 +309,34 @@ static int run_named(struct cli *cli, const struct cli_command *const *commands,
 	const char *name = words->items[0];
 	const struct cli_command *c;
 
-	if (strcmp(name, "help") == 0 && words->n == 1)
-		return print_help(commands, err) < 0 ? fail(cli, NULL, err) : 0;
-	if (strcmp(name, "help") == 0) {
+	bool help = strcmp(name, "help") == 0 || strcmp(name, "h") == 0;
+
+	if (help && words->n == 1)
+		return print_help(cli, commands, err) < 0 ? fail(cli, NULL, err) : 0;
+	if (help) {
 		c = find(commands, words->items[1]);
 		if (c)
-			return print_command_help(c, err) < 0 ? fail(cli, NULL, err) : 0;
+			return print_command_help(cli, c, err) < 0 ? fail(cli, NULL, err) : 0;
 		name = words->items[1];
 	} else {
 		c = find(commands, name);
 		if (c)
 			return run_command(cli, c, (int)words->n - 1, words->items + 1, err);
 	}
-	err_set(err, -EINVAL, "unknown command '%s'; `reeve --help` lists them", name);
+	err_set(err, -EINVAL, "unknown command '%s'; `%s --help` lists them", name,
+		cli->dialect->name);
 	fail(cli, NULL, err);
-	return CLI_UNKNOWN_COMMAND;
+	return cli->dialect->unknown_command;
 }
 
 int cli_main(const struct cli_command *const *commands, const struct cli_process *process, int argc,
 	const char *const *argv)
 {
-	struct cli cli = { .process = process, .log = { .fd = -EBADF } };
+	struct cli cli = {
+		.dialect = dialect_of(argc > 0 ? argv[0] : NULL),
+		.process = process,
+		.log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS, .level = LOG_ERROR_ },
+	};
 	struct err err = { 0 };
 	struct args_rest rest;
 	int r, skip = argc > 0;
@@ -317,12 +347,12 @@ int cli_main(const struct cli_command *const *commands, const struct cli_process
 	if (r == 0)
 		r = check_globals(&cli.global, &err);
 	if (r < 0) {
-		cli.global.log = cli.log.fd > STDERR_FILENO ? cli.global.log : NULL;
 		r = fail(&cli, NULL, &err);
+		r = rest.usage ? cli.dialect->usage : r;
 	} else if (cli.global.version && !rest.help) {
-		r = print_version(&err) < 0 ? fail(&cli, NULL, &err) : 0;
+		r = print_version(&cli, &err) < 0 ? fail(&cli, NULL, &err) : 0;
 	} else if (rest.help || rest.positionals.n == 0) {
-		r = print_help(commands, &err) < 0 ? fail(&cli, NULL, &err) : 0;
+		r = print_help(&cli, commands, &err) < 0 ? fail(&cli, NULL, &err) : 0;
 	} else {
 		r = run_named(&cli, commands, &rest.positionals, &err);
 	}

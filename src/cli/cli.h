@@ -23,11 +23,11 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/args.h"
+#include "cli/dialect.h"
 #include "container/state.h"
 
 enum {
 	CLI_FAILURE = 1,
-	CLI_UNKNOWN_COMMAND = 3,
 };
 
 /* The global options, as given. */
@@ -38,6 +38,7 @@ struct cli_global {
 	const char *log_level;
 	const char *rootless;       /* "auto", "true", "false" */
 	const char *cgroup_manager; /* "cgroupfs", "systemd", "disabled" */
+	const char *criu;           /* ignored, as runc does */
 	bool debug;
 	bool systemd_cgroup;
 	bool version;
@@ -57,6 +58,7 @@ struct cli_process {
 };
 
 struct cli {
+	const struct dialect *dialect;
 	const struct cli_process *process;
 	struct cli_global global;
 	struct log log; /* to the file, or to stderr */

@@ -14,6 +14,7 @@ const struct cli_command *const commands[] = {
 	&delete_command,
 	&list_command,
 	&ps_command,
+	&events_command,
 	&pause_command,
 	&resume_command,
 	&update_command,

@@ -6,11 +6,13 @@
 
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/matching.h"
 #include "cli/session.h"
 #include "container/salvage.h"
 
 struct delete_options {
 	bool force;
+	bool regex;
 };
 
 #define AT(member) offsetof(struct delete_options, member)
@@ -18,6 +20,7 @@ struct delete_options {
 // clang-format off
 static const struct args_option options[] = {
 	{ "force", 'f', ARGS_BOOL, AT(force), NULL, "kill what runs; an unknown container is no failure" },
+	{ "regex", 'r', ARGS_BOOL, AT(regex), NULL, "ID is a regular expression: all containers that it fits" },
 };
 // clang-format on
 
@@ -42,23 +45,32 @@ static int delete_unopened(struct session *s, const char *id, int r, struct err 
 	return r;
 }
 
-static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
+static int delete_one(struct cli *cli, const char *id, void *arg, struct err *err)
 {
-	const struct delete_options *o = target;
+	const struct delete_options *o = arg;
 	struct container *c = NULL;
 	struct session s = { 0 };
 	int r;
 
-	r = session_find(&s, cli, args->items[0], true, &c, err);
+	r = session_find(&s, cli, id, true, &c, err);
 	if (r == 0)
 		r = delete (&s, c, o->force, err);
 	else if (o->force)
-		r = delete_unopened(&s, args->items[0], r, err);
+		r = delete_unopened(&s, id, r, err);
 	/* What a create left that was killed before its container had a name. */
 	if (o->force && s.state.path)
 		state_sweep(&s.state);
 	session_done(&s);
 	return r;
+}
+
+static int run(struct cli *cli, const void *target, const struct args_list *args, struct err *err)
+{
+	struct delete_options o = *(const struct delete_options *)target;
+
+	if (o.regex)
+		return matching_each(cli, args->items[0], delete_one, &o, err);
+	return delete_one(cli, args->items[0], &o, err);
 }
 
 const struct cli_command delete_command = {

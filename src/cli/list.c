@@ -99,7 +99,9 @@ static int read_all(struct session *s, struct listing *l, struct err *err)
 		if (r == -ENOENT)
 			continue;
 		if (r < 0) {
-			struct log to_stderr = { .fd = 2, .level = LOG_WARN_, .format = LOG_PLAIN };
+			struct log to_stderr = {
+				.fd = 2, .level = LOG_WARN_, .format = LOG_LOGRUS
+			};
 
 			log_write(&to_stderr, LOG_WARN_, "%s", err->text);
 			continue;
@@ -127,7 +129,7 @@ static void row_of(const struct state_doc *d, char pid[16], char created[CLOCK_R
 	row[5] = d->owner ? d->owner : "";
 }
 
-static void write_row(struct buf *out, const char *row[COLUMNS], const size_t width[COLUMNS])
+static void write_row(struct buf *out, const char *const row[COLUMNS], const size_t width[COLUMNS])
 {
 	for (int c = 0; c < COLUMNS; c++)
 		buf_addf(out, "%-*s", c < COLUMNS - 1 ? (int)width[c] : 0, row[c]);
@@ -135,9 +137,8 @@ static void write_row(struct buf *out, const char *row[COLUMNS], const size_t wi
 }
 
 /* Columns as wide as their widest cell and three blanks, at least twelve: as runc's. */
-static void write_table(const struct listing *l, struct buf *out)
+static void write_table(const struct dialect *d, const struct listing *l, struct buf *out)
 {
-	const char *heads[COLUMNS] = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" };
 	size_t width[COLUMNS] = { 12, 12, 12, 12, 12, 12 };
 	char pid[16], created[CLOCK_RFC3339_SIZE];
 	const char *row[COLUMNS];
@@ -148,14 +149,14 @@ static void write_table(const struct listing *l, struct buf *out)
 			if (strlen(row[c]) + 3 > width[c])
 				width[c] = strlen(row[c]) + 3;
 	}
-	write_row(out, heads, width);
+	write_row(out, d->list_heads, width);
 	for (size_t i = 0; i < l->n; i++) {
 		row_of(&l->views[i].doc, pid, created, row);
 		write_row(out, row, width);
 	}
 }
 
-static int write_json(const struct listing *l, struct buf *out)
+static int write_json(const struct dialect *d, const struct listing *l, struct buf *out)
 {
 	struct state_doc *docs = mem_calloc(l->n, sizeof(*docs));
 	int r;
@@ -164,12 +165,13 @@ static int write_json(const struct listing *l, struct buf *out)
 		return -ENOMEM;
 	for (size_t i = 0; i < l->n; i++)
 		docs[i] = l->views[i].doc;
-	r = state_doc_write_list(docs, l->n, out);
+	r = state_doc_write_list(docs, l->n, d->empty_list ? d->empty_list : "null", out);
 	free(docs);
 	return r;
 }
 
-static int print(const struct list_options *o, const struct listing *l, struct err *err)
+static int print(const struct dialect *d, const struct list_options *o, const struct listing *l,
+	struct err *err)
 {
 	auto_done(buf) struct buf out = { 0 };
 
@@ -177,10 +179,10 @@ static int print(const struct list_options *o, const struct listing *l, struct e
 		for (size_t i = 0; i < l->n; i++)
 			buf_addf(&out, "%s\n", l->views[i].doc.id);
 	} else if (str_eq(o->format, "json")) {
-		if (write_json(l, &out) < 0)
+		if (write_json(d, l, &out) < 0)
 			return err_oom(err);
 	} else {
-		write_table(l, &out);
+		write_table(d, l, &out);
 	}
 	return cli_print(&out, err);
 }
@@ -201,7 +203,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	else if (r == 0)
 		r = read_all(&s, &l, err);
 	if (r == 0)
-		r = print(o, &l, err);
+		r = print(cli->dialect, o, &l, err);
 	listing_done(&l);
 	session_done(&s);
 	return r;

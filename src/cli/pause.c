@@ -14,12 +14,12 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	int r;
 
 	r = session_look(&s, cli, args->items[0], false, &c, err);
-	if (r == 0) {
+	if (r == 0 && !(cli->dialect->pause_again && container_status(c) == CONTAINER_PAUSED)) {
 		r = container_pause(c, session_handler(&s, &h), err);
 		if (r == 0)
 			r = session_wait(&s, err);
-		container_free(c);
 	}
+	container_free(c);
 	session_done(&s);
 	return r;
 }

@@ -193,14 +193,16 @@ static int write_table(
 	return r < 0 ? r : filter(p, text, out, err);
 }
 
-static int print(const struct ps_options *o, const struct pids *p, const struct args_list *args,
-	struct err *err)
+static int print(const struct cli *cli, const struct ps_options *o, const struct pids *p,
+	const struct args_list *args, struct err *err)
 {
 	auto_done(buf) struct buf out = { 0 };
 	int r = 0;
 
 	if (str_eq(o->format, "json"))
 		write_json(p, &out);
+	else if (cli->dialect->bare_ps && args->n == 1)
+		write_bare(p, &out);
 	else
 		r = write_table(p, args, &out, err);
 	return r < 0 ? r : cli_print(&out, err);
@@ -222,7 +224,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	container_free(c);
 	session_done(&s);
 	if (r == 0)
-		r = print(o, &p, args, err);
+		r = print(cli, o, &p, args, err);
 	free(p.list);
 	return r;
 }

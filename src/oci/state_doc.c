@@ -61,12 +61,13 @@ int state_doc_write(const struct state_doc *s, struct buf *out)
 	return buf_ok(out);
 }
 
-int state_doc_write_list(const struct state_doc *states, size_t n, struct buf *out)
+int state_doc_write_list(
+	const struct state_doc *states, size_t n, const char *empty, struct buf *out)
 {
 	struct json_writer w = { .out = out };
 
 	if (n == 0) {
-		json_write_null(&w);
+		json_write_raw(&w, empty);
 	} else {
 		json_write_open(&w, '[');
 		for (size_t i = 0; i < n; i++)

@@ -35,5 +35,6 @@ int state_doc_write_hook(const struct state_doc *s, struct buf *out);
 /* What `state` prints: two blanks per level, no line end. */
 int state_doc_write(const struct state_doc *s, struct buf *out);
 
-/* What `list --format json` prints: one compact array and a line end; null when there is none. */
-int state_doc_write_list(const struct state_doc *states, size_t n, struct buf *out);
+/* What `list --format json` prints: one compact array and a line end; `empty` (null, []) when there is none. */
+int state_doc_write_list(
+	const struct state_doc *states, size_t n, const char *empty, struct buf *out);

@@ -146,7 +146,10 @@ TEST(warnings_are_for_those_who_ask)
 	assert_int_equal(CALL("say"), 0);
 	assert_string_equal(err_out, "");
 	assert_int_equal(CALL("--debug", "say"), 0);
-	assert_string_equal(err_out, "debug: reeve say\nwarning: a warning\n");
+	assert_text_has(err_out, "level=debug msg=\"reeve say\"\n");
+	assert_text_has(err_out, "level=warning msg=\"a warning\"\n");
+	assert_int_equal(CALL("--log-format=json", "fail", "x"), 255);
+	assert_memory_equal(err_out, "{\"level\":\"error\",", 17);
 	assert_int_equal(CALL("--log", log_path, "--log-level=warning", "say"), 0);
 	assert_text_has(log_out, "level=warning msg=\"a warning\"");
 	assert_string_equal(err_out, "");
@@ -174,6 +177,31 @@ TEST(bad_usage_ends_with_its_status)
 	assert_int_equal(CALL("--cgroup-manager=other", "say"), 1);
 	assert_int_equal(CALL("--log", "/nonexistent/x", "say"), 1);
 	assert_text_has(err_out, "open log '/nonexistent/x'");
+	test_tmpdir_remove(&t);
+}
+
+#define CALL_AS(name, ...) call((const char *const[]){ name, __VA_ARGS__, NULL })
+
+TEST(by_another_name_it_answers_as_that_program)
+{
+	struct test_tmpdir t = setup();
+
+	assert_int_equal(CALL_AS("/x/runc", "--version"), 0);
+	assert_memory_equal(out, "runc version 1.", 15);
+	assert_int_equal(CALL_AS("runc", "fail", "x"), 255);
+	assert_text_has(err_out, "level=error msg=\"fail failed: ");
+	assert_int_equal(CALL_AS("runc", "nope"), 3);
+	assert_int_equal(CALL_AS("runc", "say", "--nope"), 1);
+	assert_int_equal(CALL_AS("crun", "-V"), 0);
+	assert_memory_equal(out, "crun version 1.", 15);
+	assert_int_equal(CALL_AS("crun", "fail", "x"), 1);
+	assert_memory_equal(err_out, "fail failed: ", 13);
+	assert_int_equal(CALL_AS("crun", "nope"), 1);
+	assert_int_equal(CALL_AS("crun", "say", "--nope"), 64);
+	assert_int_equal(CALL_AS("crun", "--nope"), 64);
+	assert_int_equal(CALL_AS("crun", "fail"), 1);
+	assert_int_equal(CALL_AS("runc-x", "fail", "x"), 255);
+	assert_memory_equal(err_out, "reeve: ", 7);
 	test_tmpdir_remove(&t);
 }
 

@@ -74,12 +74,15 @@ TEST(a_list_is_an_array_or_null)
 	struct buf b = { 0 };
 	json_object *o, *member;
 
-	assert_ok(state_doc_write_list(NULL, 0, &b));
+	assert_ok(state_doc_write_list(NULL, 0, "null", &b));
 	assert_string_equal(b.data, "null\n");
+	buf_done(&b);
+	assert_ok(state_doc_write_list(NULL, 0, "[]", &b));
+	assert_string_equal(b.data, "[]\n");
 	buf_done(&b);
 
 	list[1].id = "c2";
-	assert_ok(state_doc_write_list(list, 2, &b));
+	assert_ok(state_doc_write_list(list, 2, "null", &b));
 	assert_int_equal(b.data[b.len - 1], '\n');
 	assert_null(memchr(b.data, '\n', b.len - 1));
 	o = json_tokener_parse(b.data);

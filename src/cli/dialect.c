@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dialects: one row each, the first is our own. What differs between runc and crun and is not here has one answer that
+ * the clients of both take.
+ */
+#include "cli/dialect.h"
+
+#include <stddef.h>
+
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
+
+static const struct dialect dialects[] = {
+	{
+		.name = "reeve",
+		.prefix = "reeve: ",
+		.failed = "",
+		.list_heads = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" },
+		.unknown_command = 3,
+		.usage = 1,
+	},
+	{
+		.name = "runc",
+		.version = "1.3.6",
+		.prefix = "",
+		.failed = "runc ",
+		.list_heads = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" },
+		.unknown_command = 3,
+		.usage = 1,
+		.failure_is_record = true,
+	},
+	{
+		.name = "crun",
+		.version = "1.28",
+		.build = "+CAP +SECCOMP +EBPF +CRIU +JSON_C",
+		.prefix = "",
+		.failed = "",
+		.empty_list = "[]",
+		.list_heads = { "NAME", "PID", "STATUS", "BUNDLE PATH", "CREATED", "OWNER" },
+		.unknown_command = 1,
+		.usage = 64,
+		.plain_failures = true,
+		.tells_directory = true,
+		.pause_again = true,
+		.bare_ps = true,
+	},
+};
+
+const struct dialect *dialect_of(const char *program)
+{
+	const char *name = program ? path_basename(program) : "";
+
+	for (size_t i = 1; i < ARRAY_LEN(dialects); i++)
+		if (str_eq(name, dialects[i].name))
+			return &dialects[i];
+	return &dialects[0];
+}
