@@ -70,27 +70,33 @@ struct rights {
 	int pad;
 };
 
+static void fill(const struct exec *x, struct plan_msg *m, unsigned type, int code, int value)
+{
+	const struct plan_step *s;
+
+	memset(m, 0, sizeof(*m));
+	m->magic = PLAN_MAGIC;
+	m->type = (uint16_t)type;
+	m->step = x->step;
+	m->code = code;
+	m->value = value;
+	if (x->plan && x->step < x->plan->n_steps) {
+		s = (const struct plan_step *)(const void *)(x->base + x->plan->steps);
+		m->op = s[x->step].op;
+	}
+}
+
 void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd)
 {
 	struct plan_msg m;
 	struct sys_iovec iov = { &m, sizeof(m) };
 	struct rights r = { { sizeof(r) - sizeof(r.pad), SYS_SOL_SOCKET, SYS_SCM_RIGHTS }, fd, 0 };
 	struct sys_msghdr h = { .iov = &iov, .n_iov = 1 };
-	const struct plan_step *s;
 	size_t n;
 
 	if (x->sync < 0)
 		return;
-	memset(&m, 0, sizeof(m));
-	m.magic = PLAN_MAGIC;
-	m.type = (uint16_t)type;
-	m.step = x->step;
-	m.code = code;
-	m.value = value;
-	if (x->plan && x->step < x->plan->n_steps) {
-		s = (const struct plan_step *)(const void *)(x->base + x->plan->steps);
-		m.op = s[x->step].op;
-	}
+	fill(x, &m, type, code, value);
 	if (text) {
 		n = strlen(text);
 		memcpy(m.text, text, n < PLAN_MSG_TEXT - 1 ? n : PLAN_MSG_TEXT - 1);
@@ -274,7 +280,17 @@ static long op_seccomp(struct exec *x, const struct plan_step *s)
 		const void *filter;
 	} prog = { (unsigned short)(s->blob_len / 8), exec_blob(x, s) };
 
-	return sys_call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, s->num[0], &prog);
+	struct plan_msg m;
+	long r = sys_call3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, s->num[0], &prog);
+
+	if (r < 0 || !(s->num[0] & SECCOMP_FILTER_FLAG_NEW_LISTENER))
+		return r;
+	/* By write and no other call: that is the one that a profile may not notify of, for nobody listens yet. */
+	fill(x, &m, PLAN_MSG_LISTENER, 0, (int)r);
+	r = sys_write(x->sync, &m, sizeof(m));
+	if (r >= 0)
+		exec_wait_go(x, PLAN_GO_LISTENER);
+	return r;
 }
 
 static long op_mkdir(struct exec *x, const struct plan_step *s)

@@ -89,7 +89,7 @@
 	X(LISTEN)       /* wait for one `start` on the listening slot fd[0]; its connection takes the place of the sync socket */ \
 	X(CAPS)         /* blob = struct plan_caps */ \
 	X(NNP)          /* no_new_privs */ \
-	X(SECCOMP)      /* blob = struct sock_filter[]; num[0] = SECCOMP_FILTER_FLAG_* */ \
+	X(SECCOMP)      /* blob = struct sock_filter[]; num[0] = SECCOMP_FILTER_FLAG_*; with NEW_LISTENER: send LISTENER, wait for GO PLAN_GO_LISTENER */ \
 	X(EXEC)         /* become the program that LOOKUP found; num[0] = fds kept after 2 */
 // clang-format on
 
@@ -159,6 +159,7 @@ enum plan_msg_type {
 	PLAN_MSG_CONSOLE,     /* one fd: pty master */
 	PLAN_MSG_WARN,        /* step, code, text */
 	PLAN_MSG_READY,
+	PLAN_MSG_LISTENER, /* value = fd of the seccomp filter's listener in the process */
 	PLAN_MSG_ERROR, /* step, code, text */
 };
 
@@ -180,6 +181,7 @@ enum plan_go_id {
 	PLAN_GO_MAPS,         /* id maps are written */
 	PLAN_GO_HOOKS,        /* prestart and createRuntime hooks have run */
 	PLAN_GO_READY,        /* state is saved: LISTEN, or go on to the program */
+	PLAN_GO_LISTENER,     /* the seccomp agent has the listener */
 	PLAN_GO_START,        /* from `start` through LISTEN */
 	PLAN_GO_NET_DEVICES,  /* the devices that it gets are in its network namespace */
 	PLAN_GO_LIMITS, /* resource limits are set, while the process is still its launcher's user */

@@ -52,6 +52,13 @@ static void on_failed(void *arg, const struct err *e)
 	done(arg, &copy);
 }
 
+static int on_listener(void *arg, const struct pidref *process, int fd, struct err *err)
+{
+	struct container_process *p = arg;
+
+	return container_give_listener(p->container, process, "running", fd, err);
+}
+
 static int check_status(struct container *c, const struct container_exec *req, struct err *err)
 {
 	switch (container_status(c)) {
@@ -95,6 +102,7 @@ static int compile_and_start(struct container_process *p, const struct container
 	struct launch_handler h = {
 		.arg = p,
 		.console = on_console,
+		.listener = on_listener,
 		.ready = on_ready_or_running,
 		.running = on_ready_or_running,
 		.failed = on_failed,
@@ -182,7 +190,10 @@ int container_exec_adopt(struct container *c, const struct pidref *process, int 
 	struct container_process **ret, struct err *err)
 {
 	struct container_process *p = mem_calloc(1, sizeof(*p));
-	struct launch_handler h = { .arg = p, .running = on_ready_or_running, .failed = on_failed };
+	struct launch_handler h = { .arg = p,
+		.listener = on_listener,
+		.running = on_ready_or_running,
+		.failed = on_failed };
 	int r;
 
 	if (!p) {

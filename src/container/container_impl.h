@@ -40,7 +40,7 @@ struct container {
 	struct launch *launch;
 	struct hook_run *hooks;
 	struct arena devices_arena;
-	struct net_device *net_devices; /* that init gets */
+	struct net_device *net_devices;   /* that init gets */
 	struct criu_run *criu;            /* of a checkpoint or restore */
 	struct container_handler handler; /* of the operation that runs */
 	struct container_handler outer;   /* of a start that has become a delete */
@@ -68,6 +68,10 @@ char *container_hook_state(const struct container *c, const char *status, pid_t 
 
 /* Compiled filter of the spec, from the cache when it has it. *ret is empty without a profile. */
 int container_filter(const struct container *c, struct seccomp_filter *ret, struct err *err);
+
+/* launch_handler.listener for a process of the container (its init, where `process` has no pid). */
+int container_give_listener(struct container *c, const struct pidref *process, const char *status,
+	int fd, struct err *err);
 
 /* How a new process enters the cgroup; `dirs` has room for CGROUP_HIERARCHIES_MAX. */
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs);

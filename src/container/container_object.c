@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/seccomp_agent.h"
 #include "oci/state_doc.h"
 
 #define CONFIG_MAX (4u << 20)
@@ -113,6 +114,26 @@ int container_filter(const struct container *c, struct seccomp_filter *ret, stru
 
 	*ret = (struct seccomp_filter){ 0 };
 	return profile ? seccomp_compile(profile, c->host->seccomp, ret, err) : 0;
+}
+
+int container_give_listener(struct container *c, const struct pidref *process, const char *status,
+	int fd, struct err *err)
+{
+	struct seccomp_agent_message m = {
+		.process = process->pid ? process : &c->init,
+		.listener = fd,
+	};
+	auto_free char *state = NULL;
+	int r = container_need_spec(c, err);
+
+	if (r < 0)
+		return r;
+	state = container_hook_state(c, status, c->init.pid);
+	if (!state)
+		return err_oom(err);
+	m.spec = c->spec;
+	m.state = state;
+	return seccomp_agent_send(&m, err);
 }
 
 static int load_cgroup(struct container *c, struct err *err)

@@ -97,6 +97,11 @@ static void on_running(void *arg)
 	run_poststart(c);
 }
 
+static int on_listener(void *arg, const struct pidref *process, int fd, struct err *err)
+{
+	return container_give_listener(arg, process, "created", fd, err);
+}
+
 static int not_startable(const struct container *c, struct err *err)
 {
 	return err_set(err, -EBUSY,
@@ -116,7 +121,9 @@ static void on_failed(void *arg, const struct err *e)
 
 static int connect_to_init(struct container *c, struct err *err)
 {
-	struct launch_handler h = { .arg = c, .running = on_running, .failed = on_failed };
+	struct launch_handler h = {
+		.arg = c, .listener = on_listener, .running = on_running, .failed = on_failed
+	};
 	int sock = fd_unix_connect_at(c->state.dirfd, "start.sock", SOCK_SEQPACKET);
 
 	if (sock == -ENOENT || sock == -ECONNREFUSED)
@@ -183,7 +190,9 @@ int container_start(struct container *c, const struct container_handler *handler
 	}
 	if (!c->launch)
 		return connect_to_init(c, err);
-	launch_set_handler(c->launch,
-		&(struct launch_handler){ .arg = c, .running = on_running, .failed = on_failed });
+	launch_set_handler(c->launch, &(struct launch_handler){ .arg = c,
+					      .listener = on_listener,
+					      .running = on_running,
+					      .failed = on_failed });
 	return launch_release(c->launch, err);
 }

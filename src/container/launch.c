@@ -250,6 +250,19 @@ static void at_hooks(struct launch *l)
 		next_hooks(l);
 }
 
+/* A process whose filter nobody answers for would hang at its next call. */
+static void at_listener(struct launch *l, int fd)
+{
+	struct err e = { 0 };
+
+	if (!l->handler.listener)
+		fail_code(l, -EBADMSG, "the filter's listener has nobody to go to");
+	else if (l->handler.listener(l->handler.arg, &l->process, fd, &e) < 0)
+		fail(l, &e);
+	else
+		send_go(l, PLAN_GO_LISTENER);
+}
+
 static int set_rlimits(struct launch *l, struct err *e)
 {
 	for (size_t i = 0; i < l->req.n_rlimits; i++) {
@@ -411,6 +424,9 @@ static void on_message(struct launch *l, struct plan_msg *m, int *fd)
 		break;
 	case PLAN_MSG_READY:
 		at_ready(l);
+		break;
+	case PLAN_MSG_LISTENER:
+		at_listener(l, m->value);
 		break;
 	case PLAN_MSG_ERROR:
 		step_error(l, m, &e);

@@ -26,6 +26,8 @@ struct launch_handler {
 	void *arg;
 	void (*started)(void *arg, const struct pidref *process); /* optional: the process exists */
 	void (*console)(void *arg, int master);                   /* takes the fd */
+	/* optional: hand the seccomp filter's listener, this fd of `process`, to its agent; a failure ends the launch */
+	int (*listener)(void *arg, const struct pidref *process, int fd, struct err *err);
 	void (*ready)(void *arg);
 	void (*running)(void *arg);
 	void (*failed)(void *arg, const struct err *err);

@@ -67,9 +67,6 @@ static int check_errno(const char *field, size_t index, enum spec_seccomp_action
 static int check_action(
 	const char *field, size_t index, enum spec_seccomp_action action, struct err *err)
 {
-	if (action == SPEC_ACT_NOTIFY)
-		return err_set(err, -ENOTSUP,
-			"linux.seccomp.%s: %zu: SCMP_ACT_NOTIFY is not supported", field, index);
 	if (action == SPEC_ACT_ABSENT)
 		return err_set(err, -EINVAL, "linux.seccomp.%s: %zu: missing", field, index);
 	return 0;
@@ -86,10 +83,30 @@ static int check_args(const struct spec_seccomp_syscall *call, size_t index, str
 	return 0;
 }
 
+/* The listener has to come out of the process before its agent can answer: by write (bare/exec_main.c). */
+static int check_notify(const struct spec_seccomp *s, struct err *err)
+{
+	if (s->default_action == SPEC_ACT_NOTIFY)
+		return err_set(err, -EINVAL,
+			"linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would notify the listener of "
+			"the calls that set it up");
+	for (size_t i = 0; i < s->n_syscalls; i++)
+		for (size_t k = 0;
+			s->syscalls[i].action == SPEC_ACT_NOTIFY && k < s->syscalls[i].n_names; k++)
+			if (str_eq(s->syscalls[i].names[k], "write"))
+				return err_set(err, -EINVAL,
+					"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be "
+					"used for write",
+					i);
+	return 0;
+}
+
 static int check(const struct spec_seccomp *s, struct err *err)
 {
 	int r = check_action("defaultAction", 0, s->default_action, err);
 
+	if (r == 0)
+		r = check_notify(s, err);
 	if (r == 0)
 		r = check_errno("defaultErrnoRet", 0, s->default_action, s->has_default_errno_ret,
 			s->default_errno_ret, err);
@@ -366,12 +383,23 @@ static bool allows_everything(const struct spec_seccomp *s)
 	return true;
 }
 
+static bool notifies(const struct spec_seccomp *s)
+{
+	for (size_t i = 0; i < s->n_syscalls; i++)
+		if (s->syscalls[i].action == SPEC_ACT_NOTIFY && s->syscalls[i].n_names > 0)
+			return true;
+	return false;
+}
+
 /* TSYNC is for processes with threads, WAIT_KILLABLE_RECV for filters with a listener. */
 static uint64_t flags_of(const struct spec_seccomp *s)
 {
-	const uint64_t without = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	uint64_t flags = s->has_flags ? s->flags & ~(uint64_t)SECCOMP_FILTER_FLAG_TSYNC
+				      : SECCOMP_FILTER_FLAG_SPEC_ALLOW;
 
-	return s->has_flags ? s->flags & ~without : SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+	if (notifies(s))
+		return flags | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	return flags & ~(uint64_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 }
 
 int seccomp_compile(const struct spec_seccomp *profile, struct seccomp_cache *cache,

@@ -51,8 +51,8 @@ int seccomp_cache_init(struct seccomp_cache *cache, int dirfd, size_t in_memory,
 void seccomp_cache_done(struct seccomp_cache *cache);
 
 /*
- * cache may be NULL. A profile that allows everything gives an empty filter. Refused by name:
- * SCMP_ACT_NOTIFY. Names of calls that nobody knows are skipped, as are architectures that this
+ * cache may be NULL. A profile that allows everything gives an empty filter; one with SCMP_ACT_NOTIFY gets
+ * SECCOMP_FILTER_FLAG_NEW_LISTENER. Names of calls that nobody knows are skipped, as are architectures that this
  * machine cannot run.
  */
 int seccomp_compile(const struct spec_seccomp *profile, struct seccomp_cache *cache,

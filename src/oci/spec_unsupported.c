@@ -14,28 +14,11 @@ static bool has_intel_rdt(const struct spec *s)
 	return s->linux_ && s->linux_->intel_rdt;
 }
 
-static bool has_listener(const struct spec *s)
-{
-	return s->linux_ && s->linux_->seccomp && !str_empty(s->linux_->seccomp->listener_path);
-}
-
-static bool has_notify(const struct spec *s)
-{
-	const struct spec_seccomp *seccomp = s->linux_ ? s->linux_->seccomp : NULL;
-
-	for (size_t i = 0; seccomp && i < seccomp->n_syscalls; i++)
-		if (seccomp->syscalls[i].action == SPEC_ACT_NOTIFY)
-			return true;
-	return false;
-}
-
 static const struct {
 	const char *field;
 	bool (*is_set)(const struct spec *s);
 } rows[] = {
 	{ "linux.intelRdt", has_intel_rdt },
-	{ "linux.seccomp.listenerPath", has_listener },
-	{ "linux.seccomp.syscalls: SCMP_ACT_NOTIFY", has_notify },
 };
 
 int spec_unsupported(const struct spec *s, struct err *err)

@@ -41,6 +41,12 @@ static int check_syscall(const struct spec_seccomp_syscall *c, size_t i, struct 
 			return spec_check_fail(err, -EINVAL,
 				"linux.seccomp.syscalls[%zu].args[%zu].index: %u is not in 0..5", i,
 				k, c->args[k].index);
+	for (size_t k = 0; c->action == SPEC_ACT_NOTIFY && k < c->n_names; k++)
+		if (str_eq(c->names[k], "write"))
+			return spec_check_fail(err, -EINVAL,
+				"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
+				"write, by which the runtime sets the listener up",
+				i);
 	snprintf(field, sizeof(field), "linux.seccomp.syscalls[%zu].errnoRet", i);
 	return check_errno(field, c->action, c->has_errno_ret, c->errno_ret, err);
 }

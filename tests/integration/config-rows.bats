@@ -248,3 +248,60 @@ with_or_named() {
 	[ "$status" != 0 ] # no such device
 	contains "$output" "linux.resources.rdma"
 }
+
+# --- seccomp: an agent ------------------------------------------------------------------------------------------
+
+NOTIFY='.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": $agent, "listenerMetadata": "some \"text\"", "syscalls": [
+	{"names": ["mkdir", "mkdirat", "chdir"], "action": "SCMP_ACT_NOTIFY"}]}'
+
+# An agent that lets chdir go on and answers mkdir with EXDEV. What it was told is in $AGENT.json, one per line.
+start_agent() {
+	AGENT=$BATS_TEST_TMPDIR/agent
+	python3 "$TOP/tests/integration/seccomp_agent.py" "$AGENT" >"$AGENT.json" 2>"$AGENT.err" 3>&- &
+	AGENT_PID=$!
+	wait_until 10 test -S "$AGENT"
+}
+
+@test "an agent gets the listener of the filter, with state and metadata, and answers" {
+	start_agent
+	bundle_sh 'mkdir /tmp/x; cd /tmp && pwd' "$NOTIFY" --arg agent "$AGENT"
+	run -0 ct_run
+	contains "$output" "Invalid cross-device link"
+	equal "${lines[-1]}" /tmp
+	equal "$(jq -c '[.fds, .metadata, .state.id, .state.bundle]' "$AGENT.json")" "$(jq -nc --arg id "$ID" --arg b "$B" '[["seccompFd"], "some \"text\"", $id, $b]')"
+	equal "$(jq '.pid == .state.pid and .pid > 1' "$AGENT.json")" true
+	kill "$AGENT_PID"
+}
+
+@test "without new privileges forbidden, too, and for a container made by create and start" {
+	start_agent
+	bundle_sh 'mkdir /tmp/x; cd /tmp && pwd' "$NOTIFY | .process.noNewPrivileges = false" --arg agent "$AGENT"
+	ct_start
+	wait_until 10 grep -q ^/tmp "$B/stdout"
+	contains "$(cat "$B/stderr")" "Invalid cross-device link"
+	kill "$AGENT_PID"
+}
+
+@test "an exec has a listener of its own" {
+	start_agent
+	ct_sleep "$NOTIFY" --arg agent "$AGENT"
+	run rt exec "$ID" /bin/mkdir /tmp/y </dev/null
+	[ "$status" != 0 ]
+	contains "$output" "Invalid cross-device link"
+	equal "$(jq -s 'length' "$AGENT.json")" 2
+	equal "$(jq -s '.[1].pid != .[1].state.pid and .[1].state.pid == .[0].pid' "$AGENT.json")" true
+	kill "$AGENT_PID"
+}
+
+@test "an agent that is not there is an error, and nothing runs" {
+	bundle_sh 'touch /ran' "$NOTIFY" --arg agent "$BATS_TEST_TMPDIR/nobody"
+	run ct_run
+	[ "$status" != 0 ]
+	contains "$output" "$BATS_TEST_TMPDIR/nobody"
+	[ ! -e "$B/rootfs/ran" ]
+}
+
+@test "write cannot be notified" {
+	refused '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]}'
+	contains "$output" "write"
+}

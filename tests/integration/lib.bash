@@ -158,8 +158,8 @@ ct_run() { # [OPTION]...
 }
 
 # A container that runs until it is killed, ready.
-ct_sleep() { # [JQ-FILTER]
-	bundle_sh 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' "${1:-.}"
+ct_sleep() { # [JQ-FILTER [JQ-ARGUMENT...]]
+	bundle_sh 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' "${@:-.}"
 	ct_start
 	wait_until 10 grep -q ready "$B/stdout"
 }

@@ -477,7 +477,8 @@ static void assert_refused(const struct spec_seccomp *s, int code, const char *t
 TEST(what_cannot_be_done_is_refused_by_name)
 {
 	const struct spec_seccomp notify = { .default_action = SPEC_ACT_ALLOW,
-		CALLS({ NAMES("read"), .action = SPEC_ACT_NOTIFY }) };
+		CALLS({ NAMES("read", "write"), .action = SPEC_ACT_NOTIFY }) };
+	const struct spec_seccomp all = { .default_action = SPEC_ACT_NOTIFY };
 	const struct spec_seccomp errno_ret = { .default_action = SPEC_ACT_ERRNO,
 		CALLS({ NAMES("read"), .action = SPEC_ACT_ALLOW, .has_errno_ret = true }) };
 	const struct spec_seccomp default_errno = { .default_action = SPEC_ACT_KILL,
@@ -495,7 +496,9 @@ TEST(what_cannot_be_done_is_refused_by_name)
 			{ NAMES("close"), .action = SPEC_ACT_KILL,
 				ARGS({ .index = 0, .op = SPEC_CMP_EQ, .value = 5 }) }) };
 
-	assert_refused(&notify, -ENOTSUP, "SCMP_ACT_NOTIFY");
+	assert_refused(&notify, -EINVAL,
+		"linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY cannot be used for write");
+	assert_refused(&all, -EINVAL, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY");
 	assert_refused(&errno_ret, -EINVAL, "linux.seccomp.syscalls.errnoRet: 0");
 	assert_refused(&default_errno, -EINVAL, "linux.seccomp.defaultErrnoRet");
 	assert_refused(&big, -EINVAL, "linux.seccomp.defaultErrnoRet");
@@ -538,6 +541,20 @@ TEST(flags_are_the_kernel_s_numbers_without_those_of_threads_and_listeners)
 	s.flags = 0;
 	f = compile_or_fail(&s, NULL);
 	assert_int_equal(f.flags, 0);
+	seccomp_filter_done(&f);
+}
+
+TEST(a_rule_that_notifies_asks_for_a_listener)
+{
+	const uint64_t killable = 1u << 5;
+	struct spec_seccomp s = { .default_action = SPEC_ACT_ALLOW,
+		.has_flags = true,
+		.flags = SECCOMP_FILTER_FLAG_TSYNC | killable,
+		CALLS({ NAMES("mkdir"), .action = SPEC_ACT_NOTIFY }) };
+	struct seccomp_filter f = compile_or_fail(&s, NULL);
+
+	assert_true(f.size > 0);
+	assert_int_equal(f.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER | killable);
 	seccomp_filter_done(&f);
 }
 

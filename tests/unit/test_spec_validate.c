@@ -303,6 +303,7 @@ TEST(seccomp)
 		{ CALL("\"names\":[\"a\",\"\"],\"action\":\"SCMP_ACT_KILL\""), "linux.seccomp.syscalls[0].names[1]: is empty" },
 		{ CALL("\"names\":[\"a\"],\"action\":\"SCMP_ACT_KILL\",\"args\":[{\"index\":6,\"value\":0,\"op\":\"SCMP_CMP_EQ\"}]"), "linux.seccomp.syscalls[0].args[0].index: 6" },
 		{ CALL("\"names\":[\"a\"],\"action\":\"SCMP_ACT_NOTIFY\""), "linux.seccomp.listenerPath: missing" },
+		{ CALL("\"names\":[\"read\",\"write\"],\"action\":\"SCMP_ACT_NOTIFY\""), "linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY cannot be used for write" },
 		{ SECCOMP(ERRNO_DEFAULT ",\"listenerPath\":\"x\""), "linux.seccomp.listenerPath: 'x' is not an absolute path" },
 		{ SECCOMP(ERRNO_DEFAULT ",\"listenerMetadata\":\"x\""), "linux.seccomp.listenerMetadata: without" },
 	};
@@ -317,8 +318,7 @@ TEST(fields_that_are_not_applied_are_refused_by_name)
 		{ LINUX("\"intelRdt\":{}"), "linux.intelRdt" },
 		{ RES("\"rdma\":{\"a\":{}}"), NULL },
 		{ RES("\"network\":{\"classID\":1}"), NULL },
-		{ CALL("\"names\":[\"a\"],\"action\":\"SCMP_ACT_NOTIFY\""), "SCMP_ACT_NOTIFY" },
-		{ SECCOMP(ERRNO_DEFAULT ",\"listenerPath\":\"/x\""), "linux.seccomp.listenerPath" },
+		{ SECCOMP(ERRNO_DEFAULT ",\"listenerPath\":\"/x\""), NULL },
 		{ MOUNT("\"destination\":\"/x\",\"options\":[\"bind\",\"idmap\",\"copy-symlink\",\"src-nofollow\",\"dest-nofollow\"]"), NULL },
 		{ HEAD "\"process\":null}", NULL },
 	};
