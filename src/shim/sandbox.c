@@ -14,7 +14,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,6 +27,12 @@
 #include "container/cgroup_host.h"
 #include "exit/guardian_link.h"
 #include "shim/sandbox_files.h"
+#include "supervisor/bundle_record.h"
+#include "supervisor/fdtable.h"
+
+#define FD_NAME "sandbox" /* of the bundle, in the fd table */
+#define UNKNOWN_NS (3 * NS_PER_SEC)
+#define UNKNOWN_STATUS 255
 
 struct sandbox {
 	struct sandbox_config config;
@@ -35,6 +43,8 @@ struct sandbox {
 	const char *netns;
 	struct pidref holder;
 	struct exit_watch watch;
+	bool interrupted;          /* taken up before it was started */
+	struct loop_timer unknown; /* the exit of a holder that has ended while nobody looked */
 };
 
 static int save(const struct sandbox *s, struct err *err)
@@ -64,6 +74,22 @@ static int take_request(struct sandbox *s, const char *id, const char *bundle, c
 	return save(s, err);
 }
 
+/* Where the next worker finds it. */
+static int keep(const struct sandbox *s, struct err *err)
+{
+	int fd, r;
+
+	if (!s->config.fds)
+		return 0;
+	fd = fd_open(s->bundle, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return err_code(err, fd, "open bundle '%s'", s->bundle);
+	r = fdtable_replace(s->config.fds, FD_NAME, fd);
+	if (r < 0)
+		return err_code(err, r, "keep sandbox '%s'", s->record.id);
+	return fdtable_flush(s->config.fds, err);
+}
+
 int sandbox_create(const struct sandbox_config *config, const char *id, const char *bundle,
 	const char *netns, const Pb__Any *options, struct sandbox **ret, struct err *err)
 {
@@ -78,6 +104,8 @@ int sandbox_create(const struct sandbox_config *config, const char *id, const ch
 		return err_set(err, -EINVAL, "bundle '%s' is not an absolute path", bundle);
 	r = take_request(s, id, bundle, netns, options, err);
 	if (r == 0)
+		r = keep(s, err);
+	if (r == 0)
 		*ret = take_ptr(s);
 	return r;
 }
@@ -87,6 +115,7 @@ void sandbox_free(struct sandbox *s)
 	if (!s)
 		return;
 	exit_watch_remove(&s->watch);
+	loop_timer_cancel(&s->unknown);
 	pidref_done(&s->holder);
 	arena_done(&s->arena);
 	free(s);
@@ -107,6 +136,7 @@ static void finish(struct sandbox *s, uint32_t status, uint64_t wall_ns)
 {
 	struct err err;
 
+	loop_timer_cancel(&s->unknown);
 	release_guardian(s);
 	s->record.state = SANDBOX_STOPPED;
 	s->record.exit_status = status;
@@ -139,6 +169,104 @@ void sandbox_stop(struct sandbox *s)
 		finish(s, 0, clock_wall_ns());
 	else
 		pidref_kill(&s->holder, SIGKILL); /* that it has gone already, its exit will tell */
+}
+
+/* ---- reload ---- */
+
+/* The ring has told what it knows. */
+static void on_unknown(struct loop_timer *t)
+{
+	struct sandbox *s = container_of(t, struct sandbox, unknown);
+
+	if (!s->watch.source || s->watch.early)
+		return;
+	log_write(s->config.log, LOG_WARN_,
+		"sandbox '%s': process %d has ended while nobody looked: its status is not known",
+		s->record.id, s->holder.pid);
+	exit_watch_remove(&s->watch);
+	finish(s, UNKNOWN_STATUS, clock_wall_ns());
+}
+
+static int find_holder(struct sandbox *s, struct err *err)
+{
+	const struct sandbox_record *r = &s->record;
+	int code = 0;
+
+	if (r->state != SANDBOX_READY || r->holder == 0)
+		return 0;
+	if (pidref_reopen((pid_t)r->holder, r->holder_inode, r->holder_start, &s->holder) < 0) {
+		s->holder = (struct pidref){
+			.pid = (pid_t)r->holder,
+			.fd = -EBADF,
+			.inode = r->holder_inode,
+			.start_time = r->holder_start,
+		};
+		code = loop_timer_set(
+			s->config.loop, &s->unknown, clock_boot_ns() + UNKNOWN_NS, on_unknown);
+	}
+	exit_watch_add(s->config.exits, &s->watch, &s->holder, on_holder_exit);
+	return code < 0 ? err_code(err, code, "wait for the first process") : 0;
+}
+
+static int read_back(struct sandbox *s, int bundle, struct err *err)
+{
+	char link[48], path[PATH_MAX];
+	ssize_t n;
+	int r;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", bundle);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return err_sys(err, "find the bundle of the sandbox");
+	path[n] = '\0';
+	s->bundle = arena_strdup(&s->arena, path);
+	s->netns = "";
+	if (!s->bundle)
+		return err_oom(err);
+	r = sandbox_record_load(s->bundle, &s->arena, &s->record, err);
+	if (r < 0)
+		return r;
+	s->interrupted = s->record.state == SANDBOX_CREATED;
+	/* it may have come so far, and not into the record */
+	s->record.guardian |= s->interrupted && s->config.guardian;
+	return find_holder(s, err);
+}
+
+int sandbox_reload(const struct sandbox_config *config, struct sandbox **ret, struct err *err)
+{
+	int bundle = config->fds ? fdtable_get(config->fds, FD_NAME) : -ENOENT;
+	auto_freep(sandbox) struct sandbox *s = NULL;
+	int r;
+
+	if (bundle < 0)
+		return err_code(err, bundle, "no sandbox was left");
+	s = mem_calloc(1, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->config = *config;
+	s->holder = PIDREF_NULL;
+	r = read_back(s, bundle, err);
+	if (r < 0)
+		fdtable_close(config->fds, FD_NAME);
+	else
+		*ret = take_ptr(s);
+	return r;
+}
+
+bool sandbox_is_deserted(const struct sandbox *s)
+{
+	auto_close int bundle = fd_open(s->bundle, O_PATH | O_DIRECTORY, 0);
+
+	return bundle == -ENOENT ||
+	       (bundle >= 0 && faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+void sandbox_remove_mark(const struct sandbox *s)
+{
+	auto_close int bundle = fd_open(s->bundle, O_PATH | O_DIRECTORY, 0);
+
+	if (bundle >= 0)
+		unlinkat(bundle, BUNDLE_MARK_NAME, 0);
 }
 
 /* ---- start ---- */
@@ -227,6 +355,9 @@ int sandbox_start(struct sandbox *s, struct err *err)
 {
 	int r;
 
+	if (s->interrupted)
+		return err_set(err, -ECANCELED,
+			"sandbox '%s' was not started before the shim's worker died", s->record.id);
 	if (s->record.state != SANDBOX_CREATED)
 		return err_set(err, -EBUSY, "sandbox '%s' was started already", s->record.id);
 	r = bring_up(s, err);
@@ -259,6 +390,8 @@ int sandbox_destroy(struct sandbox *s, struct err *err)
 		return err_oom(err);
 	if (unlink(path) < 0 && errno != ENOENT)
 		return err_sys(err, "remove '%s'", path);
+	if (s->config.fds)
+		fdtable_close(s->config.fds, FD_NAME);
 	return 0;
 }
 

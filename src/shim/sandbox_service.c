@@ -92,6 +92,20 @@ static void answer_shutdown(struct sandbox_service *s, struct ttrpc_addr to)
 		refuse(s, to, &err);
 }
 
+/* Deleted from outside, and stopped. */
+static void forget(struct sandbox_service *s)
+{
+	struct err err;
+
+	if (sandbox_destroy(s->sandbox, &err) < 0)
+		log_write(s->config.log, LOG_WARN_, "sandbox '%s': %s",
+			sandbox_record(s->sandbox)->id, err.text);
+	sandbox_remove_mark(s->sandbox);
+	sandbox_free(take_ptr(s->sandbox));
+	s->deserted = false;
+	s->gone(s->arg);
+}
+
 /* The sandbox does nothing after this: it may be freed here. */
 static void on_stopped(void *arg)
 {
@@ -104,6 +118,8 @@ static void on_stopped(void *arg)
 		if (s->waiters[i].kind == SHUTDOWN)
 			answer_shutdown(s, s->waiters[i].from);
 	s->n_waiters = 0;
+	if (s->deserted && s->sandbox)
+		forget(s);
 }
 
 static void answer_at_end(struct sandbox_service *s, struct ttrpc_addr from, enum kind kind)
@@ -123,6 +139,37 @@ static void answer_at_end(struct sandbox_service *s, struct ttrpc_addr from, enu
 	}
 }
 
+static struct sandbox_config config_of(struct sandbox_service *s)
+{
+	struct sandbox_config config = s->config;
+
+	config.arg = s;
+	config.stopped = on_stopped;
+	return config;
+}
+
+void sandbox_service_reload(struct sandbox_service *s)
+{
+	struct sandbox_config config = config_of(s);
+	struct err err;
+	int r = sandbox_reload(&config, &s->sandbox, &err);
+
+	if (r < 0 && r != -ENOENT)
+		log_write(s->config.log, LOG_ERROR_, "%s", err.text);
+	sandbox_service_look_for_mark(s);
+}
+
+void sandbox_service_look_for_mark(struct sandbox_service *s)
+{
+	if (!s->sandbox || s->deserted || !sandbox_is_deserted(s->sandbox))
+		return;
+	s->deserted = true;
+	if (sandbox_record(s->sandbox)->state == SANDBOX_STOPPED)
+		forget(s);
+	else
+		sandbox_stop(s->sandbox);
+}
+
 void sandbox_service_hangup(struct sandbox_service *s, uint64_t conn)
 {
 	size_t n = 0;
@@ -138,7 +185,7 @@ void sandbox_service_hangup(struct sandbox_service *s, uint64_t conn)
 static int do_create(
 	struct sandbox_service *s, const Pb__Sandbox__CreateRequest *m, struct err *err)
 {
-	struct sandbox_config config = s->config;
+	struct sandbox_config config = config_of(s);
 	int r = shim_check_identifier(m->sandbox_id, "sandbox id", err);
 
 	if (r < 0)
@@ -151,8 +198,6 @@ static int do_create(
 		return err_set(err, -EINVAL,
 			"sandbox '%s' is to have a root file system: it runs nothing",
 			m->sandbox_id);
-	config.arg = s;
-	config.stopped = on_stopped;
 	return sandbox_create(&config, m->sandbox_id, m->bundle_path, m->netns_path, m->options,
 		&s->sandbox, err);
 }

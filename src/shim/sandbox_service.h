@@ -28,6 +28,7 @@ struct sandbox_service {
 	struct sandbox *sandbox; /* the service's own from here on */
 	struct sandbox_waiter *waiters;
 	size_t n_waiters, cap_waiters;
+	bool deserted;
 };
 
 /* Its handlers expect a struct sandbox_service. */
@@ -39,6 +40,10 @@ static inline bool sandbox_service_has_one(const struct sandbox_service *s)
 	return s->sandbox;
 }
 
+/* Take up what an earlier worker has left; before exits are reported. */
+void sandbox_service_reload(struct sandbox_service *s);
+/* A sandbox that was deleted from outside is ended and forgotten: to be called when a connection has closed. */
+void sandbox_service_look_for_mark(struct sandbox_service *s);
 /* The connection is gone: nobody waits there any more. */
 void sandbox_service_hangup(struct sandbox_service *s, uint64_t conn);
 void sandbox_service_done(struct sandbox_service *s);

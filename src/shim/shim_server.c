@@ -277,6 +277,7 @@ static void on_closed(void *arg, uint64_t conn)
 	supervisor_hangup(s->supervisor, conn);
 	supervisor_look_for_marks(s->supervisor);
 	sandbox_service_hangup(&s->sandboxes, conn);
+	sandbox_service_look_for_mark(&s->sandboxes);
 	watch_idleness(s);
 }
 
@@ -427,19 +428,25 @@ static int make_parts(struct shim_server *s, struct err *err)
 	r = publisher_new(&publisher, &s->publisher, err);
 	if (r == 0)
 		r = supervisor_new(&supervisor, &s->supervisor, err);
+	s->sandboxes = (struct sandbox_service){
+		.ns = c->ns,
+		.config = { .loop = c->loop,
+			.log = c->log,
+			.exits = c->exits,
+			.guardian = c->guardian,
+			.fds = c->journaled ? c->fds : NULL },
+		.arg = s,
+		.gone = on_sandbox_gone,
+	};
 	if (r == 0) {
+		sandbox_service_reload(
+			&s->sandboxes); /* it claims its fd before others are dropped */
 		load(s);
 		server.first_conn = supervisor_last_conn(s->supervisor) + 1;
 		r = ttrpc_server_new(&server, &s->server, err);
 	}
 	s->service = (struct task_service){ s->server, c->ns, s, on_submit, on_sought };
-	s->sandboxes = (struct sandbox_service){
-		.server = s->server,
-		.ns = c->ns,
-		.config = { .log = c->log, .exits = c->exits, .guardian = c->guardian },
-		.arg = s,
-		.gone = on_sandbox_gone,
-	};
+	s->sandboxes.server = s->server;
 	return r;
 }
 

@@ -418,6 +418,43 @@ probes_until() {
 	equal "$(shims | wc -l)" 2
 }
 
+@test "a pod outlives its worker while containerd is away" {
+	not_for_goshim "has no worker beside it"
+	local a b pid old space
+	for space in CONTAINER POD; do
+		pod_up "$NAME-$space" "$own_network | .linux.security_context.namespace_options.pid = \"$space\""
+		container_up a "$forever"
+		a=$CT
+		pid=$(container_pid "$a")
+		container_up b 'exit 4'
+		b=$CT
+		container_exited "$b" 4
+		kill -KILL "$(cat "$CD/pid")"
+		wait_until 30 gone "$(cat "$CD/pid")"
+		old=$(shim_workers)
+		kill -KILL "$old"
+		wait_until 20 eval '[ -n "$(shim_workers)" ] && [ "$(shim_workers)" != '"$old ]"
+		containerd_start
+		wait_until 20 cri_ready
+		pod_is "$POD" SANDBOX_READY
+		container_has "$a" .state CONTAINER_RUNNING
+		equal "$(container_pid "$a")" "$pid"
+		container_exited "$b" 4
+		run -6 exec_in "$a" /bin/sh -c 'exit 6'
+		container_up c "$forever"
+		equal "$(ns "$CT" net)" "$(ns "$a" net)"
+		equal "$(ns "$CT" ipc)" "$(ns "$a" ipc)"
+		container_stop "$a" 30
+		container_exited "$a" 3
+		equal "$(shims | wc -l)" 1 "number of shims"
+		pod_stop "$POD"
+		pod_is "$POD" SANDBOX_NOTREADY
+		container_exited "$CT"
+		cri_sweep
+		containerd_nothing_left
+	done
+}
+
 @test "the shim of a pod is killed: its containers end, and nothing of them is left" {
 	not_for_goshim "its socket stays"
 	local a what

@@ -18,6 +18,8 @@
 #include "rpc/ttrpc_client.h"
 #include "shim/sandbox_files.h"
 #include "shim/sandbox_service.h"
+#include "supervisor/bundle_record.h"
+#include "supervisor/fdtable.h"
 #include "test.h"
 
 #include "proto/cri.pb-c.h"
@@ -358,6 +360,7 @@ struct bench {
 	struct sandbox_service service;
 	struct ttrpc_service table;
 	struct config config;
+	struct fdtable fds;
 	char socket[96], bundle[96];
 	char heard[1024];
 	uint32_t pid; /* of the last answer to a start or a status */
@@ -478,7 +481,7 @@ static struct bench *setup(void)
 	assert_ok(ttrpc_server_listen_take_fd(b->server, fd, 0, NULL));
 	b->service = (struct sandbox_service){ .server = b->server,
 		.ns = "k8s.io",
-		.config = { .exits = b->exits },
+		.config = { .loop = b->loop, .exits = b->exits, .fds = &b->fds },
 		.arg = b,
 		.gone = on_gone };
 	assert_ok(ttrpc_connect(b->socket, &fd, NULL));
@@ -495,6 +498,7 @@ static void teardown(struct bench *b)
 	own_children_free(b->children);
 	exit_source_free(b->exits);
 	loop_free(b->loop);
+	fdtable_done(&b->fds);
 	buf_done(&b->config.bytes);
 	test_tmpdir_remove(&b->dir);
 	free(b);
@@ -683,6 +687,120 @@ TEST(the_life_of_a_sandbox)
 	snprintf(path, sizeof(path), "%s/shm", b->bundle);
 	assert_int_equal(access(path, F_OK), -1);
 	ask(b, NAMED, "ShutdownSandbox", "pod-1");
+	teardown(b);
+}
+
+/* The worker dies, and another one comes. */
+static void next_worker(struct bench *b)
+{
+	sandbox_service_done(&b->service);
+	sandbox_service_reload(&b->service);
+}
+
+TEST(a_sandbox_outlives_workers)
+{
+	struct bench *b;
+	uint32_t pid;
+
+	if (!is_root())
+		test_skip("needs root");
+	b = setup();
+	next_worker(b);
+	assert_false(sandbox_service_has_one(&b->service));
+	create(b, "pod-1", pod_config(b, true, "kernel.shmmni"), "/proc/self/ns/net");
+	ask(b, STARTED, "StartSandbox", "pod-1");
+	pid = b->pid;
+	next_worker(b);
+	ask(b, STATUS, "SandboxStatus", "pod-1");
+	assert_string_equal(b->heard, "0 SANDBOX_READY ");
+	assert_int_equal(b->pid, pid);
+	create(b, "pod-1", NULL, "");
+	assert_string_equal(b->heard, "6 ");
+	/* It is stopped by one, asked about by the next, and taken away by a third. */
+	ask(b, WAITED, "WaitSandbox", "pod-1");
+	ask(b, NAMED, "StopSandbox", "pod-1");
+	hear(b, "0 0 ");
+	assert_int_equal(kill((pid_t)pid, 0), -1);
+	next_worker(b);
+	ask(b, WAITED, "WaitSandbox", "pod-1");
+	assert_string_equal(b->heard, "0 ");
+	assert_int_equal(b->status, 137);
+	next_worker(b);
+	ask(b, NAMED, "ShutdownSandbox", "pod-1");
+	assert_string_equal(b->heard, "0 ");
+	assert_int_equal(b->gone, 1);
+	assert_int_equal(b->fds.n, 0);
+	assert_ok(rmdir(b->bundle));
+	assert_ok(mkdir(b->bundle, 0700));
+	next_worker(b);
+	assert_false(sandbox_service_has_one(&b->service));
+
+	/* One that was not started can only be taken away. */
+	create(b, "pod-1", pod_config(b, true, "kernel.shmmni"), "/proc/self/ns/net");
+	next_worker(b);
+	ask(b, STARTED, "StartSandbox", "pod-1");
+	assert_string_equal(b->heard, "1 ");
+	ask(b, NAMED, "ShutdownSandbox", "pod-1");
+	assert_string_equal(b->heard, "0 ");
+	teardown(b);
+}
+
+TEST(the_end_of_a_sandbox_without_a_worker_is_told)
+{
+	struct bench *b;
+
+	if (!is_root())
+		test_skip("needs root");
+	b = setup();
+	create(b, "pod-1", pod_config(b, true, "kernel.shmmni"), "/proc/self/ns/net");
+	ask(b, STARTED, "StartSandbox", "pod-1");
+	sandbox_service_done(&b->service);
+	kill((pid_t)b->pid, SIGKILL);
+	sandbox_service_reload(&b->service);
+	ask(b, WAITED, "WaitSandbox", "pod-1");
+	hear(b, "0 ");
+	assert_int_equal(b->status, 137);
+	ask(b, STATUS, "SandboxStatus", "pod-1");
+	assert_string_equal(b->heard, "0 SANDBOX_NOTREADY ");
+	teardown(b);
+}
+
+static void mark(const struct bench *b)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" BUNDLE_MARK_NAME, b->bundle);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+TEST(a_sandbox_that_was_deleted_from_outside_is_forgotten)
+{
+	struct bench *b;
+
+	if (!is_root())
+		test_skip("needs root");
+	b = setup();
+	for (int meanwhile = 0; meanwhile < 2; meanwhile++) {
+		create(b, "pod-1", pod_config(b, meanwhile, "kernel.shmmni"), "/proc/self/ns/net");
+		ask(b, STARTED, "StartSandbox", "pod-1");
+		sandbox_service_look_for_mark(&b->service);
+		assert_true(sandbox_service_has_one(&b->service));
+		mark(b);
+		if (meanwhile)
+			next_worker(b);
+		else
+			sandbox_service_look_for_mark(&b->service);
+		for (int i = 0; i < 400 && sandbox_service_has_one(&b->service); i++)
+			assert_ok(loop_round(b->loop, 10));
+		assert_false(sandbox_service_has_one(&b->service));
+		assert_int_equal(b->gone, meanwhile + 1);
+		assert_int_equal(b->fds.n, 0);
+		assert_ok(rmdir(b->bundle)); /* the mark is gone, too */
+		assert_ok(mkdir(b->bundle, 0700));
+	}
 	teardown(b);
 }
 
