@@ -92,8 +92,13 @@ int container_criu_words(
 	criu_order_flag(w, "link_remap", o->link_remap);
 	criu_order_flag(w, "auto_dedup", o->auto_dedup);
 	criu_order_flag(w, "lazy_pages", o->lazy_pages);
-	if (o->status_fd > 0)
-		criu_order_add(w, "status_fd", "%d", o->status_fd);
+	if (o->status_fd > 0) {
+		int fd = fcntl(o->status_fd, F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return err_sys(err, "status descriptor %d", o->status_fd);
+		criu_order_fd(w, "status_fd", fd);
+	}
 	return page_server(o->page_server, w, err);
 }
 

@@ -74,7 +74,7 @@ void criu_order_flag(struct criu_order_words *w, const char *name, bool on)
 		add_word(w, arena_strdup(&w->arena, name));
 }
 
-void criu_order_inherit(struct criu_order_words *w, const char *key, int fd)
+void criu_order_fd(struct criu_order_words *w, const char *name, int fd)
 {
 	if (mem_grow(&w->fd, &w->fds_cap, w->n_fds + 1, sizeof(*w->fd)) < 0) {
 		w->failed = true;
@@ -82,8 +82,13 @@ void criu_order_inherit(struct criu_order_words *w, const char *key, int fd)
 		return;
 	}
 	w->fd[w->n_fds++] = fd;
+	criu_order_add(w, name, "%d", fd);
+}
+
+void criu_order_inherit(struct criu_order_words *w, const char *key, int fd)
+{
 	criu_order_add(w, "inherit", "%s", key);
-	criu_order_add(w, "fd", "%d", fd);
+	criu_order_fd(w, "fd", fd);
 }
 
 void criu_order_words_done(struct criu_order_words *w)

@@ -37,6 +37,8 @@ struct criu_order_words {
 void criu_order_add(struct criu_order_words *w, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void criu_order_flag(struct criu_order_words *w, const char *name, bool on);
+/* A word whose value is the number of this fd, which is taken over and reaches criu. */
+void criu_order_fd(struct criu_order_words *w, const char *name, int fd);
 /* criu inherits this fd, taken over, in place of what was known as `key`. */
 void criu_order_inherit(struct criu_order_words *w, const char *key, int fd);
 void criu_order_words_done(struct criu_order_words *w);

@@ -100,6 +100,8 @@ static int take_plain(struct criu_order *o, const char *name, const char *value)
 			return -EINVAL;
 		*(uint32_t *)(void *)(base + numbers[i].at) = n;
 		*(protobuf_c_boolean *)(void *)(base + numbers[i].has) = 1;
+		if (str_eq(name, "status_fd"))
+			o->keep[o->n_keep++] = (int)n;
 		return 1;
 	}
 	return 0;
