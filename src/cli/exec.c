@@ -34,7 +34,7 @@ static const struct args_option options[] = {
 	{ "process-label", 0, ARGS_STRING, AT(process_label), "LABEL", "SELinux label" },
 	{ "apparmor", 0, ARGS_STRING, AT(apparmor), "PROFILE", "AppArmor profile" },
 	{ "preserve-fds", 0, ARGS_U32, AT(preserve_fds), "N", "keep N more descriptors from 3 on" },
-	{ "cgroup", 0, ARGS_LIST, AT(cgroups), "PATH", "cgroup below the container's" },
+	{ "cgroup", 0, ARGS_LIST, AT(cgroups), "[LIST:]PATH", "cgroup below the container's, of these controllers" },
 	{ "ignore-paused", 0, ARGS_BOOL, AT(ignore_paused), NULL, "also in a paused container" },
 };
 // clang-format on
@@ -84,11 +84,6 @@ static int prepare(struct exec *e, const struct args_list *args, struct err *err
 		r = make_process(e, args, err);
 	if (r == 0)
 		r = console_check(e->doc->process.terminal, o->detach, o->console_socket, err);
-	if (r == 0 && o->cgroups.n > 1)
-		r = err_set(err, -ENOTSUP, "--cgroup: one path for all controllers is supported");
-	if (r == 0 && o->cgroups.n == 1 && strchr(o->cgroups.items[0], ':'))
-		r = err_set(
-			err, -ENOTSUP, "--cgroup: a path for single controllers is not supported");
 	if (r == 0)
 		r = pid_file_open(o->pid_file, &e->pid_file, err);
 	return r < 0 ? r : console_open(&e->console, o->console_socket, err);
@@ -102,7 +97,8 @@ static int begin(struct exec *e, struct err *err)
 		.process = &e->doc->process,
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.preserve_fds = o->preserve_fds,
-		.cgroup = o->cgroups.n ? o->cgroups.items[0] : NULL,
+		.cgroups = o->cgroups.items,
+		.n_cgroups = o->cgroups.n,
 		.ignore_paused = o->ignore_paused,
 	};
 	struct container_handler h;

@@ -306,17 +306,96 @@ int cgroup_create(const struct cgroup_host *host, const struct cgroup_request *r
 	return 0;
 }
 
-int cgroup_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct err *err)
+/* A word of a list with commas. */
+static bool list_has(const char *list, const char *word, size_t len)
+{
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, ",");
+
+		if (n == len && memcmp(p, word, len) == 0)
+			return true;
+		p += n + (p[n] == ',');
+	}
+	return false;
+}
+
+static bool has_controller(const struct cgroup *cg, const char *name, size_t len)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (!cg->dirs[i].v2 && list_has(cg->dirs[i].label, name, len))
+			return true;
+	return false;
+}
+
+/* Does "cpu,memory:path" mean this hierarchy? Sets the path; a sub without controllers means each. */
+static bool means(const char *sub, const struct cgroup_dir *d, const char **ret_path)
+{
+	const char *colon = strchr(sub, ':');
+
+	*ret_path = colon ? colon + 1 : sub;
+	if (!colon)
+		return true;
+	for (const char *p = sub; p < colon;) {
+		size_t n = strcspn(p, ",:");
+
+		if (!d->v2 && list_has(d->label, p, n))
+			return true;
+		p += n + 1;
+	}
+	return false;
+}
+
+static int check_subs(const struct cgroup *cg, const char *const *subs, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *colon = strchr(subs[i], ':');
+
+		if (!colon && n > 1)
+			return err_set(err, -EINVAL,
+				"cgroup '%s': of several, each must name its controllers", subs[i]);
+		for (const char *p = subs[i]; colon && p < colon;) {
+			size_t len = strcspn(p, ",:");
+
+			if (!has_controller(cg, p, len))
+				return err_set(err, -EINVAL,
+					"cgroup '%s': the container has no v1 controller '%.*s'",
+					subs[i], (int)len, p);
+			p += len + 1;
+		}
+	}
+	return 0;
+}
+
+/* Below which of its directories; "" when none is meant. */
+static int find_sub(const char *const *subs, size_t n, const struct cgroup_dir *d,
+	struct arena *arena, const char **ret, struct err *err)
+{
+	*ret = "";
+	for (size_t i = 0; i < n; i++) {
+		const char *path;
+		int r;
+
+		if (!means(subs[i], d, &path))
+			continue;
+		r = cgroup_path_clean(path, arena, ret);
+		if (r < 0)
+			return err_set(
+				err, r, "cgroup '%s' is not a path below the container's", subs[i]);
+	}
+	return 0;
+}
+
+int cgroup_below(
+	struct cgroup *cg, const char *const *subs, size_t n, struct cgroup **ret, struct err *err)
 {
 	auto_freep(cgroup) struct cgroup *below = mem_calloc(1, sizeof(*below));
-	const char *clean;
 	int r;
 
 	if (!below)
 		return err_oom(err);
-	r = cgroup_path_clean(sub, &below->arena, &clean);
+	r = check_subs(cg, subs, n, err);
 	if (r < 0)
-		return err_set(err, r, "cgroup '%s' is not a path below the container's", sub);
+		return r;
 	below->mode = cg->mode;
 	below->unprivileged = cg->unprivileged;
 	below->prefix = arena_strdup(&below->arena, cg->prefix);
@@ -324,9 +403,13 @@ int cgroup_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct
 		return err_oom(err);
 	for (size_t i = 0; i < cg->n_dirs; i++) {
 		struct cgroup_dir *d = &below->dirs[below->n_dirs++];
+		const char *clean;
 
 		*d = cg->dirs[i];
 		d->fd = -EBADF;
+		r = find_sub(subs, n, d, &below->arena, &clean, err);
+		if (r < 0)
+			return r;
 		d->owned = CGROUP_FOREIGN;
 		d->made = 0;
 		d->depth += *clean ? count_components(clean) : 0;

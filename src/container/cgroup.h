@@ -82,8 +82,12 @@ struct cgroup_dir *cgroup_controller_dir(struct cgroup *cg, enum cgroup_controll
 /*
  * A cgroup below this one for `exec --cgroup SUB`: the same struct for the existing directories
  * PATH/SUB, owned by nobody. SUB is cleaned and may not climb ("..").
+ *
+ * More than one, or with "CONTROLLER[,CONTROLLER]...:" in front: each for the hierarchies of its controllers, as v1 has
+ * them; the others stay at PATH.
  */
-int cgroup_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct err *err);
+int cgroup_below(
+	struct cgroup *cg, const char *const *subs, size_t n, struct cgroup **ret, struct err *err);
 
 /* ---- limits ---- */
 

@@ -157,7 +157,9 @@ struct container_exec {
 		*process; /* complete: args, env, cwd, user, ... (see container_exec_defaults) */
 	int stdio[3];
 	unsigned preserve_fds;
-	const char *cgroup; /* below the container's cgroup; NULL: the container's */
+	const char *const
+		*cgroups; /* below the container's cgroup (cgroup_below()); none: the container's */
+	size_t n_cgroups;
 	bool ignore_paused;
 };
 

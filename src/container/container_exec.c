@@ -139,8 +139,8 @@ static int start(struct container_process *p, const struct container_exec *req, 
 	struct container *c = p->container;
 	int r = copy_rlimits(p, req->process, err);
 
-	if (r == 0 && c->cgroup && !str_empty(req->cgroup))
-		r = cgroup_below(c->cgroup, req->cgroup, &below, err);
+	if (r == 0 && c->cgroup && req->n_cgroups)
+		r = cgroup_below(c->cgroup, req->cgroups, req->n_cgroups, &below, err);
 	if (r == 0)
 		r = compile_and_start(p, req, below ? below : c->cgroup, err);
 	return r;

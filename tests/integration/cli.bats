@@ -211,6 +211,33 @@ in_terminal() {
 	cmp "$B/before" "$B/after"
 }
 
+@test "exec is put in cgroups below the container's, also of single controllers" {
+	ct_sleep
+	if is_v2; then
+		mkdir "/sys/fs/cgroup/test/$ID/sub"
+		equal "$(rt exec --cgroup sub "$ID" /bin/cat /proc/self/cgroup </dev/null)" "0::/test/$ID/sub"
+		run -255 rt exec --cgroup pids:sub "$ID" /bin/true </dev/null
+		contains "$output" "no v1 controller 'pids'"
+		return 0
+	fi
+	local dir
+	for dir in /sys/fs/cgroup/*/test/"$ID"; do mkdir "$dir/sub"; done
+	rt exec "$ID" /bin/cat /proc/self/cgroup </dev/null >"$B/plain"
+	rt exec --cgroup /sub "$ID" /bin/cat /proc/self/cgroup </dev/null >"$B/all"
+	equal "$(sed -n 's/.*:pids://p' "$B/all")" "$(sed -n 's/.*:pids://p' "$B/plain" | sed 's|/*$|/sub|')"
+	equal "$(grep -c '/sub$' "$B/all")" "$(grep -c . "$B/all")"
+	rt exec --cgroup pids,memory:sub --cgroup freezer: "$ID" /bin/cat /proc/self/cgroup </dev/null >"$B/some"
+	equal "$(grep '/sub$' "$B/some" | cut -d: -f2 | sort | paste -sd' ')" "memory pids"
+	run -255 rt exec --cgroup nosuch:sub "$ID" /bin/true </dev/null
+	contains "$output" "no v1 controller 'nosuch'"
+	run -255 rt exec --cgroup one --cgroup two "$ID" /bin/true </dev/null
+	contains "$output" "must name its controllers"
+	run -255 rt exec --cgroup pids:../x "$ID" /bin/true </dev/null
+	contains "$output" "not a path below"
+	run -255 rt exec --cgroup pids:none "$ID" /bin/true </dev/null
+	for dir in /sys/fs/cgroup/*/test/"$ID"/sub; do wait_until 5 rmdir "$dir"; done
+}
+
 @test "a hundred execs leave no process and no descriptor" {
 	ct_sleep
 	local i

@@ -1003,14 +1003,19 @@ TEST(processes_of_nested_cgroups_are_listed)
 		assert_ok(cgroup_pids(r.cg, &pids, &n, &r.err));
 		assert_int_equal(n, 2);
 		free(pids);
-		assert_ok(cgroup_below(r.cg, "./inner/", &inner, &r.err));
+		assert_ok(
+			cgroup_below(r.cg, (const char *const[]){ "./inner/" }, 1, &inner, &r.err));
 		assert_ok(cgroup_pids(inner, &pids, &n, &r.err));
 		assert_int_equal(n, 2);
 		free(pids);
 		assert_int_equal(cgroup_kill(inner, &r.err), -EPERM); /* the outer one's right */
 		cgroup_free(inner);
-		assert_int_equal(cgroup_below(r.cg, "../x", &inner, &r.err), -EINVAL);
-		assert_int_equal(cgroup_below(r.cg, "none", &inner, &r.err), -ENOENT);
+		assert_int_equal(
+			cgroup_below(r.cg, (const char *const[]){ "../x" }, 1, &inner, &r.err),
+			-EINVAL);
+		assert_int_equal(
+			cgroup_below(r.cg, (const char *const[]){ "none" }, 1, &inner, &r.err),
+			-ENOENT);
 		assert_ok(cgroup_kill(r.cg, &r.err));
 		assert_killed(pid[0]);
 		assert_killed(pid[1]);
