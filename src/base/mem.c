@@ -14,7 +14,10 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#define STACK_BYTES (256u << 10)
 #define CHUNK_MIN 4096u
 #define CHUNK_MAX 65536u
 #define ALIGN 16u
@@ -60,6 +63,18 @@ void mem_release(void)
 #ifdef __GLIBC__
 	malloc_trim(0);
 #endif
+}
+
+/*
+ * The first 128 KiB below the arguments are mapped from the exec on, deeper ones when they were touched; what is not mapped
+ * is passed over, and the next mapping is a gap of at least 1 MiB away. One page below us is what the call itself uses.
+ */
+__attribute__((noinline)) void mem_release_stack(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - page;
+
+	(void)madvise((void *)(end - STACK_BYTES), STACK_BYTES, MADV_DONTNEED);
 }
 
 static struct arena_chunk *chunk_new(size_t size)

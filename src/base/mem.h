@@ -64,6 +64,9 @@ int mem_grow(void *array, size_t *cap, size_t want, size_t size);
  * for after something large. */
 void mem_release(void);
 
+/* Give back what deeper calls of this thread, which must be the main one, have used of the stack. */
+void mem_release_stack(void);
+
 /*
  * Arena: allocations that live and die together (a parsed document). Zero-initialised struct is
  * valid. Memory is zeroed and aligned to 16. There is no free of a single piece.

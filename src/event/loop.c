@@ -55,6 +55,10 @@ struct loop {
 	uint64_t alarm_ns; /* what it is set to; 0: nothing */
 	bool no_alarm;
 	bool no_pwait2;
+	void (*quiet)(void *arg);
+	void *quiet_arg;
+	uint64_t quiet_ns;
+	bool quiet_told; /* since the last event */
 	bool stopped;
 	int stop_code;
 };
@@ -450,16 +454,37 @@ static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait
 	return n;
 }
 
+void loop_on_quiet(struct loop *l, uint32_t after_ms, void (*fn)(void *arg), void *arg)
+{
+	l->quiet = fn;
+	l->quiet_arg = arg;
+	l->quiet_ns = after_ms * NS_PER_MS;
+	l->quiet_told = false;
+}
+
+/* The wait of this round is cut to it: a timer would be set anew with every event. */
+static bool awaits_quiet(const struct loop *l, uint64_t wait_ns)
+{
+	return l->quiet && !l->quiet_told && wait_ns >= l->quiet_ns;
+}
+
 int loop_round(struct loop *l, int timeout_ms)
 {
 	struct epoll_event events[BATCH];
-	uint64_t wait_ns;
-	int n;
+	uint64_t wait_ns = patience_ns(l, timeout_ms);
+	bool cut = awaits_quiet(l, wait_ns);
+	int n = 0;
 
-	wait_ns = patience_ns(l, timeout_ms);
-	n = wait_ns == 0 && l->n_sources == 0 ? 0 : wait_events(l, events, wait_ns);
+	if (wait_ns > 0 || l->n_sources > 0)
+		n = wait_events(l, events, cut ? l->quiet_ns : wait_ns);
 	if (n < 0)
 		return n;
+	if (n > 0)
+		l->quiet_told = false;
+	if (n == 0 && cut) {
+		l->quiet_told = true;
+		l->quiet(l->quiet_arg);
+	}
 	for (int i = 0; i < n; i++)
 		serve_fd(l, &events[i]);
 	serve_timers(l);

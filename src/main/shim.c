@@ -46,6 +46,9 @@
 #define PROGRAM "containerd-shim-reeve-v2"
 #define LOG_NAME "log"
 
+/* After which a shim gives back what it does not need. */
+#define QUIET_MS 200
+
 /* After the guardian's death the dead must first be reaped by their new parent. */
 #define SWEEP_MAX_NS (500 * NS_PER_MS)
 #define SWEEP_AGAIN_NS (5 * NS_PER_MS)
@@ -312,6 +315,14 @@ static void program_done(struct program *p)
 	loop_free(p->loop);
 }
 
+/* Hours may pass until the next request. */
+static void on_quiet(void *arg)
+{
+	(void)arg;
+	mem_release();
+	mem_release_stack();
+}
+
 /* ---- the guardian ---- */
 
 /*
@@ -429,6 +440,7 @@ static int run_server(const struct shim_args *args)
 	if (r == 0) {
 		guardian_link_on_lost(p.link, on_lost, &p);
 		log_restart(&p);
+		loop_on_quiet(p.loop, QUIET_MS, on_quiet, NULL);
 		r = loop_run(p.loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");

@@ -450,6 +450,45 @@ static void on_stop(struct loop_deferred *d)
 	loop_stop(me->l, 42);
 }
 
+static void on_quiet(void *arg)
+{
+	note("quiet ");
+	loop_stop(arg, 7);
+}
+
+TEST(quiet_is_told_once_after_each_event)
+{
+	auto_freep(loop) struct loop *l = fresh();
+	struct source s = { .name = "fd ", .drain = true };
+	auto_close int fd = ready_fd();
+	uint64_t one = 1;
+
+	assert_ok(loop_fd_add(l, &s.fd, fd, EPOLLIN, on_fd));
+	loop_on_quiet(l, 1, on_quiet, l);
+	assert_int_equal(loop_run(l), 7);
+	assert_string_equal(calls, "fd quiet ");
+	assert_ok(loop_round(l, 3)); /* not again before something came */
+	assert_string_equal(calls, "fd quiet ");
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	assert_int_equal(loop_run(l), 7);
+	assert_string_equal(calls, "fd quiet fd quiet ");
+	loop_fd_remove(&s.fd);
+}
+
+TEST(a_timer_that_is_due_before_the_quiet_is_served_first)
+{
+	auto_freep(loop) struct loop *l = fresh();
+	struct timer t = { .name = "timer " };
+
+	loop_on_quiet(l, 300, on_quiet, l);
+	assert_ok(loop_timer_set(l, &t.timer, clock_boot_ns() + NS_PER_MS, on_timer));
+	while (!*calls)
+		assert_ok(loop_round(l, -1));
+	assert_string_equal(calls, "timer ");
+	assert_int_equal(loop_run(l), 7);
+	assert_string_equal(calls, "timer quiet ");
+}
+
 TEST(run_ends_with_the_code_of_stop)
 {
 	auto_freep(loop) struct loop *l = fresh();

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/mem.h"
 
 TEST(calloc_refuses_an_overflow)
@@ -86,6 +90,44 @@ static int closed_by_scope(void)
 	auto_free char *p = strdup("x");
 
 	return p ? fd : -1;
+}
+
+/* KiB of the stack that are in memory. */
+static long stack_kib(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	bool here = false;
+	char line[512];
+	long kib = -1;
+
+	assert_non_null(f);
+	while (kib < 0 && fgets(line, sizeof(line), f)) {
+		here = here || strstr(line, "[stack]");
+		if (here && strncmp(line, "Rss:", 4) == 0)
+			kib = strtol(line + 4, NULL, 10);
+	}
+	fclose(f);
+	return kib;
+}
+
+static __attribute__((noinline)) long use_stack(void)
+{
+	volatile char deep[100 << 10];
+
+	for (size_t i = 0; i < sizeof(deep); i += 512)
+		deep[i] = (char)i;
+	return deep[sizeof(deep) - 512] + stack_kib();
+}
+
+TEST(the_stack_that_deeper_calls_have_used_is_given_back)
+{
+	long deep = use_stack();
+	char mine[] = "kept";
+
+	assert_true(deep > 90);
+	mem_release_stack();
+	assert_true(stack_kib() <= deep - 64);
+	assert_string_equal(mine, "kept");
 }
 
 TEST(scope_end_closes_and_take_hands_over)
