@@ -65,14 +65,12 @@ static int send_go(struct launch *l, enum plan_go_id id)
 	return fd_send(l->sync, &go, sizeof(go), NULL, 0);
 }
 
+/* Whoever keeps the barrier has a copy, so epoll would go on telling of its end after our close, in every round. */
 static void close_sync(struct launch *l)
 {
 	loop_timer_cancel(&l->stage_timer);
-	if (l->source.loop)
-		loop_fd_close(&l->source);
-	else
-		fd_close(l->sync);
-	l->sync = -EBADF;
+	loop_fd_remove(&l->source);
+	l->sync = fd_close(l->sync);
 }
 
 /* A program that reaps by itself must take the dead away: a zombie would keep the container's init from dying. */

@@ -54,7 +54,8 @@ AUTO_FREE(struct loop, loop)
 int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop_fd_fn *fn);
 int loop_fd_modify(struct loop_fd *s, uint32_t events); /* events == 0 keeps only HUP and ERR */
 void loop_fd_remove(struct loop_fd *s);                 /* idempotent; call before closing the fd */
-/* Remove the source and close its fd: for one that has no copy, which is all it takes. Idempotent. */
+/* Remove the source and close its fd: for one that has no copy here or elsewhere, which is all it takes; with a copy its
+ * events would come for ever. Idempotent. */
 void loop_fd_close(struct loop_fd *s);
 
 int loop_timer_set(

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -398,6 +399,54 @@ static void run_execs(struct bench *b)
 TEST(execs_come_and_go)
 {
 	in_child(run_execs);
+}
+
+static void on_quiet(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* Copies of all sockets that barriers are made of, as a guardian has them. */
+static size_t copy_barriers(int copies[static 16])
+{
+	size_t n = 0;
+
+	for (int fd = 3; fd < 64 && n < 16; fd++) {
+		int type = 0;
+
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof(type) }) == 0 &&
+			type == SOCK_SEQPACKET)
+			copies[n++] = fcntl(fd, F_DUPFD_CLOEXEC, 64);
+	}
+	return n;
+}
+
+static void run_with_copies(struct bench *b)
+{
+	int copies[16];
+	bool quiet = false;
+	size_t n;
+
+	create(b, "sleep 1000", OWN, "", false);
+	n = copy_barriers(copies);
+	CHECK(n > 0);
+	start(b, NULL);
+	loop_on_quiet(b->loop, 5, on_quiet, &quiet);
+	for (int i = 0; i < 2000 && !quiet; i++)
+		loop_round(b->loop, 10);
+	CHECK(quiet);
+	loop_on_quiet(b->loop, 0, NULL, NULL);
+	while (n > 0)
+		close(copies[--n]);
+	kill_(b, NULL, SIGKILL, false);
+	until(b, "+exit(init");
+	delete_(b);
+	check_nothing_left(b);
+}
+
+TEST(a_copy_of_a_barrier_does_not_keep_the_loop_busy)
+{
+	in_child(run_with_copies);
 }
 
 static void run_failures(struct bench *b)
