@@ -15,9 +15,11 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/view.h"
+#include "container/sandbox_group.h"
 
 struct list_options {
 	const char *format;
+	const char *sandbox;
 	bool quiet;
 };
 
@@ -27,6 +29,7 @@ struct list_options {
 // clang-format off
 static const struct args_option options[] = {
 	{ "format", 'f', ARGS_STRING, AT(format), "FORMAT", "table or json" },
+	{ "sandbox", 0, ARGS_STRING, AT(sandbox), "ID", "only the containers of this sandbox" },
 	{ "quiet", 'q', ARGS_BOOL, AT(quiet), NULL, "only the ids" },
 };
 // clang-format on
@@ -84,7 +87,8 @@ static const char *owner_name(struct arena *a, uint32_t uid)
 	return name ? name : arena_printf(a, "#%u", uid);
 }
 
-static int read_all(struct session *s, struct listing *l, struct err *err)
+static int read_all(
+	struct session *s, const struct list_options *o, struct listing *l, struct err *err)
 {
 	char **ids;
 	size_t n;
@@ -104,6 +108,11 @@ static int read_all(struct session *s, struct listing *l, struct err *err)
 			};
 
 			log_write(&to_stderr, LOG_WARN_, "%s", err->text);
+			continue;
+		}
+		if (o->sandbox && !sandbox_group_has(
+					  container_record(l->views[l->n].container), o->sandbox)) {
+			view_done(&l->views[l->n]);
 			continue;
 		}
 		l->views[l->n].doc.owner = owner_name(
@@ -201,7 +210,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	if (r == -ENOENT && !cli->global.root)
 		r = 0;
 	else if (r == 0)
-		r = read_all(&s, &l, err);
+		r = read_all(&s, o, &l, err);
 	if (r == 0)
 		r = print(cli->dialect, o, &l, err);
 	listing_done(&l);

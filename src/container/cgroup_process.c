@@ -61,12 +61,13 @@ static int guard(const struct cgroup *cg, struct cgroup_dir *d, const char *what
 	struct stat st;
 	int r;
 
+	/* One that a removal has taken is no longer ours, but neither an obstacle. */
+	if (stat(d->path, &st) < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(err, "look at cgroup '%s'", d->path);
 	if (d->owned != CGROUP_OWNED)
 		return err_set(err, -EPERM,
 			"refusing to %s cgroup '%s': it was not made for this container", what,
 			d->path);
-	if (stat(d->path, &st) < 0)
-		return errno == ENOENT ? -ENOENT : err_sys(err, "look at cgroup '%s'", d->path);
 	if (d->depth < 1 || str_eq(d->name, "/") || st.st_ino == 1)
 		return err_set(err, -EPERM,
 			"refusing to %s cgroup '%s': it is the root of the hierarchy", what,

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
+#include "container/sandbox_group.h"
 #include "container/stdio_owner.h"
 
 #define START_SOCKET "start.sock"
@@ -106,6 +107,8 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	rec->terminal = c->spec->process->terminal;
 	rec->poststart_hooks = h && h->n_poststart;
 	rec->poststop_hooks = h && h->n_poststop;
+	if (sandbox_group_record(c->spec, req->sandbox_id, rec) < 0)
+		return err_oom(err);
 	return record_cgroup(c, err);
 }
 

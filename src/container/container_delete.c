@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "container/sandbox_group.h"
 
 #define KILL_NS (10 * NS_PER_SEC)
 
@@ -120,6 +121,7 @@ static void destroyed(struct container *c, const struct err *e)
 		state_remove(&c->state, &copy);
 	if (copy.code == 0) {
 		container_trace(c, "deleted");
+		sandbox_group_left(c->host, &c->state.record);
 		run_poststop(c, &copy);
 	} else {
 		state_unlock(&c->state);

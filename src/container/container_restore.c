@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "container/container_criu.h"
+#include "container/sandbox_group.h"
 
 #define FILE_MAX (1u << 20)
 
@@ -152,6 +153,7 @@ static void on_done(void *arg, const struct err *e)
 	criu_run_free(c->criu);
 	c->criu = NULL;
 	container_trace(c, "restored");
+	sandbox_group_started(c->host, &c->state.record);
 	container_done(c, NULL);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/sandbox_group.h"
 
 static void finish(struct container *c, const struct err *e)
 {
@@ -94,6 +95,7 @@ static void on_running(void *arg)
 	/* A full disk does not stop a program that runs: the record only says it less well. */
 	if (!c->starts_at_once && save_running(c, &e) < 0)
 		log_write(c->host->log, LOG_WARN_, "%s", e.text);
+	sandbox_group_started(c->host, &c->state.record);
 	run_poststart(c);
 }
 

@@ -96,6 +96,8 @@ static const struct field fields[] = {
 	{ "exitedAt", FIELD_UINT, AT(exited_ns), .max = UINT64_MAX },
 	{ "oomScoreSaved", FIELD_BOOL, AT(has_oom_score) },
 	{ "oomScore", FIELD_INT, AT(oom_score) },
+	{ "oomScoreAdjSet", FIELD_BOOL, AT(has_own_oom_score) },
+	{ "oomScoreAdj", FIELD_INT, AT(own_oom_score) },
 };
 // clang-format on
 

@@ -89,7 +89,9 @@ struct state_record {
 	bool has_oom_score; /* oom_score counts */
 	uint64_t exit_status;
 	uint64_t exited_ns; /* wall clock */
-	int64_t oom_score;  /* of the sandbox's helpers before we changed it */
+	int64_t oom_score;  /* of a sandbox's first process before it followed the members */
+	bool has_own_oom_score;
+	int64_t own_oom_score; /* process.oomScoreAdj of the config */
 };
 
 void state_record_done(struct state_record *r);

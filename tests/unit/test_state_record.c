@@ -30,6 +30,8 @@ static void fill(struct state_record *r)
 		.exit_status = 137,
 		.has_oom_score = true,
 		.oom_score = -998,
+		.has_own_oom_score = true,
+		.own_oom_score = -5,
 	};
 	assert_ok(state_record_add_cgroup_dir(r, "/sys/fs/cgroup/a"));
 	assert_ok(state_record_add_cgroup_dir(r, "/sys/fs/cgroup/a/b"));
@@ -78,6 +80,7 @@ TEST(what_is_written_is_read_back)
 	assert_int_equal(b.sandbox_type, STATE_SANDBOX_MEMBER);
 	assert_true(b.own_pidns && b.poststop_hooks && !b.poststart_hooks && !b.terminal);
 	assert_true(b.has_exit && b.exit_status == 137 && b.oom_score == -998);
+	assert_true(b.has_own_oom_score && b.own_oom_score == -5);
 	assert_null(b.cgroup_unit);
 	/* And again the same bytes. */
 	assert_ok(state_record_write(&b, &again));
