@@ -60,6 +60,11 @@ void durable_save_bundle(struct held_task *t)
 
 static void append(struct supervisor *sup, const struct journal_record *r);
 
+bool durable_is_told_elsewhere(const struct held_task *t)
+{
+	return t->taken_away && t->known;
+}
+
 void durable_take_away(struct held_task *t)
 {
 	struct supervisor *sup = t->sup;
@@ -74,7 +79,7 @@ void durable_take_away(struct held_task *t)
 	t->taken_away = true;
 	if (sup->journal.fd >= 0)
 		append(sup, &r);
-	if (sup->config.sink->drop_events)
+	if (sup->config.sink->drop_events && durable_is_told_elsewhere(t))
 		sup->config.sink->drop_events(sup->config.sink_arg, t->number);
 }
 

@@ -12,12 +12,12 @@
 #include "container/rootfs_mount.h"
 #include "exit/exit.h"
 #include "supervisor/backend.h"
-#include "supervisor/supervisor_config.h"
 #include "supervisor/fdtable.h"
 #include "supervisor/journal.h"
 #include "supervisor/logger.h"
 #include "supervisor/payload.h"
 #include "supervisor/process_io.h"
+#include "supervisor/supervisor_config.h"
 #include "task/task.h"
 
 #define HOLDER_BUCKETS 64
@@ -105,7 +105,8 @@ struct held_task {
 	struct held_input farewell;
 	bool mounted;
 	bool exit_saved;
-	bool taken_away; /* deleted from outside, where its end is told: nothing more is published */
+	bool known;         /* to whoever created it, for something was asked of it since */
+	bool taken_away;    /* deleted from outside, where its end is told if it was known */
 	char *checkpoint;   /* where to: of the one under way, for its event */
 	uint64_t oom_kills; /* that have been told */
 	struct loop_deferred release;

@@ -83,6 +83,8 @@ static void feed(struct held_task *t, const struct task_input *in)
 		job_noted_outcome(t, in);
 	if (input_is_request(in->type))
 		held_grow_ops(t);
+	if (in->addr.conn != 0 && in->type != IN_CREATE && in->type != IN_HANGUP)
+		t->known = true;
 	if (in->type == IN_EXEC)
 		held_grow_execs(t);
 	task_step(&t->core, in, &sup->fx);

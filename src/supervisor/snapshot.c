@@ -24,6 +24,7 @@ enum {
 	TASK_ORDER = 5,  /* repeated */
 	TASK_OOM_KILLS = 6,
 	TASK_TAKEN_AWAY = 7,
+	TASK_KNOWN = 8,
 };
 
 enum { PROC_SLOT = 1, PROC_PAYLOAD = 2, PROC_INODE = 3, PROC_START_TIME = 4 };
@@ -78,6 +79,7 @@ static void put_task(
 			put_order(w, j);
 	wire_put_int(w, TASK_OOM_KILLS, t->oom_kills);
 	wire_put_int(w, TASK_TAKEN_AWAY, t->taken_away);
+	wire_put_int(w, TASK_KNOWN, t->known);
 }
 
 static int write_task(const struct held_task *t, struct journal *j, struct err *err)
@@ -257,6 +259,8 @@ static int take_parts(struct held_task *t, const struct journal_record *r, struc
 			t->oom_kills = f.value;
 		else if (!f.is_bytes && f.number == TASK_TAKEN_AWAY)
 			t->taken_away = f.value != 0;
+		else if (!f.is_bytes && f.number == TASK_KNOWN)
+			t->known = f.value != 0;
 	}
 	if (code == 0 && w.bad)
 		return bad(err, "a task");

@@ -583,6 +583,8 @@ static void ask(struct supervisor *sup, struct held_task *t, struct task_addr fr
 	if (req->type == REQ_CREATE && t->core.state == TASK_NEW) {
 		t->init.payload = sup->payload;
 		sup->payload = (struct payload){ 0 };
+	} else {
+		t->known = true;
 	}
 	held_grow_ops(t);
 	if (req->type == REQ_EXEC)

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "supervisor/durable.h"
+
 static enum request_type request_of(enum input_type type)
 {
 	switch (type) {
@@ -95,7 +97,7 @@ void tell_event(struct held_task *t, const struct effect *e)
 		.exited_wall_ns = e->exited_wall_ns,
 	};
 
-	if (t->taken_away)
+	if (durable_is_told_elsewhere(t))
 		return;
 	if (e->exec != TASK_INIT)
 		ev.exec_id = held_proc_of(t, e->exec)->payload.request.exec_id;

@@ -525,6 +525,30 @@ static void taken_life(struct bench *b)
 	assert_string_equal(b->heard[b->n_heard - 1].text, "delete(3)");
 }
 
+/*
+ * The worker dies when it answers Create, or nobody takes the answer: whoever asked has seen a failure, deletes from
+ * outside, and tells nothing. Subscribers have heard of nothing, or hear of the end.
+ */
+static void unknown_life(struct bench *b)
+{
+	struct fake_box *box;
+
+	ask(b, REQ_CREATE, NULL);
+	box = fake_box_by_id(&b->fake, "c");
+	if (box) {
+		mark(b);
+		fake_exit(&b->fake, box->pid, 137);
+	}
+	settle(b);
+	for (int i = 0; i < 50 && supervisor_count(b->sup) > 0; i++) {
+		supervisor_look_for_marks(b->sup);
+		settle(b);
+	}
+	nothing_left(b);
+	if (b->n_heard)
+		expect_heard(b, "create(0) exit(137) delete(137)");
+}
+
 /* Die at the n-th point, for every n. */
 static void at_every_point(void (*life)(struct bench *b), uint64_t journal_max)
 {
@@ -570,6 +594,12 @@ TEST(dies_anywhere_while_and_after_a_task_was_deleted_from_outside)
 {
 	at_every_point(taken_life, 0);
 	at_every_point(taken_life, 1);
+}
+
+TEST(dies_anywhere_before_the_client_knows_of_the_task)
+{
+	at_every_point(unknown_life, 0);
+	at_every_point(unknown_life, 1);
 }
 
 /* ---- again and again, at random ---- */
