@@ -36,6 +36,7 @@
 struct queued {
 	struct queued *next;
 	char *oom_of; /* "ns/id" of an OOM event, else NULL */
+	bool dropped; /* on its way: it is not tried again */
 	uint64_t task, sequence;
 	uint8_t *data;
 	size_t size;
@@ -150,6 +151,8 @@ static void on_answer(void *arg, uint64_t tag, const struct ttrpc_answer *a)
 {
 	struct publisher *p = arg;
 
+	if (p->head->dropped)
+		return publisher_advance(p);
 	if (a->end != TTRPC_ANSWERED || (a->code != RPC_OK && a->code != RPC_INVALID_ARGUMENT))
 		return NAIVE(what_failed_is_sent_again, true) ? publisher_advance(p)
 							      : publisher_failed(p, a->text);
@@ -323,9 +326,10 @@ void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence)
 		publisher_pop(p);
 }
 
-void publisher_drop(struct publisher *p, uint64_t task)
+bool publisher_drop(struct publisher *p, uint64_t task)
 {
-	struct queued **at = p->head && p->in_flight ? &p->head->next : &p->head;
+	bool in_flight = p->head && p->in_flight;
+	struct queued **at = in_flight ? &p->head->next : &p->head;
 
 	while (*at) {
 		struct queued *q = *at;
@@ -340,6 +344,10 @@ void publisher_drop(struct publisher *p, uint64_t task)
 	p->tail = at;
 	if (!p->head)
 		loop_defer(p->config.loop, &p->told, publisher_told);
+	in_flight = in_flight && p->head->task == task;
+	if (in_flight)
+		p->head->dropped = true;
+	return in_flight;
 }
 
 bool publisher_is_empty(const struct publisher *p)

@@ -55,8 +55,11 @@ void publisher_retry(struct publisher *p);
 /* One that an earlier publisher is known to have sent: if it heads the queue, it is done with. */
 void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence);
 
-/* The end of this task is told by another one: what waits of it would come too late. */
-void publisher_drop(struct publisher *p, uint64_t task);
+/*
+ * The end of this task is told by another one: what waits of it would come too late. True: one is on its way; when that is
+ * done with, acked() is called.
+ */
+bool publisher_drop(struct publisher *p, uint64_t task);
 
 bool publisher_is_empty(const struct publisher *p);
 /* Events that were sent, or dropped as invalid, since the first publisher of this shim. */

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -323,9 +324,12 @@ static bool mark(const struct shim_delete *d, int bundle, const char *socket)
 	return fd >= 0;
 }
 
-static bool is_marked(int bundle)
+/* The shim answers by writing into it, or takes it away: then no event of its own comes after what we tell. */
+static bool mark_stands(int bundle)
 {
-	return faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	struct stat st;
+
+	return fstatat(bundle, BUNDLE_MARK_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0;
 }
 
 /* What the shim has written counts more than what we saw. */
@@ -340,20 +344,24 @@ static bool learn_from_shim(
 	return now.exited;
 }
 
-static void wait_for_shim(const struct shim_delete *d, int bundle, const char *socket,
-	uint64_t patience_ns, struct bundle_record *record)
+/* `found`: there was a container, so the shim knows of it; of one that was gone it has probably told all. */
+static void wait_for_shim(const struct shim_delete *d, int bundle, const char *socket, bool found,
+	struct bundle_record *record)
 {
-	uint64_t deadline = clock_boot_ns() + patience_ns;
-	bool told = false;
+	uint64_t deadline = clock_boot_ns() + (found ? SHIM_NS : SHIM_SHORT_NS);
+	bool told = false, over = false;
 
 	/* A connection that closes is a knock: it looks for marks. */
 	fd_close(fd_unix_connect(socket, SOCK_STREAM));
-	while (!told) {
+	while (!over) {
 		auto_done(arena) struct arena arena = { 0 };
-		bool last = !is_marked(bundle) || clock_boot_ns() >= deadline;
+		bool gone = faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+		bool stands = mark_stands(bundle);
 
-		told = learn_from_shim(d, bundle, &arena, record) || last;
-		if (!told)
+		over = gone || clock_boot_ns() >= deadline;
+		told = told || learn_from_shim(d, bundle, &arena, record);
+		over |= told && !(found && stands);
+		if (!over)
 			poll(NULL, 0, 2);
 	}
 }
@@ -381,7 +389,7 @@ static int clean_up(const struct shim_delete *d, const char *path, struct bundle
 		r = remove_by_program(d, path, bundle, record, err);
 	}
 	if (marked)
-		wait_for_shim(d, bundle, socket, found ? SHIM_NS : SHIM_SHORT_NS, record);
+		wait_for_shim(d, bundle, socket, found, record);
 	record->root = record->program = NULL; /* go with the arena */
 	if (r == 0)
 		r = rootfs_unmount(rootfs, err);

@@ -359,11 +359,11 @@ static void forget_event(void *arg, uint64_t task, uint64_t sequence)
 	publisher_forget(s->publisher, task, sequence);
 }
 
-static void drop_events(void *arg, uint64_t task)
+static bool drop_events(void *arg, uint64_t task)
 {
 	struct shim_server *s = arg;
 
-	publisher_drop(s->publisher, task);
+	return publisher_drop(s->publisher, task);
 }
 
 static const struct supervisor_sink sink = {

@@ -79,8 +79,23 @@ void durable_take_away(struct held_task *t)
 	t->taken_away = true;
 	if (sup->journal.fd >= 0)
 		append(sup, &r);
-	if (sup->config.sink->drop_events && durable_is_told_elsewhere(t))
-		sup->config.sink->drop_events(sup->config.sink_arg, t->number);
+	if (!sup->config.sink->drop_events || !durable_is_told_elsewhere(t) ||
+		!sup->config.sink->drop_events(sup->config.sink_arg, t->number))
+		durable_answer_mark(t);
+}
+
+void durable_answer_mark(struct held_task *t)
+{
+	auto_close int bundle = -EBADF;
+	auto_close int mark = -EBADF;
+
+	if (t->sup->wall_ns == 0) /* else it may be another one's */
+		bundle = open_bundle(t);
+	if (bundle >= 0)
+		mark = fd_open_at(bundle, BUNDLE_MARK_NAME, O_WRONLY | O_NOFOLLOW, 0);
+	if (mark >= 0)
+		(void)fd_write_full(
+			mark, "1", 1); /* without it whoever waits loses some patience */
 }
 
 void durable_look_for_mark(struct held_task *t)
@@ -184,10 +199,14 @@ void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)
 		.data = &sequence,
 		.size = sizeof(sequence),
 	};
+	struct held_task *t;
 	struct err err;
 
 	if (sup->journal.fd >= 0 && journal_append(&sup->journal, &r, &err) < 0)
 		complain(sup, &err);
+	t = held_task_find(sup, task);
+	if (t && t->taken_away)
+		durable_answer_mark(t);
 }
 
 /* ---- the journal's own life ---- */

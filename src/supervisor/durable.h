@@ -21,6 +21,8 @@ void durable_save_bundle(struct held_task *t);
 void durable_look_for_mark(struct held_task *t);
 /* So it was, by a mark or by the journal. */
 void durable_take_away(struct held_task *t);
+/* Whoever waits may tell the end: no event of the task is on its way any more. */
+void durable_answer_mark(struct held_task *t);
 /*
  * So nothing more is to be published. But containerd tells no end of a task whose Create has failed for it, by a worker
  * that died when it answered: one of which nothing was asked since is told to its end here, and at worst twice.

@@ -242,6 +242,7 @@ static void end_deserted(struct held_task *t)
 
 	if (!t->taken_away)
 		return;
+	durable_answer_mark(t);
 	held_grow_ops(t);
 	if (t->core.state == TASK_CREATED || t->core.state == TASK_RESTORABLE ||
 		t->core.state == TASK_STOPPED)

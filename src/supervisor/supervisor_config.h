@@ -33,12 +33,12 @@ struct supervisor_sink {
 	/*
 	 * For a journal; all four or none may be NULL. The events that have not reached their subscriber, as bytes, in
 	 * their order; their being taken up again; one that is read to have arrived; and those of a task whose end
-	 * another one tells: they would come after it.
+	 * another one tells: they would come after it. True: one is on its way; it is acknowledged, however it ends.
 	 */
 	int (*save_events)(void *arg, struct buf *out);
 	int (*load_events)(void *arg, const void *data, size_t size, struct err *err);
 	void (*forget_event)(void *arg, uint64_t task, uint64_t sequence);
-	void (*drop_events)(void *arg, uint64_t task);
+	bool (*drop_events)(void *arg, uint64_t task);
 	/* May be NULL: the last task has gone; whoever would ask for a Shutdown may be gone, too. */
 	void (*empty)(void *arg);
 	/* Shutdown was asked for and no task is left (4.8); its answer has been handed over. */

@@ -190,15 +190,35 @@ TEST(what_waits_of_a_task_that_another_one_ends_is_dropped)
 	send_of_task(f, TOPIC_CREATE, 1);
 	expect(f, "create ");
 	send_of_task(f, TOPIC_START, 1);
-	send_of_task(f, TOPIC_PAUSED, 2);
 	send_of_task(f, TOPIC_EXIT, 1);
-	publisher_drop(f->publisher, 1); /* but for what is on its way */
+	/* but for what is on its way */
+	assert_true(publisher_drop(f->publisher, 1));
+	assert_false(publisher_drop(f->publisher, 2));
 	f->hold = false;
+	send_of_task(f, TOPIC_PAUSED, 2);
 	ttrpc_reply(f->server, f->held[0], RPC_OK, NULL, NULL, 0);
 	expect(f, "create paused ");
 	assert_int_equal(publisher_sequence(f->publisher), 2);
 	send_of_task(f, TOPIC_RESUMED, 2);
 	expect(f, "create paused resumed ");
+	teardown(f);
+}
+
+TEST(what_is_dropped_on_its_way_is_not_tried_again)
+{
+	struct fixture *f = setup();
+
+	daemon_start(f);
+	f->hold = true;
+	send_of_task(f, TOPIC_CREATE, 1);
+	expect(f, "create ");
+	assert_true(publisher_drop(f->publisher, 1));
+	daemon_die(f);
+	f->hold = false;
+	daemon_start(f);
+	send_of_task(f, TOPIC_CREATE, 2);
+	expect(f, "create create ");
+	assert_true(publisher_is_empty(f->publisher));
 	teardown(f);
 }
 
@@ -208,7 +228,7 @@ TEST(a_queue_that_is_dropped_is_empty)
 
 	send_of_task(f, TOPIC_CREATE, 1);
 	send_of_task(f, TOPIC_START, 1);
-	publisher_drop(f->publisher, 1);
+	assert_false(publisher_drop(f->publisher, 1));
 	assert_true(publisher_is_empty(f->publisher));
 	daemon_start(f);
 	expect(f, "");

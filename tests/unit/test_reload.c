@@ -122,7 +122,7 @@ static void forget_event(void *arg, uint64_t task, uint64_t sequence)
 	memmove(b->queue, b->queue + 1, --b->n_queue * sizeof(b->queue[0]));
 }
 
-static void drop_events(void *arg, uint64_t task)
+static bool drop_events(void *arg, uint64_t task)
 {
 	struct bench *b = arg;
 	size_t n = 0;
@@ -131,6 +131,7 @@ static void drop_events(void *arg, uint64_t task)
 		if (b->queue[i].task != task)
 			b->queue[n++] = b->queue[i];
 	b->n_queue = n;
+	return false;
 }
 
 static void on_shutdown(void *arg)
