@@ -202,14 +202,28 @@ static int watch_signals(struct program *p, struct err *err)
 	return r < 0 ? err_code(err, r, "watch signals") : 0;
 }
 
+static void keep_log(void *arg)
+{
+	struct program *p = arg;
+
+	struct err err;
+
+	if (p->log.fd < 0)
+		return;
+	/* At once: the fd may be closed for the next one before the round ends. */
+	(void)guardian_link_put(p->link, LOG_NAME, p->log.fd);
+	if (guardian_link_flush(p->link, &err) < 0)
+		log_write(&p->log, LOG_WARN_, "the log will not outlive a restart: %s", err.text);
+}
+
 /* Those that come after the first worker are not born in the bundle. */
 static void open_log(struct program *p)
 {
 	p->log.fd = guardian_link_take(p->link, LOG_NAME);
-	if (p->log.fd < 0)
-		p->log.fd = shim_log_open(AT_FDCWD);
 	if (p->log.fd >= 0)
-		(void)guardian_link_put(p->link, LOG_NAME, p->log.fd);
+		return;
+	p->log.fd = shim_log_open(AT_FDCWD);
+	keep_log(p);
 }
 
 static int become_server(struct program *p, struct err *err)
@@ -290,6 +304,7 @@ static int make_server(struct program *p, const struct shim_args *args, struct e
 		.arg = p,
 		.done = on_done,
 		.unlistened = on_unlistened,
+		.log_moved = keep_log,
 	};
 
 	p->fds.link = p->link;

@@ -28,7 +28,7 @@ int shim_log_open(int bundle)
 	return take_fd(&fd);
 }
 
-void shim_log_follow(struct log *log, const char *bundle)
+bool shim_log_follow(struct log *log, const char *bundle)
 {
 	auto_close int dirfd = -EBADF;
 	struct stat st;
@@ -36,11 +36,12 @@ void shim_log_follow(struct log *log, const char *bundle)
 
 	if (!log || str_empty(bundle) ||
 		(log->fd >= 0 && fstat(log->fd, &st) == 0 && st.st_nlink > 0))
-		return;
+		return false;
 	dirfd = fd_open(bundle, O_PATH | O_DIRECTORY, 0);
 	fd = dirfd < 0 ? dirfd : shim_log_open(dirfd);
 	if (fd < 0)
-		return;
+		return false;
 	fd_close(log->fd);
 	log->fd = fd;
+	return true;
 }

@@ -302,8 +302,9 @@ static void on_event(void *arg, const struct event *e)
 
 	if (s->abandoned)
 		return; /* what containerd hears of the clean-up it tells by itself */
-	if (e->topic == TOPIC_CREATE)
-		shim_log_follow(s->config.log, e->bundle);
+	if (e->topic == TOPIC_CREATE && shim_log_follow(s->config.log, e->bundle) &&
+		s->config.log_moved)
+		s->config.log_moved(s->config.arg);
 	publisher_send(s->publisher, e);
 	if (e->topic == TOPIC_DELETE)
 		begin_linger(s);

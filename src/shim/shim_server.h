@@ -45,6 +45,7 @@ struct shim_server_config {
 	void *arg;
 	void (*done)(void *arg);       /* there is nothing left to do; called once */
 	void (*unlistened)(void *arg); /* may be NULL: no more connections are wanted */
+	void (*log_moved)(void *arg);  /* may be NULL: log->fd is another one */
 
 	/* Zero: the usual values. */
 	uint64_t first_idle_ns; /* until somebody connects: 120 s */

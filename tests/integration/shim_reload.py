@@ -205,6 +205,28 @@ def an_exit_meanwhile_is_told(directory, template):
         equal([e.status for e in shim.events.of("c") if e.topic.endswith("exit")][0], 6, "status of the event")
 
 
+def the_log_follows(directory, template):
+    """The log of a group goes over to another member's bundle when that of the first one is gone; so does the next worker's."""
+    with Shim(directory, template, group="g").start() as shim:
+        with shim.connect() as c:
+            shim.run(c, "c1", ["/bin/sleep", "1000"])
+            kill_worker(shim)
+            wait_until(10, "a word about the restart", lambda: "restart 1" in shim.log())
+            os.unlink(os.path.join(directory, "first", "log"))
+        path = os.path.join(shim.bundle("c2", ["/bin/sleep", "1000"]), "log")
+        os.mkfifo(path, 0o700)
+        log = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        with shim.connect() as c:
+            shim.run(c, "c2", ["/bin/sleep", "1000"])
+            kill_worker(shim)
+            said = wait_until(10, "a word about the restart", lambda: select.select([log], [], [], 0)[0] and os.read(log, 1 << 16))
+            check(b"restart 2" in said, "the log says %r" % said)
+        os.close(log)
+        with shim.connect() as c:
+            for id_ in ("c1", "c2"):
+                shim.remove(c, id_)
+
+
 def first_line(pid, name):
     found = re.search(r"^%s:\s*(\S+)" % name, read_file("/proc/%d/status" % pid), re.M)
     return found.group(1) if found else "0"
@@ -258,5 +280,5 @@ def read_all(path, into, size):
 
 
 if __name__ == "__main__":
-    cases = [created_survives, an_exit_meanwhile_is_told, no_byte_is_lost, every_call]
+    cases = [created_survives, an_exit_meanwhile_is_told, the_log_follows, no_byte_is_lost, every_call]
     sys.exit(main({f.__name__: f for f in cases}))

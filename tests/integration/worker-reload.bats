@@ -29,6 +29,10 @@ case_of() {
 	case_of an_exit_meanwhile_is_told
 }
 
+@test "the log of a group goes where the worker's before went" {
+	case_of the_log_follows
+}
+
 @test "no byte of input or output is lost or repeated" {
 	case_of no_byte_is_lost
 }
