@@ -23,6 +23,7 @@ static const struct dialect dialects[] = {
 	{
 		.name = "runc",
 		.version = "1.3.6",
+		.feature = "org.opencontainers.runc.version",
 		.prefix = "",
 		.failed = "runc ",
 		.list_heads = { "ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER" },
@@ -33,6 +34,7 @@ static const struct dialect dialects[] = {
 	{
 		.name = "crun",
 		.version = "1.28",
+		.feature = "run.oci.crun.version",
 		.build = "+CAP +SECCOMP +EBPF +CRIU +JSON_C",
 		.prefix = "",
 		.failed = "",

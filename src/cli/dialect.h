@@ -17,6 +17,7 @@ struct dialect {
 	const char *name;       /* of the program, in its own texts */
 	const char *version;    /* the release whose answers these are; NULL: ours */
 	const char *build;      /* a further line of --version; NULL: none */
+	const char *feature;    /* annotation of `features` with the version; NULL: none */
 	const char *prefix;     /* of a failure's line on standard error */
 	const char *failed;     /* "COMMAND failed" has this in front */
 	const char *empty_list; /* JSON of no containers; NULL: null */

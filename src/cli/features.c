@@ -8,7 +8,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 {
 	auto_done(buf) struct buf out = { 0 };
 
-	if (machine_features_write(&out) < 0)
+	if (machine_features_write(cli->dialect->feature, cli->dialect->version, &out) < 0)
 		return err_oom(err);
 	return cli_print(&out, err);
 }

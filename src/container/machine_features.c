@@ -67,14 +67,20 @@ static size_t list_archs(const char **archs, size_t max)
 	return n;
 }
 
-int machine_features_write(struct buf *out)
+int machine_features_write(const char *alias, const char *alias_version, struct buf *out)
 {
+	/* They tell of which sandbox a container is, whose OOM score follows from it. */
+	static const char *const unsafe[] = { "io.kubernetes.cri.container-type",
+		"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.ContainerType",
+		"io.kubernetes.cri-o.SandboxID" };
 	const struct scmp_version *v = seccomp_version();
 	const char *archs[64];
 	char version[32] = "";
 	struct features f = {
 		.version = REEVE_VERSION,
 		.commit = REEVE_COMMIT,
+		.alias = alias,
+		.alias_version = alias_version,
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
 		.seccomp = true,
@@ -89,6 +95,8 @@ int machine_features_write(struct buf *out)
 		.net_devices = true,
 		.memory_policy = true,
 		.checkpoint = true,
+		.unsafe_annotations = unsafe,
+		.n_unsafe_annotations = ARRAY_LEN(unsafe),
 	};
 
 	if (v)

@@ -10,4 +10,5 @@
  */
 #include "base/str.h"
 
-int machine_features_write(struct buf *out);
+/* `alias` (NULL: none): an annotation more, with the version of the runtime that we stand in for. */
+int machine_features_write(const char *alias, const char *alias_version, struct buf *out);

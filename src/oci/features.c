@@ -137,6 +137,8 @@ static void write_annotations(struct json_writer *w, const struct features *f)
 	json_write_member_str(w, "org.reeve.version", f->version);
 	if (!str_empty(f->commit))
 		json_write_member_str(w, "org.reeve.commit", f->commit);
+	if (f->alias)
+		json_write_member_str(w, f->alias, f->alias_version);
 	json_write_member_str(
 		w, "org.opencontainers.runc.checkpoint.enabled", f->checkpoint ? "true" : "false");
 	if (f->seccomp && f->seccomp_version)

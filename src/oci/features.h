@@ -21,6 +21,9 @@
 struct features {
 	const char *version; /* ours */
 	const char *commit;  /* NULL or "": left out */
+	const char *
+		alias; /* annotation with the version of the runtime that we stand in for; NULL: none */
+	const char *alias_version;
 
 	bool cgroup_v1;
 	bool cgroup_v2;
