@@ -33,7 +33,7 @@
 
 #define LOCK_PATIENCE_NS (10 * NS_PER_SEC)
 #define PAUSE_MAX_NS (50 * NS_PER_MS)
-#define OPEN_TRIES 16 /* deleted and made again under us */
+#define OPEN_TRIES 16   /* deleted and made again under us */
 #define MAKE_TRIES 1000 /* swept away under us: a sweep in a loop takes most of them */
 #define AMBIGUOUS_NAMED 4
 #define NAME_SIZE 32

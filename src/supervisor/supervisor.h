@@ -18,8 +18,8 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
-#include "supervisor/supervisor_config.h"
 #include "supervisor/request.h"
+#include "supervisor/supervisor_config.h"
 
 struct supervisor;
 
