@@ -71,7 +71,8 @@ int exec_join(char *out, size_t size, const char *a, const char *b);
 
 /* exec_main.c */
 __attribute__((noreturn)) void exec_exit(int status);
-void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd);
+/* 0, or negative errno: the launcher has not heard it. What it waits for must then not be waited for here. */
+long exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd);
 void exec_wait_go(struct exec *x, uint32_t id);
 
 /* Close, or leave it to exec_close_rest(): a container start closes some 150 fds. */

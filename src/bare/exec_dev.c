@@ -229,7 +229,7 @@ long exec_op_console(struct exec *x, const struct plan_step *s)
 	for (int i = 0; r >= 0 && i < 3; i++)
 		r = sys_dup3(slave, i, 0);
 	if (r >= 0)
-		exec_send(x, PLAN_MSG_CONSOLE, 0, 0, NULL, master);
+		r = exec_send(x, PLAN_MSG_CONSOLE, 0, 0, NULL, master);
 	sys_close(slave);
 	sys_close(master);
 	return r;

@@ -86,16 +86,17 @@ static void fill(const struct exec *x, struct plan_msg *m, unsigned type, int co
 	}
 }
 
-void exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd)
+long exec_send(struct exec *x, unsigned type, int code, int value, const char *text, int fd)
 {
 	struct plan_msg m;
 	struct sys_iovec iov = { &m, sizeof(m) };
 	struct rights r = { { sizeof(r) - sizeof(r.pad), SYS_SOL_SOCKET, SYS_SCM_RIGHTS }, fd, 0 };
 	struct sys_msghdr h = { .iov = &iov, .n_iov = 1 };
 	size_t n;
+	long sent;
 
 	if (x->sync < 0)
-		return;
+		return 0;
 	fill(x, &m, type, code, value);
 	if (text) {
 		n = strlen(text);
@@ -105,7 +106,10 @@ void exec_send(struct exec *x, unsigned type, int code, int value, const char *t
 		h.control = &r;
 		h.control_len = sizeof(r);
 	}
-	sys_sendmsg(x->sync, &h, SYS_MSG_NOSIGNAL);
+	do
+		sent = sys_sendmsg(x->sync, &h, SYS_MSG_NOSIGNAL);
+	while (sent == -EINTR);
+	return sent < 0 ? sent : 0;
 }
 
 void exec_wait_go(struct exec *x, uint32_t id)
@@ -118,6 +122,16 @@ void exec_wait_go(struct exec *x, uint32_t id)
 	while (n == -EINTR);
 	if (n != sizeof(go) || go.magic != PLAN_MAGIC || go.id != id)
 		exec_exit(0);
+}
+
+static long ask_go(struct exec *x, unsigned type, uint32_t id)
+{
+	long r = exec_send(x, type, 0, (int)id, NULL, -1);
+
+	if (r < 0)
+		return r;
+	exec_wait_go(x, id);
+	return 0;
 }
 
 static long op_write(struct exec *x, const struct plan_step *s)
@@ -197,7 +211,9 @@ static long op_clone(struct exec *x, const struct plan_step *s)
 	if (pid < 0)
 		return pid;
 	if (pid > 0) {
-		exec_send(x, PLAN_MSG_STARTED, 0, (int)pid, NULL, pidfd);
+		/* Of a child that the launcher does not know of nothing may stay: the end of file is the news. */
+		if (exec_send(x, PLAN_MSG_STARTED, 0, (int)pid, NULL, pidfd) < 0)
+			sys_call4(__NR_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		exec_exit(0);
 	}
 	return by_write ? enter_cgroup(x->slots[s->fd[0]]) : 0;
@@ -215,9 +231,7 @@ static long op_write_slot(struct exec *x, const struct plan_step *s)
 
 static long op_barrier(struct exec *x, const struct plan_step *s)
 {
-	exec_send(x, PLAN_MSG_BARRIER, 0, (int)s->num[0], NULL, -1);
-	exec_wait_go(x, (uint32_t)s->num[0]);
-	return 0;
+	return ask_go(x, PLAN_MSG_BARRIER, (uint32_t)s->num[0]);
 }
 
 static long op_keyring(struct exec *x, const struct plan_step *s)
@@ -414,9 +428,7 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_LOOKUP:
 		return exec_op_lookup(x, s);
 	case PLAN_READY:
-		exec_send(x, PLAN_MSG_READY, 0, 0, NULL, -1);
-		exec_wait_go(x, PLAN_GO_READY);
-		return 0;
+		return ask_go(x, PLAN_MSG_READY, PLAN_GO_READY);
 	case PLAN_LISTEN:
 		return op_listen(x, s);
 	case PLAN_CAPS:

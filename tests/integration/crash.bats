@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
-# The runtime is killed as it enters its n-th system call, for every n: whatever is left, `delete --force` removes it.
+# The runtime is killed as it enters its n-th system call, for every n, and again with each call that may fail failing in
+# each of five ways; with `all` the calls of the executor that it starts count as well. Nothing hangs, and whatever is
+# left, `delete --force` removes. docs/crash-matrix.md has the table that this prints.
 # shellcheck disable=SC2154 # output, status: bats
 
 load lib
@@ -11,36 +13,52 @@ setup_file() {
 setup() {
 	not_for runc crun -- "is not ours to kill"
 	runtime_setup
+	bundle '.process.args = ["/bin/sleep", "1000"]'
 }
 
 teardown() {
 	runtime_teardown
 }
 
-# Nothing of this container: no state, no cgroup, no process.
-nothing_left() { # WHAT
+# Something of this container: state, a cgroup. (Processes: runtime_teardown.)
+something_left() {
+	{ [ ! -e "$RT_ROOT/$ID" ] || echo "state: $(ls "$RT_ROOT/$ID")"; } && find /sys/fs/cgroup -type d -path "*/test/$ID" 2>/dev/null
+}
+
+force_delete() { # WHAT
 	local left
-	[ ! -e "$RT_ROOT/$ID" ] || fail "$1: state is left: $(ls "$RT_ROOT/$ID")"
-	left=$(find /sys/fs/cgroup -type d -path "*/test/$ID" 2>/dev/null)
+	within 30 "$RT" --root "$RT_ROOT" delete --force "$ID" >"$BATS_TEST_TMPDIR/delete" 2>&1 || fail "$1: delete --force: $(cat "$BATS_TEST_TMPDIR/delete")"
+	left=$(something_left)
 	[ -z "$left" ] || fail "$1: left: $left"
 }
 
-# every_kill SCRIPT-BEFORE COMMAND...: run COMMAND killed at call 1, 2, ... until it ends by itself.
-every_kill() {
-	local before=$1 n status=137
-	shift
-	for ((n = 1; status == 137; n++)); do
-		$before >/dev/null 2>&1
+# every_fault kill|ERROR one|all BEFORE COMMAND...: run COMMAND with the fault at its call 1, 2, ... until it meets none.
+every_fault() {
+	local fault=$1 whose=$2 before=$3 n status what met=0 options=() done=0 failed=0 removed=0
+	shift 3
+	[ "$fault" = kill ] || options+=(-e "$fault")
+	[ "$whose" = one ] || options+=(-f)
+	for ((n = 1; ; n++)); do
+		"$before" >/dev/null 2>&1
 		status=0
-		within 30 "$TOP/build/tests/lib/killat" "$n" "$RT" --root "$RT_ROOT" "$@" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || status=$?
-		within 30 "$RT" --root "$RT_ROOT" delete --force "$ID" >"$BATS_TEST_TMPDIR/delete" 2>&1 ||
-			fail "killed at call $n: delete --force: $(cat "$BATS_TEST_TMPDIR/delete")"
-		nothing_left "killed at call $n"
-		[ "$n" -lt 2000 ] || fail "no end"
+		within 30 "$LIB/killat" "${options[@]}" -o "$BATS_TEST_TMPDIR/met" "$n" "$RT" --root "$RT_ROOT" "$@" \
+			</dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || status=$?
+		met=$(<"$BATS_TEST_TMPDIR/met")
+		what="$fault at call $n ($met), status $status"
+		[ "$status" -ne 124 ] || fail "$what: it hangs"
+		[ "$met" != none ] || break
+		if [ "$fault" != kill ] && [ "$status" -ne 0 ] && [ "$status" -lt 128 ]; then
+			[ -s "$BATS_TEST_TMPDIR/out" ] || fail "$what: and not a word"
+		fi
+		case $status in
+		0) done=$((done + 1)) ;;
+		*) if [ -z "$(something_left)" ]; then removed=$((removed + 1)); else failed=$((failed + 1)); fi ;;
+		esac
+		force_delete "$what"
 	done
-	[ "$n" -gt 20 ] || fail "only $n calls: $(cat "$BATS_TEST_TMPDIR/out")"
-	equal "$status" 0 "status without a kill ($(cat "$BATS_TEST_TMPDIR/out"))"
-	echo "# killed at each of $((n - 2)) calls" >&3
+	equal "$status" 0 "status without a fault ($(cat "$BATS_TEST_TMPDIR/out"))"
+	force_delete "without a fault"
+	echo "# | $1 | $fault | $whose | $((n - 1)) | $done | $removed | $failed |" >&3
 }
 
 created() {
@@ -51,32 +69,30 @@ started() {
 	ct_start
 }
 
-ended() {
-	ct_start
-	rt kill "$ID" KILL
+# faults_in BEFORE COMMAND...: each fault, in the runtime alone when it is killed, and in whatever it starts.
+faults_in() {
+	local fault
+	for fault in kill ENOMEM ENOSPC EMFILE EINTR EAGAIN; do
+		every_fault "$fault" all "$@"
+	done
 }
 
-@test "create can be killed at every system call" {
-	bundle '.process.args = ["/bin/sleep", "1000"]'
-	every_kill true create --bundle "$B" "$ID"
+@test "create fails or is killed at every system call" {
+	faults_in true create --bundle "$B" "$ID"
 }
 
-@test "start can be killed at every system call" {
-	bundle '.process.args = ["/bin/sleep", "1000"]'
-	every_kill created start "$ID"
+@test "start fails or is killed at every system call" {
+	faults_in created start "$ID"
 }
 
-@test "exec can be killed at every system call" {
-	bundle '.process.args = ["/bin/sleep", "1000"]'
-	every_kill started exec "$ID" /bin/true
+@test "exec fails or is killed at every system call" {
+	faults_in started exec "$ID" /bin/true
 }
 
-@test "kill can be killed at every system call" {
-	bundle '.process.args = ["/bin/sleep", "1000"]'
-	every_kill started kill "$ID" KILL
+@test "kill fails or is killed at every system call" {
+	faults_in started kill "$ID" KILL
 }
 
-@test "delete can be killed at every system call" {
-	bundle '.process.args = ["/bin/sleep", "1000"]'
-	every_kill created delete --force "$ID"
+@test "delete fails or is killed at every system call" {
+	faults_in created delete --force "$ID"
 }
