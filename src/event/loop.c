@@ -55,7 +55,7 @@ struct loop {
 	uint64_t alarm_ns; /* what it is set to; 0: nothing */
 	bool no_alarm;
 	bool no_pwait2;
-	void (*quiet)(void *arg);
+	loop_quiet_fn *quiet;
 	void *quiet_arg;
 	uint64_t quiet_ns;
 	bool quiet_told; /* since the last event */
@@ -454,7 +454,7 @@ static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait
 	return n;
 }
 
-void loop_on_quiet(struct loop *l, uint32_t after_ms, void (*fn)(void *arg), void *arg)
+void loop_on_quiet(struct loop *l, uint32_t after_ms, loop_quiet_fn *fn, void *arg)
 {
 	l->quiet = fn;
 	l->quiet_arg = arg;
@@ -466,6 +466,17 @@ void loop_on_quiet(struct loop *l, uint32_t after_ms, void (*fn)(void *arg), voi
 static bool awaits_quiet(const struct loop *l, uint64_t wait_ns)
 {
 	return l->quiet && !l->quiet_told && wait_ns >= l->quiet_ns;
+}
+
+static void tell_quiet(struct loop *l, uint64_t wait_ns)
+{
+	uint64_t left_ms = (wait_ns - l->quiet_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+	l->quiet_told = true;
+	l->quiet(l->quiet_arg, l->epfd,
+		wait_ns == UINT64_MAX ? -1
+		: left_ms > INT_MAX   ? INT_MAX
+				      : (int)left_ms);
 }
 
 int loop_round(struct loop *l, int timeout_ms)
@@ -481,10 +492,8 @@ int loop_round(struct loop *l, int timeout_ms)
 		return n;
 	if (n > 0)
 		l->quiet_told = false;
-	if (n == 0 && cut) {
-		l->quiet_told = true;
-		l->quiet(l->quiet_arg);
-	}
+	if (n == 0 && cut)
+		tell_quiet(l, wait_ns);
 	for (int i = 0; i < n; i++)
 		serve_fd(l, &events[i]);
 	serve_timers(l);

@@ -67,9 +67,13 @@ void loop_timer_cancel(struct loop_timer *t); /* idempotent */
 void loop_defer(struct loop *l, struct loop_deferred *d, loop_deferred_fn *fn);
 void loop_defer_cancel(struct loop_deferred *d);
 
-/* Call fn when no fd had anything for `after_ms`, and not again before one had; NULL: no more. What a busy moment has
- * left is tidied up then. It costs no call while there is work. */
-void loop_on_quiet(struct loop *l, uint32_t after_ms, void (*fn)(void *arg), void *arg);
+/*
+ * Call fn when no fd had anything for `after_ms`, and not again before one had; NULL: no more. What a busy moment has left
+ * is tidied up then. It costs no call while there is work. fn may wait as well: `fd` is readable when there is something
+ * for the loop, and `timeout_ms` is for a timer (-1: none).
+ */
+typedef void loop_quiet_fn(void *arg, int fd, int timeout_ms);
+void loop_on_quiet(struct loop *l, uint32_t after_ms, loop_quiet_fn *fn, void *arg);
 
 /* One round: wait at most timeout_ms (-1 for ever), run what is due. */
 int loop_round(struct loop *l, int timeout_ms);

@@ -25,6 +25,7 @@
 #include "bare/guardian.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/image.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "exit/guardian_link.h"
@@ -148,6 +149,7 @@ struct program {
 	int signal_fd;
 	struct loop_timer sweep; /* for exits, after the guardian's death */
 	uint64_t sweep_until_ns;
+	struct image image; /* what goes while there is nothing to do */
 };
 
 static void on_signal(struct loop_fd *source, uint32_t events)
@@ -331,11 +333,13 @@ static void program_done(struct program *p)
 }
 
 /* Hours may pass until the next request. */
-static void on_quiet(void *arg)
+static void on_quiet(void *arg, int fd, int timeout_ms)
 {
-	(void)arg;
+	struct program *p = arg;
+
 	mem_release();
 	mem_release_stack();
+	image_wait(&p->image, fd, timeout_ms);
 }
 
 /* ---- the guardian ---- */
@@ -455,7 +459,8 @@ static int run_server(const struct shim_args *args)
 	if (r == 0) {
 		guardian_link_on_lost(p.link, on_lost, &p);
 		log_restart(&p);
-		loop_on_quiet(p.loop, QUIET_MS, on_quiet, NULL);
+		image_look(&p.image);
+		loop_on_quiet(p.loop, QUIET_MS, on_quiet, &p);
 		r = loop_run(p.loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");

@@ -450,7 +450,7 @@ static void on_stop(struct loop_deferred *d)
 	loop_stop(me->l, 42);
 }
 
-static void on_quiet(void *arg)
+static void on_quiet(void *arg, int fd, int timeout_ms)
 {
 	note("quiet ");
 	loop_stop(arg, 7);

@@ -401,7 +401,7 @@ TEST(execs_come_and_go)
 	in_child(run_execs);
 }
 
-static void on_quiet(void *arg)
+static void on_quiet(void *arg, int fd, int timeout_ms)
 {
 	*(bool *)arg = true;
 }
