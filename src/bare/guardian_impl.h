@@ -43,6 +43,9 @@ struct guardian {
 	int has_home;
 	int home[3];
 
+	/* guardian_name.c */
+	uint64_t name_inode; /* of the listener's name; 0: it has none */
+
 	/* guardian_exit.c */
 	int pidfds_have_inodes; /* -1: not known yet */
 
@@ -69,6 +72,13 @@ int guardian_receive(struct guardian *g);
 void guardian_welcome(struct guardian *g);
 /* Go on with that. True while the socket is full. */
 int guardian_send(struct guardian *g);
+
+/* The fd of this name; < 0: none. */
+int guardian_stored(const struct guardian *g, const char *name);
+
+/* guardian_name.c: what the listener is called, and that nobody is there any more */
+void guardian_name_learn(struct guardian *g);
+void guardian_name_remove(const struct guardian *g);
 
 /* guardian_ns.c */
 int guardian_enter(struct guardian *g, const int *fds, uint32_t n); /* in all of them, or at home */

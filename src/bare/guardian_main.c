@@ -105,6 +105,7 @@ static long begin(struct guardian *g)
 	g->sending = GUARDIAN_NOT_SENDING;
 	g->pidfds_have_inodes = -1;
 	g->program = GUARDIAN_PROGRAM_FD;
+	guardian_name_learn(g);
 	sys_call2(__NR_prctl, PR_SET_NAME, "reeve-guardian");
 	r = sys_fcntl(GUARDIAN_PROGRAM_FD, F_SETFD, FD_CLOEXEC);
 	if (r == 0)

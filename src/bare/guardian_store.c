@@ -28,6 +28,13 @@ static uint32_t find(const struct guardian *g, const char *name)
 	return i;
 }
 
+int guardian_stored(const struct guardian *g, const char *name)
+{
+	uint32_t i = find(g, name);
+
+	return i < g->n_stored ? g->stored[i].fd : -1;
+}
+
 int guardian_store(struct guardian *g, const char *name, int fd)
 {
 	uint32_t i = find(g, name);

@@ -72,6 +72,13 @@ static long fork_worker(struct guardian *g)
 	return pid;
 }
 
+/* There is no worker that could clean up. */
+__attribute__((noreturn)) static void give_up(const struct guardian *g, int status)
+{
+	guardian_name_remove(g);
+	guardian_leave(status);
+}
+
 static void died(struct guardian *g, int status)
 {
 	struct guardian_shared *s = g->shared;
@@ -83,7 +90,7 @@ static void died(struct guardian *g, int status)
 	g->deaths = lived >= LIVED_LONG_NS ? 1 : g->deaths + 1;
 	g->early_deaths = lived < DIED_EARLY_NS ? g->early_deaths + 1 : 0;
 	if (g->early_deaths >= EARLY_DEATHS_MAX && !guardian_has_pids(g))
-		guardian_leave(1);
+		give_up(g, 1);
 	g->start_at_ns = now + delay_ns(g->deaths);
 }
 
@@ -128,5 +135,5 @@ void guardian_worker_signal(struct guardian *g, int sig)
 	if (g->worker)
 		sys_call2(__NR_kill, g->worker, sig);
 	else if (sig != SIGUSR1)
-		guardian_leave(0);
+		give_up(g, 0);
 }

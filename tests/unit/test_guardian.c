@@ -308,23 +308,29 @@ __attribute__((noreturn)) static void become_guardian(int control, int program)
 	_exit(41);
 }
 
+static void start_guardian(struct bench *b, const char *program, int listener)
+{
+	int fd = open(program, O_PATH | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	b->guardian = fork();
+	if (b->guardian == 0)
+		become_guardian(listener, fd);
+	assert_true(b->guardian > 0);
+	b->pidfd = (int)syscall(SYS_pidfd_open, b->guardian, 0);
+	assert_true(b->pidfd >= 0);
+	close(listener);
+	close(fd);
+}
+
 static void open_bench_with(struct bench *b, const char *program)
 {
 	int pair[2];
-	int fd = open(program, O_PATH | O_CLOEXEC);
 
 	*b = (struct bench){ 0 };
-	assert_true(fd >= 0);
 	assert_ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair));
-	b->guardian = fork();
-	if (b->guardian == 0)
-		become_guardian(pair[1], fd);
-	assert_true(b->guardian > 0);
 	b->control = pair[0];
-	b->pidfd = (int)syscall(SYS_pidfd_open, b->guardian, 0);
-	assert_true(b->pidfd >= 0);
-	close(pair[1]);
-	close(fd);
+	start_guardian(b, program, pair[1]);
 }
 
 static void open_bench(struct bench *b)
@@ -517,6 +523,57 @@ TEST(a_worker_that_can_do_nothing_is_given_up)
 	assert_int_equal(wait_for_end(&b), 1 << 8);
 	assert_true(clock_boot_ns() - begin >= 6 * NS_PER_SEC); /* 0 + 0.1 + 1 + 5 */
 	close_bench(&b);
+}
+
+/* It knows by then what its socket is called. */
+static bool has_begun(const struct bench *b)
+{
+	char path[64], name[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", b->guardian);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && read(fd, name, sizeof(name) - 1) < 0)
+		name[0] = '\0';
+	close(fd);
+	return strcmp(name, "reeve-guardian\n") == 0;
+}
+
+static void open_bench_at(struct bench *b, const char *path, int *ret_mine)
+{
+	int fd = fd_unix_listen_at(AT_FDCWD, path, SOCK_STREAM, 0600);
+
+	*b = (struct bench){ .control = -EBADF };
+	assert_true(fd >= 0);
+	*ret_mine = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	start_guardian(b, "/bin/false", fd);
+}
+
+/* One that is another's by then stays. */
+TEST(the_name_of_its_socket_goes_when_it_gives_up)
+{
+	struct test_tmpdir dir = test_tmpdir();
+	struct bench ours, other;
+	char path[2][160];
+	int fds[3];
+
+	snprintf(path[0], sizeof(path[0]), "%s/ours", dir.path);
+	snprintf(path[1], sizeof(path[1]), "%s/other", dir.path);
+	open_bench_at(&ours, path[0], &fds[0]);
+	open_bench_at(&other, path[1], &fds[1]);
+	WAIT_UNTIL(has_begun(&other));
+	assert_ok(unlinkat(dir.fd, "other", 0));
+	fds[2] = fd_unix_listen_at(AT_FDCWD, path[1], SOCK_STREAM, 0600);
+	assert_true(fds[2] >= 0);
+	assert_int_equal(wait_for_end(&ours), 1 << 8);
+	assert_int_equal(wait_for_end(&other), 1 << 8);
+	assert_int_equal(faccessat(dir.fd, "ours", F_OK, AT_SYMLINK_NOFOLLOW), -1);
+	assert_ok(faccessat(dir.fd, "other", F_OK, AT_SYMLINK_NOFOLLOW));
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	close_bench(&ours);
+	close_bench(&other);
+	test_tmpdir_remove(&dir);
 }
 
 TEST(with_a_container_it_never_gives_up)
