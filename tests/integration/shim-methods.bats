@@ -7,7 +7,7 @@ load containerd
 
 setup_file() {
 	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "
-	PATH="$("$TOP/tools/peers" criu-sid)/bin:$PATH"
+	[ "$CONTAINERD" = system ] || PATH="$("$TOP/tools/peers" criu-sid)/bin:$PATH"
 	export PATH
 	containerd_up "$BATS_FILE_TMPDIR/cd"
 	ORPHANS_BEFORE+="$CONTAINERD_PID "
@@ -32,7 +32,7 @@ teardown() {
 
 # method CASE: of shim_methods.py; containerd is not asked, so one version is enough.
 method() {
-	[ "$CONTAINERD" = 1.6 ] || skip "peer: the same for every containerd: without one"
+	[[ "$CONTAINERD" = @(1.6|system) ]] || skip "peer: the same for every containerd: without one"
 	python3 -B "$TOP/tests/integration/shim_methods.py" "$1" "$BATS_TEST_TMPDIR/shim" "$BATS_FILE_TMPDIR/template"
 }
 

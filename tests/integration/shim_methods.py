@@ -118,7 +118,7 @@ def stats(shim, c):
     m = metrics()
     equal(first(part(m, 1 if V2 else 2), 1) >= 1, True, "pids")
     if V2:
-        check(first(part(m, 3), 32, 0) > 0, "memory in use")
+        check(first(part(m, 4), 32, 0) > 0, "memory in use")
         check(8 in m, "memory events")
     else:
         memory = part(m, 4)

@@ -57,6 +57,14 @@ static inline void test_register(const char *name, CMUnitTestFunction fn)
 		skip(); \
 	} while (0)
 
+/* A deadline, with room where the machine is slow: TEST_SLOW in the environment is the factor. */
+static inline int test_ms(int ms)
+{
+	const char *slow = getenv("TEST_SLOW");
+
+	return slow && atoi(slow) > 1 ? ms * atoi(slow) : ms;
+}
+
 #define assert_ok(call) assert_int_equal((call), 0)
 #define assert_text_has(text, part) \
 	do { \

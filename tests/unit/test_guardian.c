@@ -344,7 +344,7 @@ static int wait_for_end(struct bench *b)
 	struct pollfd p = { .fd = b->pidfd, .events = POLLIN };
 	int status = -1;
 
-	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_int_equal(poll(&p, 1, test_ms(20000)), 1);
 	assert_int_equal(waitpid(b->guardian, &status, 0), b->guardian);
 	b->guardian = 0;
 	return status;
@@ -369,7 +369,7 @@ static struct talk ask_fd(struct bench *b, struct talk t, int fd, int *ret_fd)
 	size_t n = ret_fd ? 1 : 0;
 
 	assert_ok(fd_send(b->control, &t, sizeof(t), &fd, fd >= 0));
-	assert_int_equal(poll(&p, 1, 50000), 1);
+	assert_int_equal(poll(&p, 1, test_ms(50000)), 1);
 	assert_int_equal(
 		fd_recv(b->control, &answer, sizeof(answer), ret_fd, &n, 0), sizeof(answer));
 	return answer;
@@ -426,7 +426,7 @@ static void map_shared(struct bench *b)
 
 #define WAIT_UNTIL(cond) \
 	do { \
-		uint64_t wait_end = clock_boot_ns() + 20 * NS_PER_SEC; \
+		uint64_t wait_end = clock_boot_ns() + test_ms(20000) * NS_PER_MS; \
 		while (!(cond)) { \
 			assert_true(clock_boot_ns() < wait_end); \
 			usleep(2000); \

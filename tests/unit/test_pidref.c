@@ -25,7 +25,7 @@ static void wait_exited(const struct pidref *p)
 {
 	struct pollfd poll_fd = { .fd = p->fd, .events = POLLIN };
 
-	assert_int_equal(poll(&poll_fd, 1, 10000), 1);
+	assert_int_equal(poll(&poll_fd, 1, test_ms(10000)), 1);
 }
 
 TEST(a_running_process_has_an_identity)
