@@ -408,7 +408,7 @@ int fd_unix_listen_at(int dirfd, const char *name, int type, mode_t mode)
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	/* Give back what the umask took. */
-	if (fchmodat(dirfd, name, mode, 0) < 0 || listen(fd, 128) < 0) {
+	if (fchmodat(dirfd, name, mode, 0) < 0 || (type != SOCK_DGRAM && listen(fd, 128) < 0)) {
 		r = -errno;
 		unlinkat(dirfd, name, 0);
 		return r;

@@ -57,7 +57,7 @@ int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
 
 /* Bind/connect a unix socket at a path of any length, through /proc/self/fd of its opened
- * directory. */
+ * directory. One of datagrams is bound, and has nothing to listen for. */
 int fd_unix_listen_at(int dirfd, const char *name, int type, mode_t mode);
 int fd_unix_connect(const char *path, int type);
 int fd_unix_connect_at(int dirfd, const char *name, int type);

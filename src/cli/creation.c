@@ -99,6 +99,7 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		.id = id,
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
 		.listen_fds = listen_fds(),
+		.notify_socket = getenv("NOTIFY_SOCKET"),
 		.start_by_socket = by_socket,
 		.starts_at_once = !by_socket,
 		.no_pivot = o->no_pivot,

@@ -2,6 +2,8 @@
 /*
  * `reeve run ID`: create and start; then stay until the program ends and delete the container, or leave it running.
  */
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/creation.h"
@@ -20,7 +22,9 @@ static int start(struct creation *c, struct err *err)
 	struct container_handler h;
 	int r;
 
-	r = container_start(c->container, session_handler(&c->session, &h), err);
+	r = container_notify(c->container, getenv("NOTIFY_SOCKET"), err);
+	if (r == 0)
+		r = container_start(c->container, session_handler(&c->session, &h), err);
 	return r < 0 ? r : session_wait(&c->session, err);
 }
 

@@ -2,6 +2,8 @@
 /*
  * `reeve start ID`: let the program of a created container run.
  */
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/session.h"
@@ -15,7 +17,9 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 
 	r = session_find(&s, cli, args->items[0], false, &c, err);
 	if (r == 0) {
-		r = container_start(c, session_handler(&s, &h), err);
+		r = container_notify(c, getenv("NOTIFY_SOCKET"), err);
+		if (r == 0)
+			r = container_start(c, session_handler(&s, &h), err);
 		if (r == 0)
 			r = session_wait(&s, err);
 		container_free(c);

@@ -81,7 +81,7 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 /* ---- parts that both share (compile_process.c) ---- */
 
 /* Terminal, user, limits on what is executed: from after the mounts to before READY. */
-int compile_identity(struct plan *p, const struct spec_process *process,
+int compile_identity(struct plan *p, const struct spec *spec, const struct spec_process *process,
 	const struct compile_filter *filter, bool setgroups_denied, struct err *err);
 /* Scheduling attributes of the process. */
 int compile_scheduling(struct plan *p, const struct spec_process *process);

@@ -51,6 +51,8 @@ static void add_host_side(const struct compile_exec *in, struct plan *p)
 		snprintf(text, sizeof(text), "exec %s", process->apparmor_profile);
 		s = plan_add(p, PLAN_LABEL);
 		s->str[0] = plan_str(p, "apparmor/exec");
+		if (strcmp(process->apparmor_profile, "unconfined") == 0)
+			s->flags = PLAN_F_TOLERATE;
 		plan_blob(p, s, text, strlen(text));
 	}
 }
@@ -113,7 +115,7 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	if (r == 0)
 		r = compile_scheduling(p, process);
 	if (r == 0)
-		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);
+		r = compile_identity(p, in->spec, process, &in->filter, in->setgroups_denied, err);
 	if (r == 0)
 		r = compile_lookup(p, process, NULL);
 	if (r == 0) {

@@ -157,6 +157,14 @@ static void add_barrier(struct plan *p, enum plan_go_id id)
 	s->num[0] = id;
 }
 
+static void add_label(struct plan *p, const char *file, const char *value)
+{
+	struct plan_step *s = plan_add(p, PLAN_LABEL);
+
+	s->str[0] = plan_str(p, file);
+	plan_blob(p, s, value, strlen(value));
+}
+
 static void add_session(const struct compile_init *in, struct plan *p)
 {
 	struct plan_step *s;
@@ -164,9 +172,15 @@ static void add_session(const struct compile_init *in, struct plan *p)
 
 	plan_add(p, PLAN_SETSID);
 	if (!in->no_new_keyring) {
+		bool label = in->spec->process && !str_empty(in->spec->process->selinux_label);
+
+		if (label)
+			add_label(p, "keycreate", in->spec->process->selinux_label);
 		s = plan_add(p, PLAN_KEYRING);
 		snprintf(name, sizeof(name), "_ses.%s", in->id);
 		s->str[0] = plan_str(p, name);
+		if (label) /* for this key alone */
+			add_label(p, "keycreate", "");
 	}
 	if (spec_namespace_is_new(in->spec, SPEC_NS_NETWORK))
 		plan_add(p, PLAN_LINK_UP)->str[0] = plan_str(p, "lo");
@@ -268,14 +282,6 @@ static void add_console(struct plan *p, const struct spec_process *process)
 	plan_add(p, PLAN_CONSOLE_CTTY);
 }
 
-static void add_label(struct plan *p, const char *file, const char *value)
-{
-	struct plan_step *s = plan_add(p, PLAN_LABEL);
-
-	s->str[0] = plan_str(p, file);
-	plan_blob(p, s, value, strlen(value));
-}
-
 static void add_labels(struct plan *p, const struct spec_process *process)
 {
 	char text[4200];
@@ -285,6 +291,9 @@ static void add_labels(struct plan *p, const struct spec_process *process)
 	if (!str_empty(process->apparmor_profile)) {
 		snprintf(text, sizeof(text), "exec %s", process->apparmor_profile);
 		add_label(p, "apparmor/exec", text);
+		/* what everything is where there is no AppArmor */
+		if (strcmp(process->apparmor_profile, "unconfined") == 0)
+			p->steps[p->n_steps - 1].flags = PLAN_F_TOLERATE;
 	}
 }
 
@@ -410,7 +419,7 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	if (r == 0)
 		r = add_personality(p, spec, err);
 	if (r == 0)
-		r = compile_identity(p, process, &in->filter, in->setgroups_denied, err);
+		r = compile_identity(p, spec, process, &in->filter, in->setgroups_denied, err);
 	if (r == 0)
 		r = compile_lookup(p, process, in->listen_fds_env);
 	if (r < 0)

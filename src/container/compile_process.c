@@ -45,7 +45,13 @@ static bool filter_needs_privilege(
 	return filter->size && !process->no_new_privileges;
 }
 
-int compile_identity(struct plan *p, const struct spec_process *process,
+/* podman's --group-add keep-groups: those of the caller stay, whom the user namespace does not even know. */
+static bool keeps_groups(const struct spec *spec)
+{
+	return str_eq(spec_annotation(spec, "run.oci.keep_original_groups"), "1");
+}
+
+int compile_identity(struct plan *p, const struct spec *spec, const struct spec_process *process,
 	const struct compile_filter *filter, bool setgroups_denied, struct err *err)
 {
 	const struct spec_user *u = &process->user;
@@ -67,7 +73,7 @@ int compile_identity(struct plan *p, const struct spec_process *process,
 	s->flags = filter_needs_privilege(process, filter) ? PLAN_F_KEEP_CAPS : 0;
 	s->num[0] = u->uid;
 	s->num[1] = u->gid;
-	s->num[2] = setgroups_denied;
+	s->num[2] = setgroups_denied || keeps_groups(spec);
 	s->num[3] = caps_of(process).bounding;
 	plan_blob(p, s, u->additional_gids, u->n_additional_gids * sizeof(u->additional_gids[0]));
 	s = plan_add(p, PLAN_UMASK);

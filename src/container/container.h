@@ -64,7 +64,9 @@ struct container_create {
 	size_t json_size;
 	int stdio[3];          /* become 0-2 of init unless terminal; -EBADF: /dev/null */
 	unsigned preserve_fds; /* 3.. stay open in the container at the same numbers */
-	unsigned listen_fds;   /* LISTEN_FDS: the first of them are these */
+	const char *
+		notify_socket; /* NOTIFY_SOCKET of our caller: the program gets one of its own; NULL: none */
+	unsigned listen_fds; /* LISTEN_FDS: the first of them are these */
 	bool start_by_socket; /* init waits on ROOT/ID/start.sock for another process (command line) */
 	bool starts_at_once; /* container_start() follows by itself: it is on record as running already */
 	bool no_pivot;
@@ -85,6 +87,12 @@ int container_create(const struct host *h, const struct container_create *req,
  * before done; if one fails the container is killed and deleted.
  */
 int container_start(struct container *c, const struct container_handler *handler, struct err *err);
+
+/*
+ * Before container_start(): it ends only when the program has said READY=1, and then tells the socket `manager`
+ * (NOTIFY_SOCKET). No effect unless the container was created with a notify socket. -ENOMEM.
+ */
+int container_notify(struct container *c, const char *manager, struct err *err);
 
 /* ---- checkpoint, restore ---- */
 

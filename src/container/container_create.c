@@ -21,7 +21,9 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
+#include "container/notify_socket.h"
 #include "container/sandbox_group.h"
+#include "container/security_label.h"
 #include "container/stdio_owner.h"
 
 #define START_SOCKET "start.sock"
@@ -74,7 +76,7 @@ static int check_request(const struct container_create *req, struct err *err)
 		return err_set(err, -EINVAL, "process: missing in the configuration");
 	if (!spec->process->n_args)
 		return err_set(err, -EINVAL, "process.args: must not be empty");
-	return 0;
+	return security_label_check("/sys", spec, err);
 }
 
 /* ---- state ---- */
@@ -109,6 +111,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	rec->poststop_hooks = h && h->n_poststop;
 	if (sandbox_group_record(c->spec, req->sandbox_id, rec) < 0)
 		return err_oom(err);
+	rec->notify_socket = !str_empty(req->notify_socket);
 	return record_cgroup(c, err);
 }
 
@@ -393,6 +396,37 @@ static int read_net_devices(struct container *c, struct err *err)
 	return r;
 }
 
+/* The directory of the program's own socket, as a mount and a variable more. */
+static int add_notify_socket(struct container *c, struct err *err)
+{
+	static const char *const options[] = { "bind", "nosuid", "nodev", "noexec", "ro",
+		"rprivate" };
+	struct spec *s = c->spec;
+	struct spec_process *p = s->process;
+	struct spec_mount *mounts = arena_calloc(&s->arena, s->n_mounts + 1, sizeof(*mounts));
+	const char **env = arena_calloc(&s->arena, p->n_env + 1, sizeof(*env));
+	char *dir = arena_printf(
+		&s->arena, "%s/%s/" NOTIFY_SOCKET_DIR, c->host->state->path, c->state.record.id);
+
+	if (!mounts || !env || !dir)
+		return err_oom(err);
+	if (s->n_mounts)
+		memcpy(mounts, s->mounts, s->n_mounts * sizeof(*mounts));
+	mounts[s->n_mounts++] = (struct spec_mount){
+		.destination = NOTIFY_SOCKET_INSIDE,
+		.type = "bind",
+		.source = dir,
+		.options = (const char **)options,
+		.n_options = ARRAY_LEN(options),
+	};
+	s->mounts = mounts;
+	if (p->n_env)
+		memcpy(env, p->env, p->n_env * sizeof(*env));
+	env[p->n_env++] = NOTIFY_SOCKET_ENV;
+	p->env = env;
+	return notify_socket_make_dir(c->state.dirfd, err);
+}
+
 static int compile_and_start(struct container *c, const struct container_create *req,
 	const char *rootfs, struct err *err)
 {
@@ -429,6 +463,8 @@ static int compile_and_start(struct container *c, const struct container_create 
 		in.listen_fds_env = listen_env;
 	}
 	r = read_net_devices(c, err);
+	if (r == 0 && c->state.record.notify_socket)
+		r = add_notify_socket(c, err);
 	if (r == 0)
 		r = container_filter(c, &filter, err);
 	if (r < 0)

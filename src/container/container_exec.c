@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/security_label.h"
 #include "container/stdio_owner.h"
 
 struct container_process {
@@ -154,6 +155,8 @@ int container_exec(struct container *c, const struct container_exec *req,
 
 	if (r == 0)
 		r = container_need_spec(c, err);
+	if (r == 0)
+		r = security_label_check_process("/sys", req->process, err);
 	if (r < 0)
 		return r;
 	p = mem_calloc(1, sizeof(*p));

@@ -39,6 +39,8 @@ struct container {
 	struct pidref init;
 	struct launch *launch;
 	struct hook_run *hooks;
+	struct notify_socket *notify; /* of the program that is being started */
+	const char *manager;          /* the service manager's socket; heap */
 	struct arena devices_arena;
 	struct net_device *net_devices;   /* that init gets */
 	struct criu_run *criu;            /* of a checkpoint or restore */

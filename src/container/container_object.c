@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/notify_socket.h"
 #include "container/seccomp_agent.h"
 #include "oci/state_doc.h"
 
@@ -194,6 +195,7 @@ static void release(struct loop_deferred *d)
 	state_done(&c->state);
 	free(c->hook_state);
 	arena_done(&c->devices_arena);
+	free((char *)c->manager);
 	free(c);
 }
 
@@ -205,6 +207,8 @@ void container_free(struct container *c)
 	container_freezer_stop(c);
 	container_destroyer_stop(c);
 	launch_free(c->launch);
+	notify_socket_free(c->notify);
+	c->notify = NULL;
 	hook_cancel(c->hooks);
 	criu_run_free(c->criu);
 	c->criu = NULL;

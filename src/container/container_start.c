@@ -14,11 +14,14 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/notify_socket.h"
 #include "container/sandbox_group.h"
 
 static void finish(struct container *c, const struct err *e)
 {
 	launch_free(c->launch);
+	notify_socket_free(c->notify);
+	c->notify = NULL;
 	c->launch = NULL;
 	container_done(c, e);
 }
@@ -31,6 +34,22 @@ static void destroyed(void *arg, const struct err *e)
 	finish(c, &c->failure);
 }
 
+static void ready(void *arg)
+{
+	finish(arg, NULL);
+}
+
+/* Started, and the service manager, if there is one, is told when the program is ready. */
+static void started(struct container *c)
+{
+	struct err e = { 0 };
+
+	if (!c->notify)
+		finish(c, NULL);
+	else if (notify_socket_wait(c->notify, c->host->loop, &c->init, ready, c, &e) < 0)
+		finish(c, &e);
+}
+
 static void poststart_done(void *arg, const struct err *e)
 {
 	struct container *c = arg;
@@ -39,7 +58,7 @@ static void poststart_done(void *arg, const struct err *e)
 
 	c->hooks = NULL;
 	if (!e) {
-		finish(c, NULL);
+		started(c);
 		return;
 	}
 	/* runtime-spec 1.3: an error that stops and destroys the container */
@@ -56,7 +75,7 @@ static void run_poststart(struct container *c)
 	struct err e = { 0 };
 
 	if (!h || !h->n_poststart) {
-		finish(c, NULL);
+		started(c);
 		return;
 	}
 	free(c->hook_state);
@@ -177,6 +196,15 @@ int container_adopt(struct container *c, int sync, struct err *err)
 	return launch_adopt(c->host, sync, &c->init, &h, &c->launch, err);
 }
 
+int container_notify(struct container *c, const char *manager, struct err *err)
+{
+	if (str_empty(manager) || !c->state.record.notify_socket)
+		return 0;
+	free((char *)c->manager);
+	c->manager = strdup(manager);
+	return c->manager ? 0 : err_oom(err);
+}
+
 int container_start(struct container *c, const struct container_handler *handler, struct err *err)
 {
 	int r = may_start(c, err);
@@ -187,6 +215,11 @@ int container_start(struct container *c, const struct container_handler *handler
 	container_trace(c, "start");
 	if (c->state.record.poststart_hooks) {
 		r = container_need_spec(c, err);
+		if (r < 0)
+			return r;
+	}
+	if (c->manager && !c->notify) {
+		r = notify_socket_open(c->state.dirfd, c->manager, &c->notify, err);
 		if (r < 0)
 			return r;
 	}

@@ -69,10 +69,10 @@ static size_t list_archs(const char **archs, size_t max)
 
 int machine_features_write(const char *alias, const char *alias_version, struct buf *out)
 {
-	/* They tell of which sandbox a container is, whose OOM score follows from it. */
+	/* They tell of which sandbox a container is, whose OOM score follows from it; and whose groups it has. */
 	static const char *const unsafe[] = { "io.kubernetes.cri.container-type",
 		"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.ContainerType",
-		"io.kubernetes.cri-o.SandboxID" };
+		"io.kubernetes.cri-o.SandboxID", "run.oci.keep_original_groups" };
 	const struct scmp_version *v = seccomp_version();
 	const char *archs[64];
 	char version[32] = "";

@@ -307,3 +307,82 @@ start_agent() {
 	refused '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]}'
 	contains "$output" "write"
 }
+
+# --- a service manager ------------------------------------------------------------------------------------------
+
+# A manager's socket: what it is told, one line per datagram; it takes the barrier.
+start_manager() {
+	MANAGER=$BATS_TEST_TMPDIR/manager
+	python3 -c '
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+while True:
+	data, anc, _, _ = s.recvmsg(4096, socket.CMSG_LEN(16))
+	for _, _, fds in anc:
+		os.close(array.array("i", fds)[0])
+	print(data.decode().rstrip(), flush=True)' "$MANAGER" >"$MANAGER.log" 2>"$MANAGER.err" 3>&- &
+	MANAGER_PID=$!
+	wait_until 10 test -S "$MANAGER"
+}
+
+# The program's sd_notify: busybox has no other way to send a datagram than its logger, which writes to /dev/log.
+SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; };'
+
+@test "a service manager is told READY, the main process, and nothing else that the program says" {
+	start_manager
+	bundle_sh "$SAY"' say "MAINPID=1"; say "STATUS=evil"; say "READY=1"; echo said; while :; do sleep 0.05; done'
+	NOTIFY_SOCKET=$MANAGER ct_create
+	NOTIFY_SOCKET=$MANAGER rt start "$ID"
+	wait_until 10 grep -q said "$B/stdout"
+	equal "$(paste -sd' ' "$MANAGER.log")" "READY=1 MAINPID=$(pid_of) BARRIER=1"
+	kill "$MANAGER_PID"
+}
+
+@test "start waits for READY no longer than the program lives" {
+	start_manager
+	bundle_sh 'sleep 0.2'
+	NOTIFY_SOCKET=$MANAGER ct_create
+	NOTIFY_SOCKET=$MANAGER rt start "$ID"
+	equal "$(cat "$MANAGER.log")" ""
+	kill "$MANAGER_PID"
+}
+
+@test "run tells the service manager, too, whoever the program runs as" {
+	not_for crun -- "crun run waits for the program's end first"
+	start_manager
+	bundle_sh "$SAY"' say READY=1; sleep 0.3; ls -ld /run/notify >/dev/null && echo end' "$USERNS | .process.user = {\"uid\": 0, \"gid\": 0}"
+	owned_by_userns
+	run -0 env NOTIFY_SOCKET="$MANAGER" "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
+	equal "$output" end
+	matches "$(paste -sd' ' "$MANAGER.log")" "^READY=1 MAINPID=[0-9]+ BARRIER=1$"
+	kill "$MANAGER_PID"
+}
+
+# --- labels and annotations -------------------------------------------------------------------------------------
+
+@test "a label of a security module that the machine lacks is refused" {
+	not_for runc crun -- "crun ignores them, runc has texts of its own"
+	if [ ! -e /sys/module/apparmor/parameters/enabled ]; then
+		refused '.process.apparmorProfile = "docker-default"'
+		contains "$output" "process.apparmorProfile: 'docker-default' cannot be applied: AppArmor is not enabled on this machine"
+		bundle_sh true '.process.apparmorProfile = "unconfined"'
+		run -0 ct_run
+	fi
+	if [ ! -e /sys/fs/selinux/enforce ]; then
+		refused '.process.selinuxLabel = "system_u:system_r:container_t:s0"'
+		contains "$output" "process.selinuxLabel: 'system_u:system_r:container_t:s0' cannot be applied: SELinux is not enabled"
+		refused '.linux.mountLabel = "system_u:object_r:container_file_t:s0"'
+		contains "$output" "linux.mountLabel: "
+	fi
+}
+
+@test "the caller's groups stay when the annotation says so" {
+	not_for runc -- "an annotation of crun"
+	bundle_sh 'id -G' '.annotations["run.oci.keep_original_groups"] = "1" | .process.user = {"uid": 0, "gid": 0}'
+	run -0 setpriv --groups 0,4711 "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
+	contains " $output " " 4711 "
+	bundle_sh 'id -G' '.process.user = {"uid": 0, "gid": 0}'
+	run -0 setpriv --groups 0,4711 "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
+	equal "$output" 0
+}

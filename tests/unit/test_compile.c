@@ -434,3 +434,37 @@ TEST(network_devices_come_after_their_barrier_with_their_addresses)
 	assert_true(find(&m, PLAN_LINK_UP, up) < find(&m, PLAN_ROOTFS, 0));
 	done(&m);
 }
+
+TEST(labels_are_written_before_the_root_is_left_and_the_keyring_has_its_own)
+{
+	struct made m = make("", 0, ",\"selinuxLabel\":\"u:r:t\",\"apparmorProfile\":\"profile\"",
+		"", ",\"mountLabel\":\"u:r:f\"",
+		",\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\"}]");
+	int first = find(&m, PLAN_LABEL, 0);
+	int second = find(&m, PLAN_LABEL, first + 1);
+	int third = find(&m, PLAN_LABEL, second + 1);
+	int fourth = find(&m, PLAN_LABEL, third + 1);
+	int fs = find(&m, PLAN_MOUNT_FS, 0);
+
+	assert_string_equal(text(&m, first, 0), "keycreate");
+	assert_int_equal(m.plan.steps[first + 1].op, PLAN_KEYRING);
+	assert_int_equal(second, first + 2);
+	assert_int_equal(m.plan.steps[second].blob_len, 0);
+	assert_string_equal(text(&m, third, 0), "exec");
+	assert_string_equal(text(&m, fourth, 0), "apparmor/exec");
+	assert_true(fourth < find(&m, PLAN_PIVOT, 0));
+	assert_memory_equal(m.plan.data.data + m.plan.steps[fourth].blob - 1, "exec profile", 12);
+	assert_memory_equal(m.plan.data.data + m.plan.steps[fs].blob - 1, "context=u:r:f", 14);
+	done(&m);
+}
+
+TEST(the_callers_groups_are_kept_on_request)
+{
+	struct made m = make("", 0, "", "", "", "");
+
+	assert_int_equal(m.plan.steps[find(&m, PLAN_USER, 0)].num[2], 0);
+	done(&m);
+	m = make("", 0, "", "", "", ",\"annotations\":{\"run.oci.keep_original_groups\":\"1\"}");
+	assert_int_equal(m.plan.steps[find(&m, PLAN_USER, 0)].num[2], 1);
+	done(&m);
+}
