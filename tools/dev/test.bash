@@ -184,7 +184,8 @@ section_vm() {
 	fi
 	# shellcheck source=tools/dev/vm.bash
 	. tools/dev/vm.bash
-	vm_suites
+	# shellcheck disable=SC2086 # names are words
+	vm_suites $TEST_FILES
 }
 
 # section NAME: run it and say one line about it.
