@@ -346,6 +346,8 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return op_clone(x, s);
 	case PLAN_WRITE_SLOT:
 		return op_write_slot(x, s);
+	case PLAN_DUMPABLE:
+		return sys_call5(__NR_prctl, PR_SET_DUMPABLE, s->num[0], 0, 0, 0);
 	case PLAN_BARRIER:
 		return op_barrier(x, s);
 	case PLAN_ROOT_IDS:

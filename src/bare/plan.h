@@ -46,6 +46,7 @@
 	X(IDMAP)        /* host side: ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
 	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none */ \
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
+	X(DUMPABLE)     /* num[0] = 1: who has started us may open our files of /proc; ROOT_IDS ends that */ \
 	X(BARRIER)      /* send BARRIER num[0], wait for GO num[0] */ \
 	X(ROOT_IDS)     /* become uid 0 and gid 0 of the user namespace (after its maps are written) */ \
 	X(SETSID)       /* new session */ \

@@ -54,6 +54,7 @@ struct compile_init {
 	bool no_pivot;
 	bool no_new_keyring;
 	bool setgroups_denied; /* a user namespace without the right to set groups */
+	bool rootless; /* we are not root: only inside of the user namespace may mounts be made */
 	bool start_by_socket;
 	int listen_fd; /* of start_by_socket */
 	unsigned preserve_fds;

@@ -438,11 +438,15 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 {
 	const struct spec *spec = in->spec;
 	struct compile_trees t;
-	int r;
+	int r = 0;
 
 	plan_init(p);
 	add_oom_score(p, spec->process);
-	r = compile_mount_trees(in, p, &t, err);
+	t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
+	if (!in->rootless)
+		r = compile_mount_trees(in, p, &t, err);
+	else /* its id maps are files of ours, which is not dumpable */
+		plan_add(p, PLAN_DUMPABLE)->num[0] = 1;
 	if (r == 0)
 		r = add_clone(in, p);
 	if (r == 0) {
@@ -450,6 +454,11 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 			add_barrier(p, PLAN_GO_MAPS);
 		if (spec_namespace_find(spec, SPEC_NS_USER))
 			plan_add(p, PLAN_ROOT_IDS);
+		/* as root of the namespace, in its copy of the host's tree, where nothing of the container is yet */
+		if (in->rootless)
+			r = compile_mount_trees(in, p, &t, err);
+	}
+	if (r == 0) {
 		add_session(in, p);
 		add_net_devices(in, p);
 		r = add_set_up(in, p, &t, err);

@@ -76,6 +76,9 @@ static int check_request(const struct container_create *req, struct err *err)
 		return err_set(err, -EINVAL, "process: missing in the configuration");
 	if (!spec->process->n_args)
 		return err_set(err, -EINVAL, "process.args: must not be empty");
+	if (geteuid() != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
+		return err_set(err, -EPERM,
+			"linux.namespaces: who is not root needs a namespace of type user");
 	return security_label_check("/sys", spec, err);
 }
 
@@ -450,6 +453,8 @@ static int compile_and_start(struct container *c, const struct container_create 
 		.no_new_keyring = req->no_new_keyring,
 		.start_by_socket = req->start_by_socket,
 		.preserve_fds = req->preserve_fds,
+		.rootless = geteuid() != 0,
+		.setgroups_denied = container_denies_setgroups(c->spec),
 	};
 	int r;
 

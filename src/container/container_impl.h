@@ -71,6 +71,9 @@ char *container_hook_state(const struct container *c, const char *status, pid_t 
 /* Compiled filter of the spec, from the cache when it has it. *ret is empty without a profile. */
 int container_filter(const struct container *c, struct seccomp_filter *ret, struct err *err);
 
+/* We are not root, and the user namespace has our own ids alone. */
+bool container_denies_setgroups(const struct spec *s);
+
 /* launch_handler.listener for a process of the container (its init, where `process` has no pid). */
 int container_give_listener(struct container *c, const struct pidref *process, const char *status,
 	int fd, struct err *err);

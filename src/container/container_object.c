@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/id_map.h"
 #include "container/notify_socket.h"
 #include "container/seccomp_agent.h"
 #include "oci/state_doc.h"
@@ -115,6 +116,18 @@ int container_filter(const struct container *c, struct seccomp_filter *ret, stru
 
 	*ret = (struct seccomp_filter){ 0 };
 	return profile ? seccomp_compile(profile, c->host->seccomp, ret, err) : 0;
+}
+
+bool container_denies_setgroups(const struct spec *s)
+{
+	const struct spec_linux *l = s->linux_;
+	struct id_maps maps = { 0 };
+
+	if (geteuid() == 0 || !l || !spec_namespace_is_new(s, SPEC_NS_USER))
+		return false;
+	maps = (struct id_maps){ l->uid_mappings, l->gid_mappings, l->n_uid_mappings,
+		l->n_gid_mappings };
+	return id_maps_are_own(&maps);
 }
 
 int container_give_listener(struct container *c, const struct pidref *process, const char *status,
@@ -264,7 +277,11 @@ static bool is_waiting(const struct container *c)
 	char exe[64] = "";
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", c->init.pid);
-	return readlink(path, exe, sizeof(exe) - 1) > 0 && str_starts(exe, "/memfd:reeve-exec");
+	if (readlink(path, exe, sizeof(exe) - 1) > 0)
+		return str_starts(exe, "/memfd:reeve-exec");
+	/* Ours cannot be looked at but by root; whoever has started it has taken its socket away. */
+	return errno == EACCES && geteuid() != 0 &&
+	       faccessat(c->state.dirfd, "start.sock", F_OK, 0) == 0;
 }
 
 enum container_status container_status(struct container *c)

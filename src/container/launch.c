@@ -18,10 +18,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/id_map.h"
 #include "container/launch.h"
 #include "container/spawn.h"
 #include "oci/rlimit_name.h"
@@ -46,6 +48,8 @@ struct launch {
 	struct loop_timer stage_timer;
 	bool stage_gone;
 	struct hook_request hooks[2];
+	struct id_maps id_maps;
+	struct arena arena; /* of what runs at the barrier for the maps */
 	size_t n_hooks;
 	size_t next_hooks;
 	struct hook_run *hook_run;
@@ -187,9 +191,52 @@ static int write_map(pid_t pid, const char *file, const struct spec_id_mapping *
 	return r;
 }
 
+static void maps_done(void *arg, const struct err *err)
+{
+	struct launch *l = arg;
+
+	l->hook_run = NULL;
+	if (err)
+		fail(l, err);
+	else
+		send_go(l, PLAN_GO_MAPS);
+}
+
+/* Who is not root has these two, with the rights of the ids that /etc/subuid and /etc/subgid give. */
+static void at_maps_by_helpers(struct launch *l)
+{
+	struct err e = { 0 };
+	int r = id_map_helpers(l->process.pid, &l->id_maps, &l->arena, &l->hooks[0], &e);
+
+	if (r == 0)
+		r = hook_start(l->host, &l->hooks[0], maps_done, l, &l->hook_run, &e);
+	if (r < 0)
+		fail(l, &e);
+}
+
+/* The one map that anybody may write: of oneself. Then nobody in the namespace sets groups. */
+static int deny_setgroups(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", pid);
+	return fd_write_file_at(AT_FDCWD, path, "deny");
+}
+
 static void at_maps(struct launch *l)
 {
-	int r = write_map(l->process.pid, "uid_map", l->req.uid_maps, l->req.n_uid_maps);
+	int r = 0;
+
+	l->id_maps = (struct id_maps){ l->req.uid_maps, l->req.gid_maps, l->req.n_uid_maps,
+		l->req.n_gid_maps };
+	if (geteuid() != 0 && !id_maps_are_own(&l->id_maps)) {
+		at_maps_by_helpers(l);
+		return;
+	}
+	if (geteuid() != 0)
+		r = deny_setgroups(l->process.pid);
+	if (r == 0)
+		r = write_map(l->process.pid, "uid_map", l->req.uid_maps, l->req.n_uid_maps);
 
 	if (r == 0)
 		r = write_map(l->process.pid, "gid_map", l->req.gid_maps, l->req.n_gid_maps);
@@ -691,6 +738,7 @@ static void release(struct loop_deferred *d)
 	struct launch *l = container_of(d, struct launch, release);
 
 	plan_done(&l->plan);
+	arena_done(&l->arena);
 	if (!l->given)
 		pidref_done(&l->process);
 	fd_close(l->stage_pidfd);

@@ -386,3 +386,83 @@ SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; }
 	run -0 setpriv --groups 0,4711 "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
 	equal "$output" 0
 }
+
+# --- who is not root --------------------------------------------------------------------------------------------
+
+ROOTLESS='.linux.namespaces |= (map(select(.type != "network" and .type != "cgroup")) + [{"type": "user"}])
+	| .linux.uidMappings = [{"containerID": 0, "hostID": 65534, "size": 1}] | .linux.gidMappings = .linux.uidMappings
+	| del(.linux.resources, .linux.cgroupsPath) | .process.user = {"uid": 0, "gid": 0}
+	| .mounts |= map(if .destination == "/sys" then {"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]} else . end)'
+
+# A bundle and a runtime directory of nobody's.
+nobodys() {
+	chown -R 65534:65534 "$B"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test"
+	mkdir -p "$BATS_TEST_TMPDIR/xdg"
+	chown 65534:65534 "$BATS_TEST_TMPDIR/xdg"
+}
+
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
+		env XDG_RUNTIME_DIR="$BATS_TEST_TMPDIR/xdg" PATH="$PATH" timeout -k 5 30 "$@"
+}
+
+@test "a user runs a container in a user namespace, with the state where the user's is" {
+	not_for runc crun -- "a test of ours"
+	bundle_sh 'id -u; cat /proc/self/uid_map | tr -s " "; hostname; touch /made && stat -c %u /made; cat /data; echo $$' \
+		"$ROOTLESS | .mounts += [{\"destination\": \"/data\", \"type\": \"bind\", \"source\": \"/etc/hostname\", \"options\": [\"bind\", \"ro\"]}] | .hostname = \"rootless\""
+	nobodys
+	run -0 as_nobody "$RT" run --bundle "$B" "$ID" </dev/null
+	equal "${lines[0]} ${lines[1]} ${lines[2]} ${lines[3]}" "0  0 65534 1 rootless 0"
+	equal "${lines[-1]}" 1
+	equal "$(stat -c %u "$B/rootfs/made")" 65534
+	equal "$(stat -c %U:%a "$BATS_TEST_TMPDIR/xdg/reeve")" nobody:1700
+}
+
+@test "a user creates, starts, enters, kills and deletes a container" {
+	not_for runc crun -- "a test of ours"
+	bundle_sh 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' "$ROOTLESS"
+	nobodys
+	as_nobody "$RT" create --bundle "$B" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1
+	as_nobody "$RT" start "$ID"
+	wait_until 10 grep -q ready "$BATS_TEST_TMPDIR/out"
+	run -0 as_nobody "$RT" exec "$ID" /bin/sh -c 'id -u; readlink /proc/self/ns/user' </dev/null
+	equal "${lines[0]}" 0
+	[ "${lines[1]}" != "$(readlink /proc/self/ns/user)" ]
+	as_nobody "$RT" kill "$ID" TERM
+	stopped() { [ "$(as_nobody "$RT" state "$ID" | jq -r .status)" = stopped ]; }
+	wait_until 10 stopped
+	as_nobody "$RT" delete "$ID"
+	run -0 as_nobody "$RT" list -q
+	equal "$output" ""
+}
+
+@test "what a user cannot do is named" {
+	not_for runc crun -- "texts of ours"
+	bundle '.'
+	nobodys
+	run -1 as_nobody "$RT" run --bundle "$B" "$ID" </dev/null
+	contains "$output" "who is not root needs a namespace of type user"
+	bundle "$ROOTLESS | .linux.uidMappings += [{\"containerID\": 1, \"hostID\": 100000, \"size\": 100}]"
+	nobodys
+	run -1 as_nobody env PATH=/nowhere "$RT" run --bundle "$B" "$ID" </dev/null
+	contains "$output" "newuidmap is needed to map more than one's own id"
+	bundle "$ROOTLESS | .process.user.additionalGids = [5]"
+	nobodys
+	run -1 as_nobody "$RT" run --bundle "$B" "$ID" </dev/null
+	contains "$output" "process.user.additionalGids: setgroups is denied in this user namespace"
+}
+
+@test "newuidmap and newgidmap are called with the mappings" {
+	not_for runc crun -- "a test of ours"
+	bundle "$ROOTLESS | .linux.uidMappings += [{\"containerID\": 1, \"hostID\": 100000, \"size\": 100}]"
+	nobodys
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\necho "$0 $*" >>%s/xdg/calls\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/bin/newuidmap"
+	printf '#!/bin/sh\necho "$0 $*" >>%s/xdg/calls\necho no such range >&2; exit 1\n' "$BATS_TEST_TMPDIR" >"$BATS_TEST_TMPDIR/bin/newgidmap"
+	chmod 755 "$BATS_TEST_TMPDIR/bin" "$BATS_TEST_TMPDIR"/bin/*
+	run -1 as_nobody env PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$RT" run --bundle "$B" "$ID" </dev/null
+	contains "$output" "no such range"
+	matches "$(head -1 "$BATS_TEST_TMPDIR/xdg/calls")" "newuidmap [0-9]+ 0 65534 1 1 100000 100$"
+	matches "$(tail -1 "$BATS_TEST_TMPDIR/xdg/calls")" "newgidmap [0-9]+ 0 65534 1$"
+}

@@ -468,3 +468,27 @@ TEST(the_callers_groups_are_kept_on_request)
 	assert_int_equal(m.plan.steps[find(&m, PLAN_USER, 0)].num[2], 1);
 	done(&m);
 }
+
+TEST(who_is_not_root_opens_sources_inside_of_the_user_namespace)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"user\"}",
+		",\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":1}],\"gidMappings\":"
+		"[{\"containerID\":0,\"hostID\":1000,\"size\":1}]",
+		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\"}]");
+	struct compile_init in = {
+		.spec = m.spec, .id = "x", .rootfs = "/r", .bundle = "/b", .rootless = true
+	};
+	int clone, ids, tree;
+
+	assert_true(find(&m, PLAN_TREE, 0) < find(&m, PLAN_CLONE, 0));
+	assert_true(find(&m, PLAN_DUMPABLE, 0) < 0);
+	plan_done(&m.plan);
+	assert_ok(compile_init(&in, &m.plan, &m.err));
+	clone = find(&m, PLAN_CLONE, 0);
+	ids = find(&m, PLAN_ROOT_IDS, 0);
+	tree = find(&m, PLAN_TREE, 0);
+	assert_true(find(&m, PLAN_DUMPABLE, 0) >= 0 && find(&m, PLAN_DUMPABLE, 0) < clone);
+	assert_true(clone < ids && ids < tree && tree < find(&m, PLAN_ROOTFS, 0));
+	assert_true(find(&m, PLAN_TREE, tree + 1) < find(&m, PLAN_MOUNT_TREE, 0));
+	done(&m);
+}
