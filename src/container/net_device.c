@@ -150,7 +150,8 @@ static int read_addresses(int fd, struct reading *r)
 
 		if (n < 0)
 			return -errno;
-		for (const struct nlmsghdr *h = (void *)data; e == 0 && NLMSG_OK(h, left);
+		for (const struct nlmsghdr *h = (void *)data;
+			e == 0 && left > 0 && NLMSG_OK(h, (unsigned int)left);
 			h = NLMSG_NEXT(h, left))
 			e = take(r, h);
 	}
