@@ -146,7 +146,7 @@ static int read_addresses(int fd, struct reading *r)
 	e = ask(fd, &q);
 	while (e == 0 && !r->done) {
 		ssize_t n = recv(fd, data, ANSWER_SIZE, 0);
-		uint32_t left = (uint32_t)n;
+		int left = (int)n; /* signed: a last message without padding takes it below zero */
 
 		if (n < 0)
 			return -errno;
