@@ -68,16 +68,35 @@ static void poststart_done(void *arg, const struct err *e)
 		destroyed(c, NULL);
 }
 
+/*
+ * They run at most once: that they begin is on record before, for a launcher that comes after this one does not know how
+ * far they came.
+ */
+static int claim_poststart(struct container *c, struct err *err)
+{
+	int r = state_relock(&c->state, err);
+
+	if (r < 0)
+		return r;
+	c->state.record.poststart_hooks = false;
+	r = state_save(&c->state, err);
+	state_unlock(&c->state);
+	return r;
+}
+
 static void run_poststart(struct container *c)
 {
 	const struct spec_hooks *h = c->spec ? c->spec->hooks : NULL;
 	struct hook_request req = { .cwd = c->state.record.bundle };
 	struct err e = { 0 };
 
-	if (!h || !h->n_poststart) {
+	if (!h || !h->n_poststart || !c->state.record.poststart_hooks) {
 		started(c);
 		return;
 	}
+	if (claim_poststart(c, &e) < 0)
+		log_write(c->host->log, LOG_WARN_, "%s", e.text); /* as with a program that runs */
+	e = (struct err){ 0 };
 	free(c->hook_state);
 	c->hook_state = container_hook_state(c, "running", c->init.pid);
 	req.hooks = h->poststart;

@@ -205,6 +205,26 @@ def an_exit_meanwhile_is_told(directory, template):
         equal([e.status for e in shim.events.of("c") if e.topic.endswith("exit")][0], 6, "status of the event")
 
 
+def hooks_run_once(directory, template):
+    """A worker that dies while poststart hooks run: the next one ends the start without them."""
+    began, go = (os.path.join(directory, name) for name in ("began", "go"))
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", "echo x >>%s; until [ -e %s ]; do sleep 0.05; done" % (began, go)]}
+    with Shim(directory, template).start() as shim:
+        client = Persistent(shim)
+        with shim.connect() as c:
+            shim.create(c, "c", ["/bin/sleep", "1000"], lambda config: config.update(hooks={"poststart": [hook]}))
+            c.send("Start", [(1, "c")])
+            wait_until(10, "the hook", lambda: os.path.exists(began))
+            kill_worker(shim)
+        wait_until(10, "the end of the start", lambda: client.state("c")[0] == RUNNING)
+        open(go, "w").close()
+        with shim.connect() as c:
+            equal(shim.remove(c, "c"), 137, "its status")
+        equal(read_file(began), "x\n", "what the hook wrote")
+        wait_until(10, "the last event", lambda: "delete" in distinct(shim, "c")[0])
+        equal(distinct(shim, "c")[0], ["create", "start", "exit", "delete"], "events")
+
+
 def the_log_follows(directory, template):
     """The log of a group goes over to another member's bundle when that of the first one is gone; so does the next worker's."""
     with Shim(directory, template, group="g").start() as shim:
@@ -280,5 +300,5 @@ def read_all(path, into, size):
 
 
 if __name__ == "__main__":
-    cases = [created_survives, an_exit_meanwhile_is_told, the_log_follows, no_byte_is_lost, every_call]
+    cases = [created_survives, an_exit_meanwhile_is_told, hooks_run_once, the_log_follows, no_byte_is_lost, every_call]
     sys.exit(main({f.__name__: f for f in cases}))

@@ -29,6 +29,10 @@ case_of() {
 	case_of an_exit_meanwhile_is_told
 }
 
+@test "poststart hooks run once" {
+	case_of hooks_run_once
+}
+
 @test "the log of a group goes where the worker's before went" {
 	case_of the_log_follows
 }
