@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "container/compile.h"
+#include "container/intel_rdt.h"
 #include "container/notify_socket.h"
 #include "container/sandbox_group.h"
 #include "container/security_label.h"
@@ -68,8 +69,6 @@ static int check_request(const struct container_create *req, struct err *err)
 	const struct spec *spec = req->spec;
 	int r = state_id_check(req->id, err);
 
-	if (r == 0)
-		r = spec_unsupported(spec, err);
 	if (r < 0)
 		return r;
 	if (!spec->process)
@@ -79,7 +78,10 @@ static int check_request(const struct container_create *req, struct err *err)
 	if (geteuid() != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
 		return err_set(err, -EPERM,
 			"linux.namespaces: who is not root needs a namespace of type user");
-	return security_label_check("/sys", spec, err);
+	r = security_label_check("/sys", spec, err);
+	if (r == 0 && spec->linux_ && spec->linux_->intel_rdt)
+		r = intel_rdt_check(INTEL_RDT_ROOT, err);
+	return r;
 }
 
 /* ---- state ---- */
@@ -115,6 +117,13 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	if (sandbox_group_record(c->spec, req->sandbox_id, rec) < 0)
 		return err_oom(err);
 	rec->notify_socket = !str_empty(req->notify_socket);
+	if (c->spec->linux_ && c->spec->linux_->intel_rdt) {
+		int r = intel_rdt_plan(
+			INTEL_RDT_ROOT, c->spec->linux_->intel_rdt, req->id, rec, err);
+
+		if (r < 0)
+			return r;
+	}
 	return record_cgroup(c, err);
 }
 
@@ -154,6 +163,11 @@ static int make_cgroup(struct container *c, struct err *err)
 	const struct spec_resources *res = c->spec->linux_ ? c->spec->linux_->resources : NULL;
 	int r;
 
+	if (c->state.record.resctrl_dir) {
+		r = intel_rdt_make(c->spec->linux_->intel_rdt, &c->state.record, err);
+		if (r < 0)
+			return r;
+	}
 	if (!c->cgroup)
 		return 0;
 	r = cgroup_make(c->cgroup, err);
@@ -205,6 +219,7 @@ void container_undo(struct container *c)
 {
 	struct err ignored = { 0 };
 
+	intel_rdt_remove(&c->state.record);
 	if (c->cgroup) {
 		cgroup_kill(c->cgroup, &ignored);
 		cgroup_remove(c->cgroup, clock_boot_ns() + NS_PER_SEC, &ignored);
@@ -269,8 +284,12 @@ static void on_started(void *arg, const struct pidref *process)
 {
 	struct container *c = arg;
 
+	struct err e = { 0 };
+
 	c->init = launch_give_process(c->launch);
 	container_trace(c, "process exists");
+	if (intel_rdt_enter(&c->state.record, c->init.pid, &e) < 0)
+		failed(c, &e);
 }
 
 static void on_console(void *arg, int master)

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "container/intel_rdt.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -86,6 +87,7 @@ static void on_removed(struct wait_until *w, const struct err *e)
 
 static void remove_cgroups(struct container *c)
 {
+	intel_rdt_remove(&c->state.record);
 	if (!c->cgroup) {
 		end(c, NULL);
 		return;

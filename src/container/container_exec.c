@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/intel_rdt.h"
 #include "container/security_label.h"
 #include "container/stdio_owner.h"
 
@@ -51,6 +52,16 @@ static void on_failed(void *arg, const struct err *e)
 	struct err copy = *e;
 
 	done(arg, &copy);
+}
+
+/* Before it runs: it waits for its release. */
+static void on_started(void *arg, const struct pidref *process)
+{
+	struct container_process *p = arg;
+	struct err e = { 0 };
+
+	if (intel_rdt_enter(&p->container->state.record, process->pid, &e) < 0)
+		done(p, &e);
 }
 
 static int on_listener(void *arg, const struct pidref *process, int fd, struct err *err)
@@ -103,6 +114,7 @@ static int compile_and_start(struct container_process *p, const struct container
 	};
 	struct launch_handler h = {
 		.arg = p,
+		.started = on_started,
 		.console = on_console,
 		.listener = on_listener,
 		.ready = on_ready_or_running,

@@ -500,9 +500,6 @@ int spec_validate(const struct spec *s, struct err *err);
 int spec_validate_process(const struct spec_process *p, struct err *err);
 int spec_validate_resources(const struct spec_resources *r, struct err *err);
 
-/* -ENOTSUP naming the first field that is set although this version does not apply it. */
-int spec_unsupported(const struct spec *s, struct err *err);
-
 /* The entry of that type, or NULL. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, enum spec_ns_type type);
 /* True when the container gets a new namespace of that type (listed without a path). */

@@ -466,3 +466,10 @@ as_nobody() {
 	matches "$(head -1 "$BATS_TEST_TMPDIR/xdg/calls")" "newuidmap [0-9]+ 0 65534 1 1 100000 100$"
 	matches "$(tail -1 "$BATS_TEST_TMPDIR/xdg/calls")" "newgidmap [0-9]+ 0 65534 1$"
 }
+
+@test "intelRdt on a machine without it is refused" {
+	not_for runc crun -- "texts of ours"
+	[ "$(stat -f -c %t /sys/fs/resctrl 2>/dev/null)" != 7655821 ] || skip "this machine has resctrl"
+	refused '.linux.intelRdt = {"closID": "guaranteed", "l3CacheSchema": "L3:0=7f"}'
+	contains "$output" "linux.intelRdt: this machine has no resctrl file system at '/sys/fs/resctrl'"
+}

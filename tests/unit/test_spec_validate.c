@@ -310,30 +310,6 @@ TEST(seccomp)
 
 	RUN_ROWS(rows);
 }
-
-TEST(fields_that_are_not_applied_are_refused_by_name)
-{
-	static const struct row rows[] = {
-		{ LINUX("\"netDevices\":{\"eth0\":{}}"), NULL },
-		{ LINUX("\"intelRdt\":{}"), "linux.intelRdt" },
-		{ RES("\"rdma\":{\"a\":{}}"), NULL },
-		{ RES("\"network\":{\"classID\":1}"), NULL },
-		{ SECCOMP(ERRNO_DEFAULT ",\"listenerPath\":\"/x\""), NULL },
-		{ MOUNT("\"destination\":\"/x\",\"options\":[\"bind\",\"idmap\",\"copy-symlink\",\"src-nofollow\",\"dest-nofollow\"]"), NULL },
-		{ HEAD "\"process\":null}", NULL },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct spec *s;
-		struct err err = { 0 };
-
-		assert_ok(spec_parse(rows[i].json, strlen(rows[i].json), &s, &err));
-		assert_int_equal(spec_unsupported(s, &err), rows[i].text ? -ENOTSUP : 0);
-		if (rows[i].text)
-			assert_text_has(err.text, rows[i].text);
-		spec_free(s);
-	}
-}
 // clang-format on
 
 /* A process whose arguments and environment have these many bytes of 'a'. */
