@@ -48,7 +48,7 @@
 #define LOG_NAME "log"
 
 /* After which a shim gives back what it does not need. */
-#define QUIET_MS 200
+#define QUIET_MS 500
 
 /* After the guardian's death the dead must first be reaped by their new parent. */
 #define SWEEP_MAX_NS (500 * NS_PER_MS)

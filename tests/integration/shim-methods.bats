@@ -48,6 +48,10 @@ start_counting() {
 
 # --- without containerd -------------------------------------------------------------------------------------------
 
+@test "an idle shim gives memory back and goes on" {
+	method idle
+}
+
 @test "Update: before and after the start, for execs too, all or nothing" {
 	method update
 }

@@ -50,6 +50,27 @@ def resources(text):
     return [(1, "first"), (2, encode([(1, "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"), (2, json.dumps(text))]))]
 
 
+def dirty_kib(shim):
+    rollups = [read_file("/proc/%d/smaps_rollup" % pid) for pid in shim.processes()]
+    return sum(int(n) for text in rollups for n in re.findall(r"^Private_Dirty: +(\d+)", text, re.M))
+
+
+@case
+def idle(shim, c):
+    """Nothing comes for a moment: memory goes back, and what comes then finds all that it needs."""
+    c.ok("Create", create_first(shim, c))
+    c.ok("Start", [(1, "first")])
+    for i in range(3):
+        id_ = "e%d" % i
+        c.ok("Exec", shim.exec_fields("first", id_, ["/bin/sh", "-c", "exit 7"]))
+        c.ok("Start", [(1, "first"), (2, id_)])
+        equal(first(c.ok("Wait", [(1, "first"), (2, id_)]), 1), 7, "status")
+        c.ok("Delete", [(1, "first"), (2, id_)])
+        check(c.ok("Stats", [(1, "first")]), "stats")
+        wait_until(10, "guardian and worker have less than 200 KiB of their own", lambda: 0 < dirty_kib(shim) < 200)
+    equal(shim.remove(c, "first"), 137, "status")
+
+
 @case
 def update(shim, c):
     c.ok("Create", create_first(shim, c))

@@ -493,7 +493,8 @@ func memory(p *peer) error {
 
 func sample(p *peer, f func(*peer) error) {
 	time.Sleep(time.Duration(*gap) * time.Millisecond)
-	watchdog := time.AfterFunc(sampleLimit, func() {
+	limit := sampleLimit + time.Duration(*count)*500*time.Millisecond
+	watchdog := time.AfterFunc(limit, func() {
 		fmt.Fprintf(os.Stderr, "bench client: %s: %s hangs\n", *test, p.label)
 		os.Exit(1)
 	})

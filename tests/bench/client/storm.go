@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/cio"
+	"github.com/containerd/containerd/events"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -150,6 +151,26 @@ func storm(p *peer) error {
 	return nil
 }
 
+// listenedTo waits until the subscription holds and what came before the storm has come: containerd answers Subscribe
+// before it has begun.
+func (x *target) listenedTo(messages <-chan *events.Envelope) error {
+	for seen := false; ; {
+		if !seen {
+			if err := x.exec(); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-messages:
+			seen = true
+		case <-time.After(200 * time.Millisecond):
+			if seen {
+				return nil
+			}
+		}
+	}
+}
+
 // eventRate: events per second that a subscriber has of a storm, from its first to its last: three of each exec.
 func eventRate(p *peer) error {
 	x := targets[p]
@@ -159,6 +180,9 @@ func eventRate(p *peer) error {
 	listening, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages, _ := client.Subscribe(listening, `topic~="/tasks/exec-"`, `topic=="/tasks/exit"`)
+	if err := x.listenedTo(messages); err != nil {
+		return err
+	}
 	want, got := 3**count, 0
 	var group sync.WaitGroup
 	var failure error
