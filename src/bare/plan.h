@@ -118,9 +118,9 @@ enum plan_flag {
 	PLAN_F_RETRY = 1 << 12,
 	PLAN_F_KEEP_CAPS = 1 << 13,
 	PLAN_F_SET_HOME = 1 << 14,
-	PLAN_F_DIRECTORY = 1 << 15,     /* MOUNT_TREE: the source is known to be a directory */
-	PLAN_F_NOFOLLOW = PLAN_F_CHROOT,  /* TREE, MOUNT_TREE */
-	PLAN_F_COPY_LINK = PLAN_F_MOVE,   /* TREE, MOUNT_TREE */
+	PLAN_F_DIRECTORY = 1 << 15,      /* MOUNT_TREE: the source is known to be a directory */
+	PLAN_F_NOFOLLOW = PLAN_F_CHROOT, /* TREE, MOUNT_TREE */
+	PLAN_F_COPY_LINK = PLAN_F_MOVE,  /* TREE, MOUNT_TREE */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 };
 
@@ -161,7 +161,7 @@ enum plan_msg_type {
 	PLAN_MSG_WARN,        /* step, code, text */
 	PLAN_MSG_READY,
 	PLAN_MSG_LISTENER, /* value = fd of the seccomp filter's listener in the process */
-	PLAN_MSG_ERROR, /* step, code, text */
+	PLAN_MSG_ERROR,    /* step, code, text */
 };
 
 #define PLAN_MSG_TEXT 160
