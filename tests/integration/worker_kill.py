@@ -6,6 +6,7 @@ usage: worker_kill.py DIRECTORY ANSWERS
 DIRECTORY has: lives (ID CODE STATUS-OF-THE-CLIENT), execs (ID EXEC CODE STATUS-OF-THE-CLIENT), deaths (SECONDS ID), events (as
 ctr prints them), out/ID or out/ID-EXEC, which a program wrote last of all, and client-ID, what its client said. ANSWERS/ID.N
 is what `delete` of the shim answered for that container."""
+import calendar
 import collections
 import glob
 import json
@@ -20,11 +21,22 @@ from shim_client import SLOW, decode, first, read_file  # noqa: E402
 KILLED = 137
 ORDER = ["create", "start", "exit", "delete"]
 
-Event = collections.namedtuple("Event", "at kind id exec_id pid status")
+# A program may be killed between its last word and its end; on a machine that is busy that is a while.
+LAST_MOMENT = 0.1 * SLOW
+
+Event = collections.namedtuple("Event", "at kind id exec_id pid status exited")
 
 
 def lines_of(path):
     return [line.split() for line in read_file(path).splitlines()]
+
+
+def clock_of(time_):
+    """Seconds, with fractions, of what one ctr prints as a text and another as a message."""
+    if isinstance(time_, dict):
+        return time_.get("seconds", 0) + time_.get("nanos", 0) / 1e9
+    m = re.match(r"([-0-9]+T[0-9:]+)(\.\d+)?Z$", time_)
+    return calendar.timegm(time.strptime(m[1], "%Y-%m-%dT%H:%M:%S")) + float(m[2] or 0) if m else 0
 
 
 def events_of(path):
@@ -37,14 +49,23 @@ def events_of(path):
         id_ = e.get("container_id", "")
         exec_id = e.get("exec_id") or e.get("id") or ""
         found[id_].append(
-            Event(m[1], m[2], id_, "" if exec_id == id_ else exec_id, e.get("pid", 0), e.get("exit_status", 0))
+            Event(m[1], m[2], id_, "" if exec_id == id_ else exec_id, e.get("pid", 0), e.get("exit_status", 0), clock_of(e.get("exited_at", "")))
         )
     return found
 
 
-def truth(directory, name, code):
-    """A program that did not come to its last word was killed by whoever cleaned up."""
-    return code if os.path.exists(os.path.join(directory, "out", name)) else KILLED
+def truth(directory, name, code, exited=0):
+    """A program that did not come to its last word was killed by whoever cleaned up. `exited`: when it is said to have ended
+    by a kill."""
+    try:
+        said = os.stat(os.path.join(directory, "out", name)).st_mtime
+    except FileNotFoundError:
+        return KILLED
+    return KILLED if abs(exited - said) < LAST_MOMENT else code
+
+
+def is_true(directory, name, code, status, exited):
+    return status == truth(directory, name, code, exited if status == KILLED else 0)
 
 
 class Lives:
@@ -63,7 +84,7 @@ class Lives:
         kinds = [e.kind for e in mine]
         want = truth(self.directory, id_, code)
         for e in mine:
-            if e.kind in ("exit", "delete") and e.status != want:
+            if e.kind in ("exit", "delete") and not is_true(self.directory, id_, code, e.status, e.exited):
                 self.complain(id_, "it ended with %d" % want, events)
         # What was on its way when a worker died may come twice, but no earlier kind after a later one. Of a task that
         # nobody has started the end may be told by the shim and by containerd, who does not say whether it knows the task.
@@ -84,7 +105,8 @@ class Lives:
         mine = [e for e in events if e.exec_id == exec_id]
         want = truth(self.directory, "%s-%s" % (id_, exec_id), code)
         for e in mine:
-            if e.kind == "exit" and e.status != want:
+            name = "%s-%s" % (id_, exec_id)
+            if e.kind == "exit" and not is_true(self.directory, name, code, e.status, e.exited):
                 self.complain(id_, "%s ended with %d" % (exec_id, want), events)
         kinds = [e.kind for e in mine]
         order = ["exec-added", "exec-started", "exit"]
@@ -101,10 +123,11 @@ class Lives:
             data = f.read()
         if not data:
             return False  # containerd had no more time for it
-        status = first(decode(data), 2, 0)
-        want = truth(self.directory, id_, lives[id_][0])
-        if status != want:
-            self.complain(id_, "`delete` answered %d, it ended with %d" % (status, want), [])
+        fields = decode(data)
+        status, at = first(fields, 2, 0), decode(first(fields, 3, b""))
+        code = lives[id_][0]
+        if not is_true(self.directory, id_, code, status, first(at, 1, 0) + first(at, 2, 0) / 1e9):
+            self.complain(id_, "`delete` answered %d, it ended with %d" % (status, truth(self.directory, id_, code)), [])
         return True
 
     def look(self):
