@@ -473,3 +473,30 @@ as_nobody() {
 	refused '.linux.intelRdt = {"closID": "guaranteed", "l3CacheSchema": "L3:0=7f"}'
 	contains "$output" "linux.intelRdt: this machine has no resctrl file system at '/sys/fs/resctrl'"
 }
+
+# --- the rest ---------------------------------------------------------------------------------------------------
+
+@test "an exec has the processors that the config gives to execs" {
+	not_for old-runc crun -- "they came to know it later"
+	[ "$(nproc)" -gt 1 ] || skip "one processor"
+	ct_sleep '.process.execCPUAffinity = {"initial": "0", "final": "1"}'
+	run -0 rt exec "$ID" /bin/grep Cpus_allowed_list /proc/self/status </dev/null
+	equal "$(tr -d '\t' <<<"$output")" "Cpus_allowed_list:1"
+}
+
+@test "a memory policy is that of the program" {
+	not_for runc crun -- "they came to know it later"
+	[ -e /proc/self/numa_maps ] || skip "this kernel has no NUMA"
+	bundle_sh 'grep -c bind:0 /proc/self/numa_maps' '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}'
+	run -0 ct_run
+	[ "$output" -gt 0 ]
+}
+
+@test "the program has a session keyring of its own, unless that is not wanted" {
+	[ -e /proc/keys ] || skip "this kernel has no keyrings"
+	bundle_sh 'cat /proc/keys' 'del(.linux.maskedPaths)'
+	run -0 ct_run --no-new-keyring
+	[[ "$output" != *"_ses.$ID"* ]] || fail "$output"
+	run -0 ct_run
+	contains "$output" "_ses.$ID"
+}
