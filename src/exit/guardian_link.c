@@ -150,6 +150,11 @@ int guardian_link_flush(struct guardian_link *g, struct err *err)
 	return r < 0 ? err_code(err, r, "store fds with the guardian") : 0;
 }
 
+bool guardian_link_is_settled(const struct guardian_link *g)
+{
+	return g->n_queued == 0 && __atomic_load_n(&g->shared->acked, __ATOMIC_ACQUIRE) >= g->seq;
+}
+
 /* What does not fit now goes when there is room: nobody has asked for it yet. */
 static void on_flush(struct loop_deferred *d)
 {

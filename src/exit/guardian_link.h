@@ -15,6 +15,7 @@
  * What flush has sent is durable: it is in the guardian's hands whatever happens to the worker. What is queued is sent
  * by itself at the end of the loop's round.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -41,6 +42,8 @@ int guardian_link_put(struct guardian_link *g, const char *name, int fd);
 /* In order with puts; unknown names are fine. A put of that name that is still queued is taken back. */
 int guardian_link_drop(struct guardian_link *g, const char *name);
 int guardian_link_flush(struct guardian_link *g, struct err *err);
+/* It has dealt with all puts and drops so far. */
+bool guardian_link_is_settled(const struct guardian_link *g);
 
 /*
  * Let the guardian be in these namespaces (n 0: in those it began in), so that /proc/PID/ns of its pid are they. A worker

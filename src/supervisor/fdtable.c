@@ -95,6 +95,11 @@ int fdtable_flush(struct fdtable *ft, struct err *err)
 	return ft->link ? guardian_link_flush(ft->link, err) : 0;
 }
 
+bool fdtable_is_settled(const struct fdtable *ft)
+{
+	return !ft->link || guardian_link_is_settled(ft->link);
+}
+
 int fdtable_get(struct fdtable *ft, const char *name)
 {
 	size_t at = lower_bound(ft, name);

@@ -10,6 +10,7 @@
  * Blocks   Never.
  * Context  Parent.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -37,6 +38,8 @@ int fdtable_put(struct fdtable *ft, const char *name, int fd);
 int fdtable_replace(struct fdtable *ft, const char *name, int fd);
 /* All that was put and closed so far outlives us from here on. */
 int fdtable_flush(struct fdtable *ft, struct err *err);
+/* The guardian has closed what was closed here. False also while others' fds are on their way. */
+bool fdtable_is_settled(const struct fdtable *ft);
 /* The fd, still the table's; -ENOENT when there is none. */
 int fdtable_get(struct fdtable *ft, const char *name);
 /* Close and forget; unknown names are fine. Remove an fd from the loop first. */

@@ -3,7 +3,8 @@
  * Process I/O: kinds of streams, and what happens to them at the edges of a process's life.
  *
  * Fifos are opened for reading and writing: that never blocks, keeps unread bytes while no client
- * is there and keeps a client that goes from breaking the pipe (5.2). So our own fd is a writer of
+ * is there and keeps a client that goes from breaking the pipe (5.2). But the guardian has only a writer of
+ * an output, for as long as anybody of ours reads we do not see whether a client does. Our own fd is a writer of
  * stdin's fifo as well: its end of file can only come after CloseIO has put a pure reader in its
  * place (5.3). Fifos are opened anew through /proc/self/fd, never by path, for a client may have
  * removed the name.
@@ -84,11 +85,13 @@ static const char *const unread[] = { "out.unread", "err.unread" };
 
 static void on_reader_timer(struct loop_timer *t);
 
-/* There is a reader, who is not us: we have no reading end at this time. */
-static bool has_reader(int writer)
+/* There is a reader, who is not us: neither we nor the guardian have a reading end at this time. */
+static bool has_reader(struct process_io *s, int writer)
 {
 	struct pollfd p = { .fd = writer, .events = POLLOUT };
 
+	if (s->settling && !fdtable_is_settled(s->env->fds))
+		return false;
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
 }
 
@@ -113,7 +116,7 @@ static void look_for_readers(struct process_io *s)
 	for (int i = 0; i < 2; i++) {
 		int fd = kept(s, awaited[i]);
 
-		if (fd >= 0 && (has_reader(fd) || now >= s->reader_until_ns))
+		if (fd >= 0 && (has_reader(s, fd) || now >= s->reader_until_ns))
 			let_go(s, i);
 		else if (fd >= 0)
 			waits = true;
@@ -140,6 +143,11 @@ static void on_reader_timer(struct loop_timer *t)
 	look_for_readers(container_of(t, struct process_io, reader_timer));
 }
 
+static bool is_both(int fd)
+{
+	return (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+}
+
 /*
  * Our end of an output fifo that nobody writes to any more. A client opens his end in a thread that waits for a writer:
  * the process may be over before that thread has run, and without us it would wait for ever. So we stay as a writer
@@ -150,6 +158,9 @@ static void leave_fifo(struct process_io *s, int i)
 	const char *fifo = i == 0 ? "out.fifo" : "err.fifo";
 	int fd = kept(s, fifo), writer = fd < 0 ? -EBADF : open_again(fd, O_WRONLY);
 
+	s->hold[i] = fd_close(s->hold[i]);
+	if (fd >= 0 && is_both(fd))
+		s->settling = true;
 	if (writer >= 0)
 		keep(s, awaited[i], writer);
 	drop(s, fifo);
@@ -327,7 +338,26 @@ static int open_in(struct process_io *s, const struct process_io_open *o, struct
 	return r;
 }
 
-/* The fifo goes to the process, which is a writer of its own: ours keeps it whole while no client is there. */
+/*
+ * The fifo of an output: the table, and so the guardian, has a writer. What keeps it whole while no client is there is a
+ * reader as well, and with one in the guardian we could not tell whether a client has come. Returns the writer.
+ */
+static int keep_writer(struct process_io *s, int stream, const char *what, int fifo,
+	const char *path, struct err *err)
+{
+	int writer = open_again(fifo, O_WRONLY), r;
+
+	s->hold[stream - STREAM_OUT] = fifo;
+	if (writer < 0)
+		return err_code(err, writer, "open '%s'", path);
+	r = keep(s, what, writer);
+	return r < 0 ? err_code(err, r, "keep std%s '%s'", stream_name[stream], path) : writer;
+}
+
+/*
+ * The fifo goes to the process, which is a writer of its own: ours keeps it whole while no client is there, also while
+ * there is no worker.
+ */
 static int hand_over_fifo(
 	struct process_io *s, int stream, int fifo, const char *path, struct err *err)
 {
@@ -352,11 +382,15 @@ static int open_out(struct process_io *s, const struct process_io_open *o, int s
 	if (fd < 0)
 		return err_in(err, "std%s", stream_name[stream]);
 	snprintf(what, sizeof(what), "%s.%s", stream_name[stream], is_fifo ? "fifo" : "file");
-	r = keep(s, what, fd);
-	if (r < 0)
-		return err_code(err, r, "keep std%s '%s'", stream_name[stream], path);
-	if (s->terminal)
-		return 0;
+	if (is_fifo && (s->terminal || !o->direct)) {
+		fd = r = keep_writer(s, stream, what, fd, path, err);
+	} else {
+		r = keep(s, what, fd);
+		if (r < 0)
+			err_code(err, r, "keep std%s '%s'", stream_name[stream], path);
+	}
+	if (r < 0 || s->terminal)
+		return r < 0 ? r : 0;
 	if (o->direct && is_fifo)
 		return hand_over_fifo(s, stream, fd, path, err);
 	r = open_pipe(s, stream, o->uid, o->gid, err);
@@ -467,6 +501,7 @@ int process_io_open(struct process_io *s, const struct process_io_open *o, struc
 	*s = (struct process_io){
 		.env = o->env,
 		.child = { -EBADF, -EBADF, -EBADF },
+		.hold = { -EBADF, -EBADF },
 		.terminal = o->paths->terminal,
 	};
 	s->prefix = strdup(o->prefix);
@@ -568,6 +603,18 @@ static int relay_pipe(struct process_io *s, int stream, int client, struct err *
 	return start_relay(s, stream, pipe, client, err);
 }
 
+static void hold_again(struct process_io *s)
+{
+	static const char *const fifos[] = { "out.fifo", "err.fifo" };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = kept(s, fifos[i]);
+
+		if (fd >= 0 && !is_both(fd))
+			s->hold[i] = open_again(fd, O_RDWR);
+	}
+}
+
 /* Nobody but the table must know these: it drops what nobody asks for. */
 static void claim_unread(struct process_io *s)
 {
@@ -587,6 +634,7 @@ static int restore_relays(struct process_io *s, struct err *err)
 
 	s->in_wanted = in >= 0;
 	claim_unread(s);
+	hold_again(s);
 	if (s->terminal)
 		return kept(s, "pty") >= 0 ? relay_terminal(s, err) : 0;
 	r = relay_pipe(s, STREAM_IN, in, err);
@@ -604,6 +652,7 @@ int process_io_restore(struct process_io *s, const struct process_io_open *o, st
 	*s = (struct process_io){
 		.env = o->env,
 		.child = { -EBADF, -EBADF, -EBADF },
+		.hold = { -EBADF, -EBADF },
 		.terminal = o->paths->terminal,
 	};
 	s->prefix = strdup(o->prefix);
@@ -748,7 +797,9 @@ void process_io_close(struct process_io *s)
 	loop_defer_cancel(&s->drain_deferred);
 	process_io_made(s);
 	fdtable_close_prefix(s->env->fds, s->prefix);
+	for (int i = 0; i < 2; i++)
+		fd_close(s->hold[i]);
 	logger_stop(s->logger);
 	free(s->prefix);
-	*s = (struct process_io){ .child = { -EBADF, -EBADF, -EBADF } };
+	*s = (struct process_io){ .child = { -EBADF, -EBADF, -EBADF }, .hold = { -EBADF, -EBADF } };
 }

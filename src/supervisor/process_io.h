@@ -57,6 +57,8 @@ struct process_io {
 	bool in_closed; /* CloseIO */
 	struct relay relay[STREAM_COUNT];
 	struct loop_timer in_timer;
+	int hold[2];   /* of out and err: both ends of the fifo while its relay runs; ours alone */
+	bool settling; /* the guardian still has such a one */
 	struct loop_timer reader_timer; /* output that nobody has come for yet */
 	uint64_t reader_wait_ns, reader_until_ns;
 	struct logger *logger;

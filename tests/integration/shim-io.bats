@@ -18,6 +18,10 @@ io() {
 	io a_reader_that_comes_late
 }
 
+@test "a reader whose open waits for a writer finds one, also when all is over" {
+	io a_reader_that_waits_for_a_writer
+}
+
 @test "readers that come and go miss nothing" {
 	io readers_that_come_and_go
 }

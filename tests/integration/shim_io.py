@@ -190,6 +190,21 @@ def a_reader_that_comes_late(b):
 
 
 @case
+def a_reader_that_waits_for_a_writer(b):
+    """As containerd's, which opens in a thread of its own: that thread may run only when all is over."""
+    for name, program, want in (("nothing", "true", b""), ("little", "echo late", b"late\n")):
+        out = b.fifo(name)
+        b.sh(program, ("", out, "", 0))
+        equal(b.wait(), 0, "status")
+        got = []
+        thread = threading.Thread(target=lambda: got.append(open(out, "rb").read()), daemon=True)
+        thread.start()
+        thread.join(10 * SLOW)
+        equal(got, [want], "what came, and then the end")
+        b.delete()
+
+
+@case
 def readers_that_come_and_go(b):
     """Each takes a part; together they have all of it, once."""
     out = b.fifo("out")
