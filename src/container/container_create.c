@@ -163,7 +163,7 @@ static int make_cgroup(struct container *c, struct err *err)
 	const struct spec_resources *res = c->spec->linux_ ? c->spec->linux_->resources : NULL;
 	int r;
 
-	if (c->state.record.resctrl_dir) {
+	if (c->spec->linux_ && c->state.record.resctrl_dir) {
 		r = intel_rdt_make(c->spec->linux_->intel_rdt, &c->state.record, err);
 		if (r < 0)
 			return r;

@@ -68,9 +68,9 @@ struct mount_options {
 	bool src_nofollow; /* mount the symlink itself */
 	bool dest_nofollow;
 	const char *idmap_words; /* "uids=...;gids=..." of an option idmap= or ridmap=, or NULL */
-	uint32_t super;       /* MOUNT_OPTION_SYNC and its like: set */
-	uint32_t super_clear; /* asked not to be set */
-	const char **data;    /* for the file system, in order: "size=64k" */
+	uint32_t super;          /* MOUNT_OPTION_SYNC and its like: set */
+	uint32_t super_clear;    /* asked not to be set */
+	const char **data;       /* for the file system, in order: "size=64k" */
 	size_t n_data;
 };
 

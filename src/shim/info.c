@@ -52,7 +52,8 @@ int info_run(int input, int output, struct err *err)
 		err_in(err, "standard input");
 		return r;
 	}
-	if (machine_features_write(NULL, NULL, &features) < 0 || encode(options, &features, &out) < 0)
+	if (machine_features_write(NULL, NULL, &features) < 0 ||
+		encode(options, &features, &out) < 0)
 		return err_oom(err);
 	r = fd_write_full(output, out.data, out.len);
 	return r < 0 ? err_code(err, r, "write the answer") : 0;

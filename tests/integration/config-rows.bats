@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # More of what config.json asks for: user namespaces and id-mapped mounts, options of mounts, rarer limits, labels,
 # seccomp's listener. docs/spec-coverage.md says which test holds for which field.
+# shellcheck disable=SC2030,SC2031,SC2154 # output, status: bats
 
 load lib.bash
 

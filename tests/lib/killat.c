@@ -266,11 +266,11 @@ int main(int argc, char **argv)
 	while ((option = getopt(argc, argv, "+fe:o:")) != -1) {
 		if (option == 'f')
 			t.follow = true;
-		else if (option == 'e' && !(t.fault = find_fault(optarg)))
-			return usage();
+		else if (option == 'e')
+			t.fault = find_fault(optarg);
 		else if (option == 'o')
 			path = optarg;
-		else if (option == '?')
+		if (option == '?' || (option == 'e' && !t.fault))
 			return usage();
 	}
 	argv += optind;
