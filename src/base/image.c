@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "bare/sys.h"
+#include "base/fd.h"
 #include "base/mem.h"
 
 #if defined(__x86_64__)
@@ -172,7 +173,7 @@ static void look_at_pages(
 void image_look(struct image *ret)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	auto_close int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	auto_close int file = fd_open("/proc/self/exe", O_RDONLY, 0);
 	auto_free char *copy = malloc(size);
 	struct headers h = { 0 };
 
