@@ -185,6 +185,7 @@ def created_survives(directory, template):
         with shim.connect() as c:
             c.ok("Delete", [(1, "c")])
         nothing_left(shim)
+        wait_until(10, "the last event", lambda: "delete" in distinct(shim, "c")[0])
         equal(distinct(shim, "c")[0], ["create", "start", "exit", "delete"], "events")
 
 
