@@ -51,6 +51,7 @@ def delete_when_everything_is_gone(shim):
         equal(first(c.ok("Wait", [(1, "first")]), 1, 0), 0, "status")
         c.ok("Delete", [(1, "first")])
         shim.shutdown(c)
+    wait_until(5, "the create event", lambda: shim.events.of("first"))
     pid = shim.events.of("first")[0].pid
     for i in range(3):
         equal(delete(shim, "first")[:2], (pid, 0), "what delete says")
@@ -84,6 +85,7 @@ def delete_after_the_shim_was_killed(shim):
         shim.create(c, "created", ["/bin/sleep", "1000"])
         created = first(c.ok("State", [(1, "created")]), 3)
     wait_until(5, "the exit event", lambda: "exit" in shim.events.topics("ended"))
+    wait_until(5, "the start event", lambda: "start" in shim.events.topics("running"))
     told = [e for e in shim.events.of("ended") if e.topic == "/tasks/exit"][0]
     shim.kill()
     for _ in range(3):
