@@ -50,7 +50,8 @@ long exec_op_link_up(struct exec *x, const struct plan_step *s)
 
 	if (sock < 0)
 		return sock;
-	r = sys_call3(__NR_ioctl, sock, SIOCGIFFLAGS_, &i);
+	/* The loopback of a new namespace has no flags to be kept. */
+	r = strcmp(i.name, "lo") == 0 ? 0 : sys_call3(__NR_ioctl, sock, SIOCGIFFLAGS_, &i);
 	if (r >= 0) {
 		i.flags |= IFF_UP_;
 		r = sys_call3(__NR_ioctl, sock, SIOCSIFFLAGS_, &i);

@@ -166,7 +166,7 @@ int fd_read_regular_at(int dirfd, const char *path, size_t max, char **ret_data,
 		return -EISDIR;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	return fd_read_file(fd, max, ret_data, ret_size);
+	return read_file(fd, (size_t)st.st_size, max, ret_data, ret_size);
 }
 
 int fd_write_file_at(int dirfd, const char *path, const char *data)

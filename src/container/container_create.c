@@ -64,7 +64,7 @@ static int find_rootfs(const struct container_create *req, char **ret, struct er
 	return r;
 }
 
-static int check_request(const struct container_create *req, struct err *err)
+static int check_request(const struct container_create *req, uid_t owner, struct err *err)
 {
 	const struct spec *spec = req->spec;
 	int r = state_id_check(req->id, err);
@@ -75,7 +75,7 @@ static int check_request(const struct container_create *req, struct err *err)
 		return err_set(err, -EINVAL, "process: missing in the configuration");
 	if (!spec->process->n_args)
 		return err_set(err, -EINVAL, "process.args: must not be empty");
-	if (geteuid() != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
+	if (owner != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
 		return err_set(err, -EPERM,
 			"linux.namespaces: who is not root needs a namespace of type user");
 	r = security_label_check("/sys", spec, err);
@@ -472,7 +472,7 @@ static int compile_and_start(struct container *c, const struct container_create 
 		.no_new_keyring = req->no_new_keyring,
 		.start_by_socket = req->start_by_socket,
 		.preserve_fds = req->preserve_fds,
-		.rootless = geteuid() != 0,
+		.rootless = c->state.record.owner != 0,
 		.setgroups_denied = container_denies_setgroups(c->spec),
 	};
 	int r;
@@ -529,7 +529,6 @@ static int claim(struct container *c, const struct container_create *req, const 
 	const struct state_file config = { "config.json", req->json, req->json_size };
 	int r;
 
-	c->state.record.owner = geteuid();
 	r = resolve_cgroup(c, req, err);
 	if (r == 0)
 		r = fill_record(c, req, rootfs, err);
@@ -573,11 +572,12 @@ int container_begin(const struct host *h, const struct container_create *req,
 	c->spec = req->spec;
 	c->init = PIDREF_NULL;
 	c->state = STATE_NULL;
+	c->state.record.owner = geteuid();
 	c->handler = *handler;
 	c->start_by_socket = req->start_by_socket;
 	c->starts_at_once = req->starts_at_once;
 	log_write(h->log, LOG_DEBUG_, "container '%s': create", req->id);
-	r = check_request(req, err);
+	r = check_request(req, c->state.record.owner, err);
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)

@@ -123,7 +123,7 @@ bool container_denies_setgroups(const struct spec *s)
 	const struct spec_linux *l = s->linux_;
 	struct id_maps maps = { 0 };
 
-	if (geteuid() == 0 || !l || !spec_namespace_is_new(s, SPEC_NS_USER))
+	if (!l || !spec_namespace_is_new(s, SPEC_NS_USER) || geteuid() == 0)
 		return false;
 	maps = (struct id_maps){ l->uid_mappings, l->gid_mappings, l->n_uid_mappings,
 		l->n_gid_mappings };

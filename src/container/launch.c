@@ -58,6 +58,7 @@ struct launch {
 	bool limited;          /* resource limits were set before READY */
 	bool given;            /* the identity is another one's to end */
 	bool freed;
+	bool copied;   /* whoever keeps the barrier may have a copy of sync */
 	bool attached; /* to a process that another one has made */
 	bool adopted;  /* from an earlier launcher, which may have released it */
 };
@@ -69,10 +70,15 @@ static int send_go(struct launch *l, enum plan_go_id id)
 	return fd_send(l->sync, &go, sizeof(go), NULL, 0);
 }
 
-/* Whoever keeps the barrier has a copy, so epoll would go on telling of its end after our close, in every round. */
+/* With a copy of it somewhere epoll would go on telling of its end after our close, in every round. */
 static void close_sync(struct launch *l)
 {
 	loop_timer_cancel(&l->stage_timer);
+	if (l->source.loop && !l->copied && !l->adopted && !l->attached) {
+		loop_fd_close(&l->source);
+		l->sync = -EBADF;
+		return;
+	}
 	loop_fd_remove(&l->source);
 	l->sync = fd_close(l->sync);
 }
@@ -699,8 +705,9 @@ int launch_adopt(const struct host *h, int sync, const struct pidref *process,
 	return 0;
 }
 
-int launch_sync(const struct launch *l)
+int launch_sync(struct launch *l)
 {
+	l->copied = true;
 	return l->sync;
 }
 

@@ -66,8 +66,8 @@ int launch_attach(const struct host *h, int sync, const struct launch_handler *h
  */
 int launch_adopt(const struct host *h, int sync, const struct pidref *process,
 	const struct launch_handler *handler, struct launch **ret, struct err *err);
-/* The socket, the launch's; -EBADF when it has ended. A process waits at its barrier while a copy of it is open. */
-int launch_sync(const struct launch *l);
+/* The socket, the launch's; -EBADF when it has ended. A process waits at its barrier while a copy of it is open: make one. */
+int launch_sync(struct launch *l);
 const struct pidref *launch_process(const struct launch *l);
 /* Hand the identity over. The launch goes on using it: its new owner ends it after launch_free(), and not in that round. */
 struct pidref launch_give_process(struct launch *l);
