@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bare/resolve.h"
@@ -109,4 +110,25 @@ const char *path_basename(const char *path)
 	const char *slash = strrchr(path, '/');
 
 	return slash ? slash + 1 : path;
+}
+
+bool path_is_program(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+char *path_find_program(const char *name, const char *search)
+{
+	while (search) {
+		const char *colon = strchrnul(search, ':');
+		auto_free char *dir = strndup(search, (size_t)(colon - search));
+		auto_free char *path = dir && *dir == '/' ? path_join(dir, name) : NULL;
+
+		if (path && path_is_program(path))
+			return take_ptr(path);
+		search = *colon ? colon + 1 : NULL;
+	}
+	return NULL;
 }

@@ -25,3 +25,12 @@ char *path_clean(const char *path);
  */
 char *path_absolute(const char *path);
 const char *path_basename(const char *path);
+
+/* For who was given no PATH: podman calls us with next to no environment. */
+#define PATH_USUAL "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+/* A regular file that we may execute. */
+bool path_is_program(const char *path);
+/* The first program of that name in `search`, as $PATH; directories that are not absolute are no places to look. Heap;
+ * NULL: there is none, or no memory. `search` may be NULL. */
+char *path_find_program(const char *name, const char *search);

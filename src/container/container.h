@@ -64,8 +64,8 @@ struct container_create {
 	size_t json_size;
 	int stdio[3];          /* become 0-2 of init unless terminal; -EBADF: /dev/null */
 	unsigned preserve_fds; /* 3.. stay open in the container at the same numbers */
-	const char *
-		notify_socket; /* NOTIFY_SOCKET of our caller: the program gets one of its own; NULL: none */
+	/* NOTIFY_SOCKET of our caller: the program gets one of its own; NULL: none. */
+	const char *notify_socket;
 	unsigned listen_fds; /* LISTEN_FDS: the first of them are these */
 	bool start_by_socket; /* init waits on ROOT/ID/start.sock for another process (command line) */
 	bool starts_at_once; /* container_start() follows by itself: it is on record as running already */

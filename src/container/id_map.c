@@ -6,10 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "base/path.h"
 #include "base/str.h"
-
-/* podman calls us with next to no environment. */
-#define USUAL_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 static bool is_own(const struct spec_id_mapping *m, size_t n, uint32_t id)
 {
@@ -21,39 +20,27 @@ bool id_maps_are_own(const struct id_maps *m)
 	return is_own(m->uids, m->n_uids, geteuid()) && is_own(m->gids, m->n_gids, getegid());
 }
 
-static const char *find(const char *name, struct arena *arena)
-{
-	const char *path = getenv("PATH");
-
-	if (str_empty(path))
-		path = USUAL_PATH;
-	while (*path) {
-		size_t len = strcspn(path, ":");
-		const char *file = arena_printf(arena, "%.*s/%s", (int)len, path, name);
-
-		if (file && *file == '/' && access(file, X_OK) == 0)
-			return file;
-		path += len;
-		path += *path == ':';
-	}
-	return NULL;
-}
-
 /* "newuidmap PID INSIDE OUTSIDE COUNT ..." */
 static int one(const char *name, pid_t pid, const struct spec_id_mapping *maps, size_t n,
 	struct arena *arena, struct spec_hook *ret, struct err *err)
 {
 	const char **args = arena_calloc(arena, 2 + 3 * n, sizeof(*args));
+	const char *search = getenv("PATH");
+	auto_free char *program = path_find_program(name, str_empty(search) ? PATH_USUAL : search);
 	size_t k = 0;
 
-	*ret = (struct spec_hook){ .path = find(name, arena), .args = args, .n_args = 2 + 3 * n };
+	*ret = (struct spec_hook){
+		.path = program ? arena_strdup(arena, program) : NULL,
+		.args = args,
+		.n_args = 2 + 3 * n,
+	};
 	if (!args)
 		return err_oom(err);
 	if (!ret->path)
 		return err_set(err, -EPERM,
 			"the id maps of the user namespace: %s is needed to map more than one's "
-			"own "
-			"id, and not in PATH",
+			"own id, "
+			"and not in PATH",
 			name);
 	args[k++] = name;
 	args[k++] = arena_printf(arena, "%d", pid);

@@ -74,7 +74,7 @@ static int send_go(struct launch *l, enum plan_go_id id)
 static void close_sync(struct launch *l)
 {
 	loop_timer_cancel(&l->stage_timer);
-	if (l->source.loop && !l->copied && !l->adopted && !l->attached) {
+	if (l->source.loop && !l->copied) {
 		loop_fd_close(&l->source);
 		l->sync = -EBADF;
 		return;
@@ -667,6 +667,7 @@ int launch_attach(const struct host *h, int sync, const struct launch_handler *h
 	l->process = PIDREF_NULL;
 	l->phase = PHASE_RELEASED;
 	l->attached = true;
+	l->copied = true;
 	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
 	if (r == 0)
 		r = send_go(l, PLAN_GO_START);
@@ -696,6 +697,7 @@ int launch_adopt(const struct host *h, int sync, const struct pidref *process,
 	l->process.fd = process->fd < 0 ? -EBADF : fcntl(process->fd, F_DUPFD_CLOEXEC, 3);
 	l->phase = PHASE_READY;
 	l->adopted = true;
+	l->copied = true;
 	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
 	if (r < 0) {
 		launch_free(l);

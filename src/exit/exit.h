@@ -30,8 +30,8 @@ struct exit_info {
 	int wait_status;     /* as from wait(2) */
 	uint64_t boot_ns;
 	uint64_t wall_ns;
-	uint64_t
-		record; /* whoever reports it keeps it under this number, which grows; 0 = does not */
+	/* Whoever reports it keeps it under this number, which grows; 0: does not. */
+	uint64_t record;
 };
 
 struct exit_watch;

@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "container/criu_wire.h"
 #include "container/spawn.h"
 #include "helper/criu_order.h"
 
-#define USUAL_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ANSWER_MAX 65536
 
 struct session {
@@ -71,29 +71,12 @@ static int wait_for_go(const struct session *s, struct err *err)
 
 /* ---- criu's process ---- */
 
-static char *find_in_path(const char *name)
-{
-	const char *path = getenv("PATH");
-
-	path = str_empty(path) ? USUAL_PATH : path;
-	while (*path) {
-		size_t len = strcspn(path, ":");
-		char *candidate;
-
-		if (asprintf(&candidate, "%.*s/%s", (int)len, path, name) < 0)
-			return NULL;
-		if (len > 0 && access(candidate, X_OK) == 0)
-			return candidate;
-		free(candidate);
-		path += len + (path[len] == ':');
-	}
-	return NULL;
-}
-
 static int start_criu(struct session *s, struct err *err)
 {
-	char *path =
-		strchr(s->order.criu, '/') ? strdup(s->order.criu) : find_in_path(s->order.criu);
+	const char *search = getenv("PATH");
+	char *path = strchr(s->order.criu, '/') ? strdup(s->order.criu)
+						: path_find_program(s->order.criu,
+							  str_empty(search) ? PATH_USUAL : search);
 	auto_close int null = fd_open("/dev/null", O_RDWR, 0);
 	auto_close int theirs = -EBADF;
 	char number[16], swrk[] = "swrk";
@@ -108,8 +91,8 @@ static int start_criu(struct session *s, struct err *err)
 	snprintf(number, sizeof(number), "%d", theirs);
 	s->order.keep[s->order.n_keep] = theirs;
 	s->sibling = s->order.type == PB__CRIU__REQUEST_TYPE__RESTORE;
-	if (!getenv("PATH"))
-		setenv("PATH", USUAL_PATH, 1);
+	if (!search)
+		setenv("PATH", PATH_USUAL, 1);
 	r = spawn_process(&(struct spawn){ .program = -EBADF,
 				  .path = path,
 				  .argv = (char *[]){ path, swrk, number, NULL },

@@ -653,6 +653,7 @@ int process_io_restore(struct process_io *s, const struct process_io_open *o, st
 		.env = o->env,
 		.child = { -EBADF, -EBADF, -EBADF },
 		.hold = { -EBADF, -EBADF },
+		.settling = true, /* with the worker before us, it may be */
 		.terminal = o->paths->terminal,
 	};
 	s->prefix = strdup(o->prefix);

@@ -18,30 +18,6 @@
 
 #define OUR_NAME "reeve"
 
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-/* Calls try with DIR/NAME for each absolute DIR until it is true; then *ret is that path. */
-static bool search_for(const char *name, const char *search, char **ret)
-{
-	while (search) {
-		const char *colon = strchrnul(search, ':');
-		auto_free char *dir = strndup(search, (size_t)(colon - search));
-		auto_free char *path = dir && *dir == '/' ? path_join(dir, name) : NULL;
-
-		if (path && is_program(path)) {
-			*ret = take_ptr(path);
-			return true;
-		}
-		search = *colon ? colon + 1 : NULL;
-	}
-	return false;
-}
-
 int runtime_path_find(const char *name, const char *search, char **ret, struct err *err)
 {
 	if (*name == '/') {
@@ -49,7 +25,7 @@ int runtime_path_find(const char *name, const char *search, char **ret, struct e
 
 		if (stat(name, &st) < 0)
 			return err_sys(err, "exec: \"%s\"", name);
-		if (!is_program(name))
+		if (!path_is_program(name))
 			return err_set(err, -EACCES, "exec: \"%s\": permission denied", name);
 		*ret = strdup(name);
 		return *ret ? 0 : err_oom(err);
@@ -57,7 +33,8 @@ int runtime_path_find(const char *name, const char *search, char **ret, struct e
 	if (strchr(name, '/'))
 		return err_set(err, -EINVAL,
 			"exec: \"%s\": BinaryName is neither absolute nor a name in $PATH", name);
-	if (!search_for(name, search, ret))
+	*ret = path_find_program(name, search);
+	if (!*ret)
 		return err_set(
 			err, -ENOENT, "exec: \"%s\": executable file not found in $PATH", name);
 	return 0;
@@ -89,14 +66,14 @@ static bool is_beside_us(const struct stat *st)
 bool runtime_path_is_reeve(const char *path, const char *search)
 {
 	auto_free char *real = realpath(path, NULL);
-	auto_free char *ours = NULL;
+	auto_free char *ours = path_find_program(OUR_NAME, search);
 	struct stat st;
 
 	if (real && str_eq(path_basename(real), OUR_NAME))
 		return true;
 	if (stat(path, &st) < 0)
 		return false;
-	if (search_for(OUR_NAME, search, &ours) && same_file(ours, &st))
+	if (ours && same_file(ours, &st))
 		return true;
 	return is_beside_us(&st);
 }

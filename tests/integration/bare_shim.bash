@@ -3,6 +3,7 @@
 # file that runs nothing else.
 
 setup_file() {
+	# The cases ask for texts, limits and exits that containerd's own shim has otherwise, or has not.
 	[ "${SHIM:-reeve}" = reeve ] || skip "peer shim $SHIM: has texts and limits of its own"
 	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/template"
 	ORPHANS_BEFORE=" $(ps -o pid= --ppid 1 | paste -sd' ' | tr -s ' ') "

@@ -2,12 +2,12 @@
 /* Counters of a cgroup made of plain files, and the line that `events` prints of them. */
 #include "test.h"
 
+#include "counters_fixture.h"
+
 #include "cli/event_doc.h"
 
 struct fixture {
-	struct test_tmpdir dir;
-	struct cgroup cg;
-	struct arena arena;
+	struct counters counters;
 	struct buf out;
 };
 
@@ -16,50 +16,23 @@ static struct fixture *setup(enum cgroup_mode mode)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	f->dir = test_tmpdir();
-	f->cg.mode = mode;
+	counters_init(&f->counters, mode);
 	return f;
 }
 
 static void teardown(struct fixture *f)
 {
-	for (size_t i = 0; i < f->cg.n_dirs; i++)
-		if (f->cg.dirs[i].fd >= 0)
-			close(f->cg.dirs[i].fd);
 	buf_done(&f->out);
-	arena_done(&f->arena);
-	test_tmpdir_remove(&f->dir);
+	counters_done(&f->counters);
 	free(f);
-}
-
-static void add_dir(struct fixture *f, const char *name, uint32_t controllers)
-{
-	struct cgroup_dir *d = &f->cg.dirs[f->cg.n_dirs++];
-
-	assert_ok(mkdirat(f->dir.fd, name, 0755));
-	*d = (struct cgroup_dir){
-		.path = arena_printf(&f->arena, "%s/%s", f->dir.path, name),
-		.controllers = controllers,
-		.v2 = f->cg.mode == CGROUP_MODE_V2,
-		.fd = -EBADF,
-	};
-}
-
-static void put(struct fixture *f, const char *file, const char *text)
-{
-	int fd = openat(f->dir.fd, file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
 }
 
 static const char *line_of(struct fixture *f, const char *id)
 {
 	struct stats s;
 
-	assert_ok(stats_read(&f->cg, &s, NULL));
-	assert_ok(event_doc_stats(id, &f->cg, &s, &f->out));
+	assert_ok(stats_read(&f->counters.cg, &s, NULL));
+	assert_ok(event_doc_stats(id, &f->counters.cg, &s, &f->out));
 	stats_done(&s);
 	return f->out.data;
 }
@@ -74,25 +47,26 @@ TEST(v2)
 {
 	struct fixture *f = setup(CGROUP_MODE_V2);
 
-	add_dir(f, "c", CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU));
-	put(f, "c/cpu.stat",
+	counters_add_dir(&f->counters, "c", CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU));
+	counters_put(&f->counters, "c/cpu.stat",
 		"usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 3\nnr_throttled 2\n"
 		"throttled_usec 1\n");
-	put(f, "c/cpu.pressure",
+	counters_put(&f->counters, "c/cpu.pressure",
 		"some avg10=1.50 avg60=0.00 avg300=0.25 total=77\n"
 		"full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
-	put(f, "c/memory.stat", "anon 4096\nfile 8192\n");
-	put(f, "c/memory.current", "12288\n");
-	put(f, "c/memory.max", "max\n");
-	put(f, "c/memory.peak", "20000\n");
-	put(f, "c/memory.swap.current", "1000\n");
-	put(f, "c/memory.swap.max", "5000\n");
-	put(f, "c/pids.current", "2\n");
-	put(f, "c/pids.max", "max\n");
-	put(f, "c/io.stat", "8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n");
-	put(f, "c/hugetlb.2MB.current", "0\n");
-	put(f, "c/hugetlb.2MB.max", "4194304\n");
-	put(f, "c/hugetlb.2MB.events", "max 3\n");
+	counters_put(&f->counters, "c/memory.stat", "anon 4096\nfile 8192\n");
+	counters_put(&f->counters, "c/memory.current", "12288\n");
+	counters_put(&f->counters, "c/memory.max", "max\n");
+	counters_put(&f->counters, "c/memory.peak", "20000\n");
+	counters_put(&f->counters, "c/memory.swap.current", "1000\n");
+	counters_put(&f->counters, "c/memory.swap.max", "5000\n");
+	counters_put(&f->counters, "c/pids.current", "2\n");
+	counters_put(&f->counters, "c/pids.max", "max\n");
+	counters_put(&f->counters, "c/io.stat",
+		"8:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n");
+	counters_put(&f->counters, "c/hugetlb.2MB.current", "0\n");
+	counters_put(&f->counters, "c/hugetlb.2MB.max", "4194304\n");
+	counters_put(&f->counters, "c/hugetlb.2MB.events", "max 3\n");
 	assert_string_equal(line_of(f, "x\"y"),
 		"{\"type\":\"stats\",\"id\":\"x\\\"y\",\"data\":{"
 		"\"cpu\":{\"usage\":{\"total\":30000,\"kernel\":10000,\"user\":20000},"
@@ -121,23 +95,24 @@ TEST(v1)
 {
 	struct fixture *f = setup(CGROUP_MODE_HYBRID);
 
-	add_dir(f, "cpu", CGROUP_BIT(CGROUP_CPU));
-	add_dir(f, "cpuacct", CGROUP_BIT(CGROUP_CPUACCT));
-	add_dir(f, "cpuset", CGROUP_BIT(CGROUP_CPUSET));
-	add_dir(f, "memory", CGROUP_BIT(CGROUP_MEMORY));
-	add_dir(f, "pids", CGROUP_BIT(CGROUP_PIDS));
-	put(f, "cpuacct/cpuacct.usage", "123\n");
-	put(f, "cpuacct/cpuacct.usage_percpu", "100 23 \n");
-	put(f, "cpuacct/cpuacct.usage_all", "cpu user system\n0 90 10\n1 3 20\n");
-	put(f, "cpuset/cpuset.cpus", "0-1,4\n");
-	put(f, "cpuset/cpuset.mems", "0\n");
-	put(f, "cpuset/cpuset.sched_load_balance", "1\n");
-	put(f, "cpuset/cpuset.sched_relax_domain_level", "-1\n");
-	put(f, "memory/memory.stat", "cache 7\nrss 8\nodd\n");
-	put(f, "memory/memory.limit_in_bytes", "4096\n");
-	put(f, "memory/memory.failcnt", "3\n");
-	put(f, "pids/pids.current", "1\n");
-	put(f, "pids/pids.max", "9\n");
+	counters_add_dir(&f->counters, "cpu", CGROUP_BIT(CGROUP_CPU));
+	counters_add_dir(&f->counters, "cpuacct", CGROUP_BIT(CGROUP_CPUACCT));
+	counters_add_dir(&f->counters, "cpuset", CGROUP_BIT(CGROUP_CPUSET));
+	counters_add_dir(&f->counters, "memory", CGROUP_BIT(CGROUP_MEMORY));
+	counters_add_dir(&f->counters, "pids", CGROUP_BIT(CGROUP_PIDS));
+	counters_put(&f->counters, "cpuacct/cpuacct.usage", "123\n");
+	counters_put(&f->counters, "cpuacct/cpuacct.usage_percpu", "100 23 \n");
+	counters_put(
+		&f->counters, "cpuacct/cpuacct.usage_all", "cpu user system\n0 90 10\n1 3 20\n");
+	counters_put(&f->counters, "cpuset/cpuset.cpus", "0-1,4\n");
+	counters_put(&f->counters, "cpuset/cpuset.mems", "0\n");
+	counters_put(&f->counters, "cpuset/cpuset.sched_load_balance", "1\n");
+	counters_put(&f->counters, "cpuset/cpuset.sched_relax_domain_level", "-1\n");
+	counters_put(&f->counters, "memory/memory.stat", "cache 7\nrss 8\nodd\n");
+	counters_put(&f->counters, "memory/memory.limit_in_bytes", "4096\n");
+	counters_put(&f->counters, "memory/memory.failcnt", "3\n");
+	counters_put(&f->counters, "pids/pids.current", "1\n");
+	counters_put(&f->counters, "pids/pids.max", "9\n");
 	assert_string_equal(line_of(f, "id"),
 		"{\"type\":\"stats\",\"id\":\"id\",\"data\":{"
 		"\"cpu\":{\"usage\":{\"total\":123,\"percpu\":[100,23],\"percpu_kernel\":[10,20],"

@@ -6,13 +6,13 @@
 
 #include "container/intel_rdt.h"
 
-static char root[64];
+static struct test_tmpdir root;
 
 static const char *path(const char *below)
 {
 	static char p[256];
 
-	snprintf(p, sizeof(p), "%s/%s", root, below);
+	snprintf(p, sizeof(p), "%s/%s", root.path, below);
 	return p;
 }
 
@@ -25,20 +25,6 @@ static void assert_text(const char *file, const char *text)
 	assert_true(fread(have, 1, sizeof(have) - 1, f) > 0);
 	fclose(f);
 	assert_string_equal(have, text);
-}
-
-static void make_root(void)
-{
-	snprintf(root, sizeof(root), "/tmp/test_rdt.XXXXXX");
-	assert_non_null(mkdtemp(root));
-}
-
-static void remove_root(void)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	assert_int_equal(system(command), 0);
 }
 
 TEST(a_machine_without_resctrl_says_so)
@@ -61,8 +47,8 @@ TEST(a_group_of_the_containers_own_gets_its_schemata_and_tasks)
 	struct state_record rec = { 0 };
 	struct err err = { 0 };
 
-	make_root();
-	assert_ok(intel_rdt_plan(root, &t, "c1", &rec, &err));
+	root = test_tmpdir();
+	assert_ok(intel_rdt_plan(root.path, &t, "c1", &rec, &err));
 	assert_true(rec.resctrl_made);
 	assert_null(rec.resctrl_monitor_dir);
 	assert_true(access(path("c1"), F_OK) < 0);
@@ -76,7 +62,7 @@ TEST(a_group_of_the_containers_own_gets_its_schemata_and_tasks)
 	assert_true(access(path("c1"), F_OK) < 0);
 	intel_rdt_remove(&rec);
 	state_record_done(&rec);
-	remove_root();
+	test_tmpdir_remove(&root);
 }
 
 TEST(a_group_that_was_there_stays)
@@ -85,12 +71,12 @@ TEST(a_group_that_was_there_stays)
 	struct state_record rec = { 0 };
 	struct err err = { 0 };
 
-	make_root();
-	assert_int_equal(intel_rdt_plan(root, &t, "c1", &rec, &err), -EINVAL);
+	root = test_tmpdir();
+	assert_int_equal(intel_rdt_plan(root.path, &t, "c1", &rec, &err), -EINVAL);
 	assert_text_has(err.text, "linux.intelRdt.closID: there is no group 'gold'");
 	mkdir(path("gold"), 0755);
 	mkdir(path("gold/mon_groups"), 0755);
-	assert_ok(intel_rdt_plan(root, &t, "c1", &rec, &err));
+	assert_ok(intel_rdt_plan(root.path, &t, "c1", &rec, &err));
 	assert_false(rec.resctrl_made);
 	assert_ok(intel_rdt_make(&t, &rec, &err));
 	assert_ok(access(path("gold/mon_groups/c1"), F_OK));
@@ -98,7 +84,7 @@ TEST(a_group_that_was_there_stays)
 	assert_true(access(path("gold/mon_groups/c1"), F_OK) < 0);
 	assert_ok(access(path("gold"), F_OK));
 	state_record_done(&rec);
-	remove_root();
+	test_tmpdir_remove(&root);
 }
 
 TEST(the_root_group_is_named_by_a_slash_and_nothing_asked_is_nothing_done)
@@ -107,13 +93,13 @@ TEST(the_root_group_is_named_by_a_slash_and_nothing_asked_is_nothing_done)
 	struct state_record rec = { 0 };
 	struct err err = { 0 };
 
-	make_root();
-	assert_ok(intel_rdt_plan(root, &t, "c1", &rec, &err));
-	assert_string_equal(rec.resctrl_dir, root);
+	root = test_tmpdir();
+	assert_ok(intel_rdt_plan(root.path, &t, "c1", &rec, &err));
+	assert_string_equal(rec.resctrl_dir, root.path);
 	assert_false(rec.resctrl_made);
 	state_record_done(&rec);
 	rec = (struct state_record){ 0 };
 	assert_ok(intel_rdt_enter(&rec, 1, &err));
 	intel_rdt_remove(&rec);
-	remove_root();
+	test_tmpdir_remove(&root);
 }

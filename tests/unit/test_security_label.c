@@ -40,10 +40,9 @@ static int check(const char *sys, const char *apparmor, const char *selinux, con
 
 TEST(a_label_needs_its_module)
 {
-	char sys[] = "/tmp/test_label.XXXXXX";
-	char command[64];
+	struct test_tmpdir dir = test_tmpdir();
+	const char *sys = dir.path;
 
-	assert_non_null(mkdtemp(sys));
 	assert_int_equal(check(sys, NULL, NULL, NULL, NULL), 0);
 	assert_int_equal(check(sys, "", "", "", NULL), 0);
 	assert_int_equal(check(sys, "unconfined", NULL, NULL, NULL), 0);
@@ -55,6 +54,5 @@ TEST(a_label_needs_its_module)
 	put(sys, "module/apparmor/parameters", "enabled", "Y\n");
 	put(sys, "fs/selinux", "enforce", "1");
 	assert_int_equal(check(sys, "x", "y", "z", NULL), 0);
-	snprintf(command, sizeof(command), "rm -rf %s", sys);
-	assert_int_equal(system(command), 0);
+	test_tmpdir_remove(&dir);
 }

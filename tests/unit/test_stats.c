@@ -2,7 +2,7 @@
 /* Counters of a cgroup made of plain files, and the metrics that become of them. */
 #include "test.h"
 
-#include "container/stats.h"
+#include "counters_fixture.h"
 #include "rpc/any.h"
 #include "rpc/message.h"
 #include "shim/stats_message.h"
@@ -11,10 +11,8 @@
 #include "proto/cgroup2.pb-c.h"
 
 struct fixture {
-	struct test_tmpdir dir;
-	struct cgroup cg;
+	struct counters counters;
 	struct stats s;
-	struct arena arena;
 	const ProtobufCMessage *m;
 };
 
@@ -23,51 +21,25 @@ static struct fixture *setup(enum cgroup_mode mode)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
-	f->dir = test_tmpdir();
-	f->cg.mode = mode;
+	counters_init(&f->counters, mode);
 	return f;
-}
-
-static void add_dir(struct fixture *f, const char *name, uint32_t controllers)
-{
-	struct cgroup_dir *d = &f->cg.dirs[f->cg.n_dirs++];
-
-	assert_ok(mkdirat(f->dir.fd, name, 0755));
-	*d = (struct cgroup_dir){
-		.path = arena_printf(&f->arena, "%s/%s", f->dir.path, name),
-		.controllers = controllers,
-		.v2 = f->cg.mode == CGROUP_MODE_V2,
-		.fd = -EBADF,
-	};
-}
-
-static void put(struct fixture *f, const char *file, const char *text)
-{
-	int fd = openat(f->dir.fd, file, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
 }
 
 static void measure(struct fixture *f, const char *url, const ProtobufCMessageDescriptor *type)
 {
 	Pb__Any any = PB__ANY__INIT;
 
-	assert_ok(stats_read(&f->cg, &f->s, NULL));
-	assert_ok(stats_message_encode(&f->s, &f->arena, &any));
+	assert_ok(stats_read(&f->counters.cg, &f->s, NULL));
+	assert_ok(stats_message_encode(&f->s, &f->counters.arena, &any));
 	assert_string_equal(any.type_url, url);
-	assert_ok(message_decode(type, any.value.data, any.value.len, &f->arena, &f->m, NULL));
+	assert_ok(message_decode(
+		type, any.value.data, any.value.len, &f->counters.arena, &f->m, NULL));
 }
 
 static void teardown(struct fixture *f)
 {
-	for (size_t i = 0; i < f->cg.n_dirs; i++)
-		if (f->cg.dirs[i].fd >= 0)
-			close(f->cg.dirs[i].fd);
 	stats_done(&f->s);
-	arena_done(&f->arena);
-	test_tmpdir_remove(&f->dir);
+	counters_done(&f->counters);
 	free(f);
 }
 
@@ -95,39 +67,43 @@ TEST(v1_is_read_from_a_directory_for_each_controller)
 	struct fixture *f = setup(CGROUP_MODE_HYBRID);
 	const Pb__Cgroup1__Metrics *m;
 
-	add_dir(f, "cpu", CGROUP_BIT(CGROUP_CPU));
-	add_dir(f, "cpuacct", CGROUP_BIT(CGROUP_CPUACCT));
-	add_dir(f, "memory", CGROUP_BIT(CGROUP_MEMORY));
-	add_dir(f, "pids", CGROUP_BIT(CGROUP_PIDS));
-	add_dir(f, "blkio", CGROUP_BIT(CGROUP_BLKIO));
-	add_dir(f, "hugetlb", CGROUP_BIT(CGROUP_HUGETLB));
-	add_dir(f, "rdma", CGROUP_BIT(CGROUP_RDMA));
-	put(f, "cpu/cpu.stat", "nr_periods 10\nnr_throttled 2\nthrottled_time 345\n");
-	put(f, "cpuacct/cpuacct.usage", "123456789\n");
-	put(f, "cpuacct/cpuacct.stat", "user 7\nsystem 3\n");
-	put(f, "cpuacct/cpuacct.usage_percpu", "100 200 0 \n");
-	put(f, "memory/memory.stat",
+	counters_add_dir(&f->counters, "cpu", CGROUP_BIT(CGROUP_CPU));
+	counters_add_dir(&f->counters, "cpuacct", CGROUP_BIT(CGROUP_CPUACCT));
+	counters_add_dir(&f->counters, "memory", CGROUP_BIT(CGROUP_MEMORY));
+	counters_add_dir(&f->counters, "pids", CGROUP_BIT(CGROUP_PIDS));
+	counters_add_dir(&f->counters, "blkio", CGROUP_BIT(CGROUP_BLKIO));
+	counters_add_dir(&f->counters, "hugetlb", CGROUP_BIT(CGROUP_HUGETLB));
+	counters_add_dir(&f->counters, "rdma", CGROUP_BIT(CGROUP_RDMA));
+	counters_put(&f->counters, "cpu/cpu.stat",
+		"nr_periods 10\nnr_throttled 2\nthrottled_time 345\n");
+	counters_put(&f->counters, "cpuacct/cpuacct.usage", "123456789\n");
+	counters_put(&f->counters, "cpuacct/cpuacct.stat", "user 7\nsystem 3\n");
+	counters_put(&f->counters, "cpuacct/cpuacct.usage_percpu", "100 200 0 \n");
+	counters_put(&f->counters, "memory/memory.stat",
 		"cache 1\nrss 2\npgpgin 7\npgpgout 8\npgfault 9\npgmajfault 10\nunevictable 15\n"
 		"hierarchical_memory_limit 16\nhierarchical_memsw_limit 17\ntotal_cache 18\n"
 		"total_rss 19\ntotal_unevictable 32\nnews 99\n");
-	put(f, "memory/memory.usage_in_bytes", "4096\n");
-	put(f, "memory/memory.max_usage_in_bytes", "8192\n");
-	put(f, "memory/memory.limit_in_bytes", "9223372036854771712\n");
-	put(f, "memory/memory.failcnt", "3\n");
-	put(f, "memory/memory.memsw.usage_in_bytes", "5000\n");
-	put(f, "memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 1\noom_kill 4\n");
-	put(f, "pids/pids.current", "5\n");
-	put(f, "pids/pids.max", "max\n");
-	put(f, "blkio/blkio.bfq.io_service_bytes_recursive", "Total 0\n");
-	put(f, "blkio/blkio.throttle.io_service_bytes_recursive",
+	counters_put(&f->counters, "memory/memory.usage_in_bytes", "4096\n");
+	counters_put(&f->counters, "memory/memory.max_usage_in_bytes", "8192\n");
+	counters_put(&f->counters, "memory/memory.limit_in_bytes", "9223372036854771712\n");
+	counters_put(&f->counters, "memory/memory.failcnt", "3\n");
+	counters_put(&f->counters, "memory/memory.memsw.usage_in_bytes", "5000\n");
+	counters_put(&f->counters, "memory/memory.oom_control",
+		"oom_kill_disable 0\nunder_oom 1\noom_kill 4\n");
+	counters_put(&f->counters, "pids/pids.current", "5\n");
+	counters_put(&f->counters, "pids/pids.max", "max\n");
+	counters_put(&f->counters, "blkio/blkio.bfq.io_service_bytes_recursive", "Total 0\n");
+	counters_put(&f->counters, "blkio/blkio.throttle.io_service_bytes_recursive",
 		"8:0 Read 4096\n8:0 Write 512\n8:16 Read 1\nTotal 4609\n");
-	put(f, "blkio/blkio.throttle.io_serviced_recursive", "8:0 Read 1\nTotal 1\n");
-	put(f, "hugetlb/hugetlb.2MB.usage_in_bytes", "2097152\n");
-	put(f, "hugetlb/hugetlb.2MB.max_usage_in_bytes", "4194304\n");
-	put(f, "hugetlb/hugetlb.2MB.failcnt", "1\n");
-	put(f, "hugetlb/hugetlb.2MB.rsvd.usage_in_bytes", "9\n");
-	put(f, "rdma/rdma.current", "mlx4_0 hca_handle=2 hca_object=2000\nocrdma1 hca_handle=3\n");
-	put(f, "rdma/rdma.max", "mlx4_0 hca_handle=max hca_object=5\n");
+	counters_put(&f->counters, "blkio/blkio.throttle.io_serviced_recursive",
+		"8:0 Read 1\nTotal 1\n");
+	counters_put(&f->counters, "hugetlb/hugetlb.2MB.usage_in_bytes", "2097152\n");
+	counters_put(&f->counters, "hugetlb/hugetlb.2MB.max_usage_in_bytes", "4194304\n");
+	counters_put(&f->counters, "hugetlb/hugetlb.2MB.failcnt", "1\n");
+	counters_put(&f->counters, "hugetlb/hugetlb.2MB.rsvd.usage_in_bytes", "9\n");
+	counters_put(&f->counters, "rdma/rdma.current",
+		"mlx4_0 hca_handle=2 hca_object=2000\nocrdma1 hca_handle=3\n");
+	counters_put(&f->counters, "rdma/rdma.max", "mlx4_0 hca_handle=max hca_object=5\n");
 	measure(f, ANY_CGROUP1_METRICS, &pb__cgroup1__metrics__descriptor);
 	m = (const void *)f->m;
 	assert_int_equal(m->cpu->usage->total, 123456789);
@@ -175,7 +151,7 @@ TEST(v1_without_controllers_still_has_cpu)
 	struct fixture *f = setup(CGROUP_MODE_V1);
 	const Pb__Cgroup1__Metrics *m;
 
-	add_dir(f, "systemd", 0);
+	counters_add_dir(&f->counters, "systemd", 0);
 	measure(f, ANY_CGROUP1_METRICS, &pb__cgroup1__metrics__descriptor);
 	m = (const void *)f->m;
 	assert_non_null(m->cpu);
@@ -193,28 +169,29 @@ TEST(v2_is_read_from_one_directory)
 	struct fixture *f = setup(CGROUP_MODE_V2);
 	const Pb__Cgroup2__Metrics *m;
 
-	add_dir(f, "c", 0);
-	put(f, "c/pids.current", "5\n");
-	put(f, "c/pids.max", "max\n");
-	put(f, "c/cpu.stat",
+	counters_add_dir(&f->counters, "c", 0);
+	counters_put(&f->counters, "c/pids.current", "5\n");
+	counters_put(&f->counters, "c/pids.max", "max\n");
+	counters_put(&f->counters, "c/cpu.stat",
 		"usage_usec 1\nuser_usec 2\nsystem_usec 3\nnr_periods 4\nnr_throttled 5\n"
 		"throttled_usec 6\nnr_bursts 7\nburst_usec 8\n");
-	put(f, "c/cpu.pressure",
+	counters_put(&f->counters, "c/cpu.pressure",
 		"some avg10=1.50 avg60=0.25 avg300=0.00 total=77\n"
 		"full avg10=0.00 avg60=0.00 avg300=12.34 total=5\n");
-	put(f, "c/memory.stat",
+	counters_put(&f->counters, "c/memory.stat",
 		"anon 1\nfile 2\nthp_collapse_alloc 31\nworkingset_refault_anon 3\n"
 		"workingset_refault_file 4\nworkingset_activate 9\npgfault 18\n");
-	put(f, "c/memory.current", "4096\n");
-	put(f, "c/memory.max", "max\n");
-	put(f, "c/memory.peak", "8192\n");
-	put(f, "c/memory.events", "low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n");
-	put(f, "c/io.stat",
+	counters_put(&f->counters, "c/memory.current", "4096\n");
+	counters_put(&f->counters, "c/memory.max", "max\n");
+	counters_put(&f->counters, "c/memory.peak", "8192\n");
+	counters_put(&f->counters, "c/memory.events",
+		"low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n");
+	counters_put(&f->counters, "c/io.stat",
 		"8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n254:1\n"
 		"8:16 rbytes=9\n");
-	put(f, "c/hugetlb.1GB.current", "0\n");
-	put(f, "c/hugetlb.1GB.max", "max\n");
-	put(f, "c/hugetlb.1GB.events", "max 12\n");
+	counters_put(&f->counters, "c/hugetlb.1GB.current", "0\n");
+	counters_put(&f->counters, "c/hugetlb.1GB.max", "max\n");
+	counters_put(&f->counters, "c/hugetlb.1GB.events", "max 12\n");
 	measure(f, ANY_CGROUP2_METRICS, &pb__cgroup2__metrics__descriptor);
 	m = (const void *)f->m;
 	assert_int_equal(m->pids->current, 5);
@@ -253,13 +230,14 @@ TEST(odd_files_are_zeros)
 	struct fixture *f = setup(CGROUP_MODE_V2);
 	const Pb__Cgroup2__Metrics *m;
 
-	add_dir(f, "c", 0);
-	put(f, "c/cpu.stat",
+	counters_add_dir(&f->counters, "c", 0);
+	counters_put(&f->counters, "c/cpu.stat",
 		"usage_usec\nuser_usec x\nsystem_usec -1\n\n\n::::\nnr_periods 1 2 3\n");
-	put(f, "c/memory.current", "");
-	put(f, "c/memory.max", "99999999999999999999999\n");
-	put(f, "c/io.stat", "\n \nx:y rbytes\na b c d e f g h i j k l\n");
-	put(f, "c/io.pressure", "some avg10=x avg60=1.2.3 avg300= total\nwhat\n");
+	counters_put(&f->counters, "c/memory.current", "");
+	counters_put(&f->counters, "c/memory.max", "99999999999999999999999\n");
+	counters_put(&f->counters, "c/io.stat", "\n \nx:y rbytes\na b c d e f g h i j k l\n");
+	counters_put(
+		&f->counters, "c/io.pressure", "some avg10=x avg60=1.2.3 avg300= total\nwhat\n");
 	measure(f, ANY_CGROUP2_METRICS, &pb__cgroup2__metrics__descriptor);
 	m = (const void *)f->m;
 	assert_int_equal(m->cpu->user_usec, 0);
@@ -276,10 +254,10 @@ TEST(a_cgroup_that_is_gone_is_said)
 	struct fixture *f = setup(CGROUP_MODE_V2);
 	struct err err = { 0 };
 
-	add_dir(f, "c", 0);
-	assert_true(cgroup_dir_fd(&f->cg.dirs[0]) >= 0);
-	assert_ok(unlinkat(f->dir.fd, "c", AT_REMOVEDIR));
-	assert_int_equal(stats_read(&f->cg, &f->s, &err), -ENOENT);
+	counters_add_dir(&f->counters, "c", 0);
+	assert_true(cgroup_dir_fd(&f->counters.cg.dirs[0]) >= 0);
+	assert_ok(unlinkat(f->counters.dir.fd, "c", AT_REMOVEDIR));
+	assert_int_equal(stats_read(&f->counters.cg, &f->s, &err), -ENOENT);
 	assert_string_equal(err.text, "cgroup does not exist");
 	teardown(f);
 }
