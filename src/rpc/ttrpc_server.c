@@ -48,6 +48,7 @@ struct client {
 };
 
 struct ttrpc_server {
+	struct rpc_door door;
 	struct ttrpc_server_config config;
 	struct listener **listeners;
 	size_t n_listeners, cap_listeners;
@@ -220,22 +221,6 @@ client_refuse(struct client *c, uint32_t stream, enum status_code code, const ch
 	client_answer(c, stream, code, text ? text : "out of memory", NULL, 0);
 }
 
-static const struct ttrpc_service *find_service(const struct ttrpc_server *s, const char *name)
-{
-	for (size_t i = 0; i < s->config.n_services; i++)
-		if (str_eq(s->config.services[i].name, name))
-			return &s->config.services[i];
-	return NULL;
-}
-
-static const struct ttrpc_method *find_method(const struct ttrpc_service *service, const char *name)
-{
-	for (size_t i = 0; i < service->n_methods; i++)
-		if (str_eq(service->methods[i].name, name))
-			return &service->methods[i];
-	return NULL;
-}
-
 static uint64_t deadline(int64_t timeout_ns)
 {
 	uint64_t now = clock_boot_ns();
@@ -266,14 +251,15 @@ static void client_call(
 	struct client *c, uint32_t stream, const Pb__Ttrpc__Request *req, struct arena *arena)
 {
 	struct ttrpc_server *s = c->server;
-	const struct ttrpc_service *service = find_service(s, req->service);
-	const struct ttrpc_method *method = service ? find_method(service, req->method) : NULL;
+	const struct rpc_service *service =
+		rpc_find_service(s->config.services, s->config.n_services, req->service);
+	const struct rpc_method *method = service ? rpc_find_method(service, req->method) : NULL;
 	const ProtobufCMessage *message = NULL;
 	struct err err = { 0 };
 
 	if (!service)
 		return client_refuse(c, stream, RPC_UNIMPLEMENTED, "service %s", req->service);
-	if (!method)
+	if (!method || method->shape != RPC_UNARY)
 		return client_refuse(c, stream, RPC_UNIMPLEMENTED, "method %s", req->method);
 	if (c->n_open >= TTRPC_STREAMS_MAX)
 		return client_refuse(c, stream, RPC_RESOURCE_EXHAUSTED,
@@ -286,8 +272,9 @@ static void client_call(
 	if (stream_open(c, stream) < 0)
 		return client_refuse(c, stream, RPC_RESOURCE_EXHAUSTED, "out of memory");
 	method->handler(service->arg ? service->arg : s->config.arg,
-		&(struct ttrpc_request){
+		&(struct rpc_request){
 			.addr = { c->id, stream },
+			.door = &s->door,
 			.service = service->name,
 			.method = method,
 			.listener = c->listener,
@@ -442,6 +429,17 @@ void ttrpc_server_unlisten(struct ttrpc_server *s)
 	s->n_listeners = 0;
 }
 
+static void door_reply(struct rpc_door *d, struct rpc_addr to, enum status_code code,
+	const char *text, const void *payload, size_t size)
+{
+	ttrpc_reply(container_of(d, struct ttrpc_server, door), to, code, text, payload, size);
+}
+
+struct rpc_door *ttrpc_server_door(struct ttrpc_server *s)
+{
+	return &s->door;
+}
+
 int ttrpc_server_new(
 	const struct ttrpc_server_config *config, struct ttrpc_server **ret, struct err *err)
 {
@@ -450,6 +448,7 @@ int ttrpc_server_new(
 	if (!s)
 		return err_oom(err);
 	s->config = *config;
+	s->door.reply = door_reply;
 	if (s->config.max_connections == 0)
 		s->config.max_connections = CONNECTIONS_MAX;
 	s->next_conn = config->first_conn ? config->first_conn : 1;
@@ -479,7 +478,7 @@ size_t ttrpc_server_connections(const struct ttrpc_server *s)
 	return s->n_clients;
 }
 
-void ttrpc_reply(struct ttrpc_server *s, struct ttrpc_addr to, enum status_code code,
+void ttrpc_reply(struct ttrpc_server *s, struct rpc_addr to, enum status_code code,
 	const char *text, const void *payload, size_t size)
 {
 	struct client *c = find(s, to.conn);
@@ -493,16 +492,9 @@ void ttrpc_reply(struct ttrpc_server *s, struct ttrpc_addr to, enum status_code 
 }
 
 void ttrpc_reply_message(
-	struct ttrpc_server *s, struct ttrpc_addr to, const ProtobufCMessage *payload)
+	struct ttrpc_server *s, struct rpc_addr to, const ProtobufCMessage *payload)
 {
-	struct buf bytes = { 0 };
-
-	message_encode(payload, &bytes);
-	if (buf_ok(&bytes) == 0)
-		ttrpc_reply(s, to, RPC_OK, NULL, bytes.data, bytes.len);
-	else
-		ttrpc_reply(s, to, RPC_RESOURCE_EXHAUSTED, "out of memory", NULL, 0);
-	buf_done(&bytes);
+	rpc_reply_message(&s->door, to, payload);
 }
 
 int ttrpc_server_save(const struct ttrpc_server *s, uint64_t conn, struct buf *out)

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * ttrpc server: listeners and connections on the loop, calls handed to a table of methods, answers
- * sent later (spec/shim.md section 2).
- *
- * A call is known by its address alone: the number of the connection and the number of the stream.
- * Both only grow, so an address can be kept for ever: an answer to a connection that is gone, or a
- * second answer, goes nowhere.
+ * ttrpc server: listeners and connections on the loop, calls handed to tables of methods (service.h),
+ * answers sent later (spec/shim.md section 2). Only RPC_UNARY methods can be called.
  *
  * Owner    The caller owns *ret and ends it with ttrpc_server_free(), outside of the loop's round.
  *          The services must outlive it. It takes over fds where a name says so.
@@ -15,53 +11,18 @@
  *          notice.
  * Context  Parent, on the loop's thread.
  */
-#include <protobuf-c/protobuf-c.h>
-
 #include "base/log.h"
 #include "event/loop.h"
-#include "rpc/message.h"
-#include "rpc/status.h"
+#include "rpc/service.h"
 
 #define TTRPC_STREAMS_MAX 10000u /* calls in progress per connection; more are refused */
 
 struct ttrpc_server;
 
-struct ttrpc_addr {
-	uint64_t conn; /* from 1 */
-	uint32_t stream;
-};
-
-struct ttrpc_request {
-	struct ttrpc_addr addr;
-	const char *service; /* as in the table */
-	const struct ttrpc_method *method;
-	uint32_t listener;               /* tag of the listener that accepted the connection */
-	uint64_t deadline_boot_ns;       /* 0: none */
-	const char *ns;                  /* the client's word for its namespace; NULL: none given */
-	const ProtobufCMessage *message; /* of the method's input type */
-};
-
-/* Everything in the request is gone when the handler returns. It may answer at once or later. */
-typedef void ttrpc_handler_fn(void *arg, const struct ttrpc_request *req);
-
-struct ttrpc_method {
-	const char *name;
-	const ProtobufCMessageDescriptor *input;
-	unsigned int kind; /* the handler's business: what lets one handler serve many rows */
-	ttrpc_handler_fn *handler;
-};
-
-struct ttrpc_service {
-	const char *name; /* "containerd.task.v2.Task" */
-	const struct ttrpc_method *methods;
-	size_t n_methods;
-	void *arg; /* for its handlers; NULL: the server's */
-};
-
 struct ttrpc_server_config {
 	struct loop *loop;
 	struct log *log; /* NULL: nowhere */
-	const struct ttrpc_service *services;
+	const struct rpc_service *services;
 	size_t n_services;
 	void *arg; /* for closed(), and for handlers of services without one */
 	/* The connection is gone; its calls in progress need no answer. NULL: do not tell. */
@@ -95,12 +56,11 @@ uint64_t ttrpc_server_next_conn(const struct ttrpc_server *s);
 
 size_t ttrpc_server_connections(const struct ttrpc_server *s);
 
-/*
- * Answer a call: with an encoded message when code is RPC_OK, else with the text alone. Answers
- * whose address is not open any more are dropped; one that is too long becomes
- * RPC_RESOURCE_EXHAUSTED.
- */
-void ttrpc_reply(struct ttrpc_server *s, struct ttrpc_addr to, enum status_code code,
+/* As the door of the calls. */
+struct rpc_door *ttrpc_server_door(struct ttrpc_server *s);
+
+/* rpc_reply() for who knows the server and not the call's door. */
+void ttrpc_reply(struct ttrpc_server *s, struct rpc_addr to, enum status_code code,
 	const char *text, const void *payload, size_t size);
 void ttrpc_reply_message(
-	struct ttrpc_server *s, struct ttrpc_addr to, const ProtobufCMessage *payload);
+	struct ttrpc_server *s, struct rpc_addr to, const ProtobufCMessage *payload);

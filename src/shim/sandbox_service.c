@@ -41,7 +41,7 @@ BEGINS(Pb__Sandbox__PingRequest);
 BEGINS(Pb__Sandbox__ShutdownRequest);
 BEGINS(Pb__Sandbox__MetricsRequest);
 
-static void refuse(struct sandbox_service *s, struct ttrpc_addr to, const struct err *err)
+static void refuse(struct sandbox_service *s, struct rpc_addr to, const struct err *err)
 {
 	enum status_code code = status_from_errno(err->code);
 	char text[STATUS_TEXT_SIZE];
@@ -49,7 +49,7 @@ static void refuse(struct sandbox_service *s, struct ttrpc_addr to, const struct
 	ttrpc_reply(s->server, to, code, status_text(code, err->text, text, sizeof(text)), NULL, 0);
 }
 
-static void reply_empty(struct sandbox_service *s, struct ttrpc_addr to)
+static void reply_empty(struct sandbox_service *s, struct rpc_addr to)
 {
 	ttrpc_reply(s->server, to, RPC_OK, NULL, NULL, 0);
 }
@@ -70,7 +70,7 @@ static void answer_waiter(struct sandbox_service *s, const struct sandbox_waiter
 	ttrpc_reply_message(s->server, w->from, &m.base);
 }
 
-static int do_shutdown(struct sandbox_service *s, struct ttrpc_addr to, struct err *err)
+static int do_shutdown(struct sandbox_service *s, struct rpc_addr to, struct err *err)
 {
 	int r = sandbox_destroy(s->sandbox, err);
 
@@ -82,7 +82,7 @@ static int do_shutdown(struct sandbox_service *s, struct ttrpc_addr to, struct e
 	return 0;
 }
 
-static void answer_shutdown(struct sandbox_service *s, struct ttrpc_addr to)
+static void answer_shutdown(struct sandbox_service *s, struct rpc_addr to)
 {
 	struct err err;
 
@@ -122,7 +122,7 @@ static void on_stopped(void *arg)
 		forget(s);
 }
 
-static void answer_at_end(struct sandbox_service *s, struct ttrpc_addr from, enum kind kind)
+static void answer_at_end(struct sandbox_service *s, struct rpc_addr from, enum kind kind)
 {
 	struct sandbox_waiter w = { from, kind };
 	struct err err;
@@ -202,7 +202,7 @@ static int do_create(
 		&s->sandbox, err);
 }
 
-static int do_start(struct sandbox_service *s, struct ttrpc_addr to, struct err *err)
+static int do_start(struct sandbox_service *s, struct rpc_addr to, struct err *err)
 {
 	Pb__Sandbox__StartResponse m = PB__SANDBOX__START_RESPONSE__INIT;
 	Pb__Timestamp at;
@@ -227,7 +227,7 @@ static const char *architecture(struct utsname *u)
 	return strcmp(u->machine, "aarch64") == 0 ? "arm64" : u->machine;
 }
 
-static void do_platform(struct sandbox_service *s, struct ttrpc_addr to)
+static void do_platform(struct sandbox_service *s, struct rpc_addr to)
 {
 	Pb__Sandbox__PlatformResponse m = PB__SANDBOX__PLATFORM_RESPONSE__INIT;
 	Pb__Sandbox__Platform p = PB__SANDBOX__PLATFORM__INIT;
@@ -254,7 +254,7 @@ static void write_info(const struct sandbox *sandbox, struct buf *out)
 	json_write_close(&w, '}');
 }
 
-static int do_status(struct sandbox_service *s, struct ttrpc_addr to, bool verbose, struct err *err)
+static int do_status(struct sandbox_service *s, struct rpc_addr to, bool verbose, struct err *err)
 {
 	Pb__Sandbox__StatusResponse m = PB__SANDBOX__STATUS_RESPONSE__INIT;
 	const struct sandbox_record *r = sandbox_record(s->sandbox);
@@ -280,7 +280,7 @@ static int do_status(struct sandbox_service *s, struct ttrpc_addr to, bool verbo
 	return 0;
 }
 
-static int do_metrics(struct sandbox_service *s, struct ttrpc_addr to, struct err *err)
+static int do_metrics(struct sandbox_service *s, struct rpc_addr to, struct err *err)
 {
 	Pb__Sandbox__MetricsResponse m = PB__SANDBOX__METRICS_RESPONSE__INIT;
 	Pb__Sandbox__Metric metric = PB__SANDBOX__METRIC__INIT;
@@ -306,7 +306,7 @@ static int do_metrics(struct sandbox_service *s, struct ttrpc_addr to, struct er
 }
 
 /* 0: it is answered, or will be. */
-static int perform(struct sandbox_service *s, const struct ttrpc_request *req, struct err *err)
+static int perform(struct sandbox_service *s, const struct rpc_request *req, struct err *err)
 {
 	const struct named *m = (const void *)req->message;
 	int r;
@@ -351,7 +351,7 @@ static int perform(struct sandbox_service *s, const struct ttrpc_request *req, s
 	return 0;
 }
 
-static void handle(void *arg, const struct ttrpc_request *req)
+static void handle(void *arg, const struct rpc_request *req)
 {
 	struct sandbox_service *s = arg;
 	struct err err = { 0 };
@@ -366,7 +366,7 @@ static void handle(void *arg, const struct ttrpc_request *req)
 }
 
 // clang-format off
-static const struct ttrpc_method methods[] = {
+static const struct rpc_method methods[] = {
 	{ "CreateSandbox",   &pb__sandbox__create_request__descriptor,   CREATE,   handle },
 	{ "StartSandbox",    &pb__sandbox__start_request__descriptor,    START,    handle },
 	{ "Platform",        &pb__sandbox__platform_request__descriptor, PLATFORM, handle },
@@ -379,8 +379,8 @@ static const struct ttrpc_method methods[] = {
 };
 // clang-format on
 
-const struct ttrpc_service sandbox_service_table = { "containerd.runtime.sandbox.v1.Sandbox",
-	methods, ARRAY_LEN(methods), NULL };
+const struct rpc_service sandbox_service_table = { "containerd.runtime.sandbox.v1.Sandbox", methods,
+	ARRAY_LEN(methods), NULL };
 
 void sandbox_service_done(struct sandbox_service *s)
 {

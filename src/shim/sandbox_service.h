@@ -13,7 +13,7 @@
 #include "shim/sandbox.h"
 
 struct sandbox_waiter {
-	struct ttrpc_addr from;
+	struct rpc_addr from;
 	unsigned int kind;
 };
 
@@ -32,7 +32,7 @@ struct sandbox_service {
 };
 
 /* Its handlers expect a struct sandbox_service. */
-extern const struct ttrpc_service sandbox_service_table;
+extern const struct rpc_service sandbox_service_table;
 
 /* There is one, in whatever state. */
 static inline bool sandbox_service_has_one(const struct sandbox_service *s)

@@ -51,7 +51,7 @@ struct shim_server {
 	struct supervisor *supervisor;
 	struct task_service service;
 	struct sandbox_service sandboxes;
-	struct ttrpc_service services[ARRAY_LEN(task_service_table) + 1];
+	struct rpc_service services[ARRAY_LEN(task_service_table) + 1];
 	struct address_own name;
 	bool named;
 	bool forced; /* leave even if there are tasks */

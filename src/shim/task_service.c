@@ -199,7 +199,7 @@ static convert_fn *const convert[REQ_TYPES_] = {
 	[REQ_SHUTDOWN] = convert_shutdown,
 };
 
-static void handle(void *arg, const struct ttrpc_request *req)
+static void handle(void *arg, const struct rpc_request *req)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	struct task_service *s = arg;
@@ -231,7 +231,7 @@ static void handle(void *arg, const struct ttrpc_request *req)
 }
 
 // clang-format off
-static const struct ttrpc_method methods[] = {
+static const struct rpc_method methods[] = {
 	{ "State",     &pb__task__state_request__descriptor,      REQ_STATE,      handle },
 	{ "Create",    &pb__task__create_request__descriptor,     REQ_CREATE,     handle },
 	{ "Start",     &pb__task__start_request__descriptor,      REQ_START,      handle },
@@ -252,7 +252,7 @@ static const struct ttrpc_method methods[] = {
 };
 // clang-format on
 
-const struct ttrpc_service task_service_table[2] = {
+const struct rpc_service task_service_table[2] = {
 	{ "containerd.task.v2.Task", methods, ARRAY_LEN(methods) },
 	{ "containerd.task.v3.Task", methods, ARRAY_LEN(methods) },
 };
@@ -264,7 +264,7 @@ static char *text(const char *s)
 	return s ? (char *)s : (char *)"";
 }
 
-static void reply_delete(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_delete(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	Pb__Task__DeleteResponse m = PB__TASK__DELETE_RESPONSE__INIT;
 	Pb__Timestamp at;
@@ -276,7 +276,7 @@ static void reply_delete(struct task_service *s, struct ttrpc_addr to, const str
 	ttrpc_reply_message(s->server, to, &m.base);
 }
 
-static void reply_wait(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_wait(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	Pb__Task__WaitResponse m = PB__TASK__WAIT_RESPONSE__INIT;
 	Pb__Timestamp at;
@@ -287,7 +287,7 @@ static void reply_wait(struct task_service *s, struct ttrpc_addr to, const struc
 	ttrpc_reply_message(s->server, to, &m.base);
 }
 
-static void reply_state(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_state(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	Pb__Task__StateResponse m = PB__TASK__STATE_RESPONSE__INIT;
 	Pb__Timestamp at;
@@ -326,12 +326,12 @@ static Pb__Task__ProcessInfo *process_info(const struct response_pid *p, struct 
 	return message_to_bytes(&details.base, arena, &info->info->value) < 0 ? NULL : info;
 }
 
-static void reply_oom(struct task_service *s, struct ttrpc_addr to)
+static void reply_oom(struct task_service *s, struct rpc_addr to)
 {
 	ttrpc_reply(s->server, to, RPC_RESOURCE_EXHAUSTED, "out of memory", NULL, 0);
 }
 
-static void reply_pids(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_pids(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	Pb__Task__PidsResponse m = PB__TASK__PIDS_RESPONSE__INIT;
@@ -347,7 +347,7 @@ static void reply_pids(struct task_service *s, struct ttrpc_addr to, const struc
 	ttrpc_reply_message(s->server, to, &m.base);
 }
 
-static void reply_stats(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_stats(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	Pb__Task__StatsResponse m = PB__TASK__STATS_RESPONSE__INIT;
@@ -359,7 +359,7 @@ static void reply_stats(struct task_service *s, struct ttrpc_addr to, const stru
 	ttrpc_reply_message(s->server, to, &m.base);
 }
 
-static void reply_connect(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_connect(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	Pb__Task__ConnectResponse m = PB__TASK__CONNECT_RESPONSE__INIT;
 
@@ -371,7 +371,7 @@ static void reply_connect(struct task_service *s, struct ttrpc_addr to, const st
 }
 
 /* Create and Start: the same message. */
-static void reply_pid(struct task_service *s, struct ttrpc_addr to, const struct response *r)
+static void reply_pid(struct task_service *s, struct rpc_addr to, const struct response *r)
 {
 	Pb__Task__StartResponse m = PB__TASK__START_RESPONSE__INIT;
 
@@ -381,7 +381,7 @@ static void reply_pid(struct task_service *s, struct ttrpc_addr to, const struct
 
 void task_service_reply(struct task_service *s, struct task_addr from, const struct response *r)
 {
-	struct ttrpc_addr to = { from.conn, (uint32_t)from.stream };
+	struct rpc_addr to = { from.conn, (uint32_t)from.stream };
 
 	if (r->code != CODE_OK)
 		return ttrpc_reply(

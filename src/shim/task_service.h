@@ -23,7 +23,7 @@ struct task_service {
 };
 
 /* Both services, for the server's config. */
-extern const struct ttrpc_service task_service_table[2];
+extern const struct rpc_service task_service_table[2];
 
 /* Answer a request that was submitted. */
 void task_service_reply(struct task_service *s, struct task_addr to, const struct response *r);

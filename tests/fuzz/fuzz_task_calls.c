@@ -123,8 +123,8 @@ static void world_done(struct world *w)
 static void call(
 	struct world *w, unsigned int which, unsigned int stream, const uint8_t *data, size_t size)
 {
-	const struct ttrpc_service *service = &task_service_table[which % 2];
-	const struct ttrpc_method *method = &service->methods[which / 2 % service->n_methods];
+	const struct rpc_service *service = &task_service_table[which % 2];
+	const struct rpc_method *method = &service->methods[which / 2 % service->n_methods];
 	auto_done(arena) struct arena arena = { 0 };
 	const ProtobufCMessage *m = NULL;
 	struct err err = { 0 };
@@ -134,7 +134,7 @@ static void call(
 			abort();
 		return;
 	}
-	method->handler(&w->service, &(struct ttrpc_request){
+	method->handler(&w->service, &(struct rpc_request){
 					     .addr = { 1 + which % 3, 2 * stream + 1 },
 					     .service = service->name,
 					     .method = method,

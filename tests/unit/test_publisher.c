@@ -20,7 +20,7 @@ struct fixture {
 	struct ttrpc_server *server;
 	struct publisher *publisher;
 	char heard[8192]; /* "topic:container " of each accepted event */
-	struct ttrpc_addr held[16];
+	struct rpc_addr held[16];
 	size_t n_held, max_held;
 	bool hold;   /* do not answer */
 	bool silent; /* take and answer nothing, note nothing */
@@ -30,7 +30,7 @@ struct fixture {
 	struct log log;
 };
 
-static void forward(void *arg, const struct ttrpc_request *req)
+static void forward(void *arg, const struct rpc_request *req)
 {
 	struct fixture *f = arg;
 	const Pb__Events__Envelope *e =
@@ -51,10 +51,10 @@ static void forward(void *arg, const struct ttrpc_request *req)
 		ttrpc_reply(f->server, req->addr, RPC_OK, NULL, NULL, 0);
 }
 
-static const struct ttrpc_method methods[] = {
+static const struct rpc_method methods[] = {
 	{ "Forward", &pb__events__forward_request__descriptor, 0, forward },
 };
-static const struct ttrpc_service services[] = {
+static const struct rpc_service services[] = {
 	{ "containerd.services.events.ttrpc.v1.Events", methods, 1 },
 };
 

@@ -358,7 +358,7 @@ struct bench {
 	struct ttrpc_server *server;
 	struct ttrpc_client *client;
 	struct sandbox_service service;
-	struct ttrpc_service table;
+	struct rpc_service table;
 	struct config config;
 	struct fdtable fds;
 	char socket[96], bundle[96];

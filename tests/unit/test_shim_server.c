@@ -48,7 +48,7 @@ static void hear(struct bench *b, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void forward(void *arg, const struct ttrpc_request *req)
+static void forward(void *arg, const struct rpc_request *req)
 {
 	struct bench *b = arg;
 	const Pb__Events__ForwardRequest *m = (const void *)req->message;
@@ -58,10 +58,10 @@ static void forward(void *arg, const struct ttrpc_request *req)
 	ttrpc_reply(b->daemon, req->addr, RPC_OK, NULL, NULL, 0);
 }
 
-static const struct ttrpc_method forward_method[] = {
+static const struct rpc_method forward_method[] = {
 	{ "Forward", &pb__events__forward_request__descriptor, 0, forward },
 };
-static const struct ttrpc_service events_service[] = {
+static const struct rpc_service events_service[] = {
 	{ "containerd.services.events.ttrpc.v1.Events", forward_method, 1 },
 };
 

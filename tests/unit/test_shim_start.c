@@ -33,17 +33,17 @@
 
 static struct ttrpc_server *server;
 
-static void on_connect(void *arg, const struct ttrpc_request *req)
+static void on_connect(void *arg, const struct rpc_request *req)
 {
 	Pb__Task__ConnectResponse m = PB__TASK__CONNECT_RESPONSE__INIT;
 
 	ttrpc_reply_message(server, req->addr, &m.base);
 }
 
-static const struct ttrpc_method methods[] = {
+static const struct rpc_method methods[] = {
 	{ "Connect", &pb__task__connect_request__descriptor, 0, on_connect },
 };
-static const struct ttrpc_service both[] = {
+static const struct rpc_service both[] = {
 	{ "containerd.task.v2.Task", methods, 1 },
 	{ "containerd.task.v3.Task", methods, 1 },
 };

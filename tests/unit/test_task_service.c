@@ -441,9 +441,9 @@ TEST(failures_carry_their_code_and_text)
 TEST(calls_for_another_namespace_are_refused)
 {
 	struct fixture *f = setup();
-	struct ttrpc_method const *state = &task_service_table[0].methods[0];
+	struct rpc_method const *state = &task_service_table[0].methods[0];
 	Pb__Task__StateRequest m = PB__TASK__STATE_REQUEST__INIT;
-	struct ttrpc_request req = { .method = state, .message = &m.base, .ns = "other" };
+	struct rpc_request req = { .method = state, .message = &m.base, .ns = "other" };
 
 	state->handler(&f->service, &req);
 	assert_string_equal(f->asked, "");

@@ -23,7 +23,7 @@ enum kind { ECHO, HOLD, BIG, TWICE };
 struct fixture {
 	struct loop *loop;
 	struct ttrpc_server *server;
-	struct ttrpc_addr held[2 * TTRPC_STREAMS_MAX];
+	struct rpc_addr held[2 * TTRPC_STREAMS_MAX];
 	size_t n_held;
 	uint64_t closed[64];
 	size_t n_closed;
@@ -32,7 +32,7 @@ struct fixture {
 	char ns[32];
 };
 
-static void handle(void *arg, const struct ttrpc_request *req)
+static void handle(void *arg, const struct rpc_request *req)
 {
 	struct fixture *f = arg;
 	const Pb__Task__KillRequest *in = (const void *)req->message;
@@ -63,13 +63,13 @@ static void handle(void *arg, const struct ttrpc_request *req)
 	}
 }
 
-static const struct ttrpc_method methods[] = {
+static const struct rpc_method methods[] = {
 	{ "Echo", &pb__task__kill_request__descriptor, ECHO, handle },
 	{ "Hold", &pb__task__kill_request__descriptor, HOLD, handle },
 	{ "Big", &pb__task__kill_request__descriptor, BIG, handle },
 	{ "Twice", &pb__task__kill_request__descriptor, TWICE, handle },
 };
-static const struct ttrpc_service services[] = { { SERVICE, methods, ARRAY_LEN(methods) } };
+static const struct rpc_service services[] = { { SERVICE, methods, ARRAY_LEN(methods) } };
 
 static void on_closed(void *arg, uint64_t conn)
 {
@@ -486,9 +486,9 @@ TEST(an_answer_goes_out_once_and_to_open_calls_only)
 	ask(f, &p, 1, "Twice", 4);
 	assert_string_equal(hear(f, &p), "1 0 4");
 	ask(f, &p, 3, "Hold", 0);
-	ttrpc_reply(f->server, (struct ttrpc_addr){ p.conn, 5 }, RPC_OK, NULL, NULL, 0);
-	ttrpc_reply(f->server, (struct ttrpc_addr){ p.conn + 1, 3 }, RPC_OK, NULL, NULL, 0);
-	ttrpc_reply(f->server, (struct ttrpc_addr){ 0, 3 }, RPC_OK, NULL, NULL, 0);
+	ttrpc_reply(f->server, (struct rpc_addr){ p.conn, 5 }, RPC_OK, NULL, NULL, 0);
+	ttrpc_reply(f->server, (struct rpc_addr){ p.conn + 1, 3 }, RPC_OK, NULL, NULL, 0);
+	ttrpc_reply(f->server, (struct rpc_addr){ 0, 3 }, RPC_OK, NULL, NULL, 0);
 	assert_string_equal(hear(f, &p), "");
 	leave(&p);
 	teardown(f);
@@ -668,7 +668,7 @@ TEST(a_successor_goes_on_in_the_middle_of_frames)
 	struct buf b = { 0 }, record = { 0 };
 	struct ttrpc_server *old = f->server;
 	auto_free char *big = calloc(1, 1u << 20);
-	struct ttrpc_addr first;
+	struct rpc_addr first;
 	uint64_t id = 0;
 	int kept = -1, n;
 
