@@ -25,12 +25,10 @@ static uint32_t listen_fds(void)
 	return n;
 }
 
-static int check_host(const struct session *s, struct err *err)
+static bool by_systemd(const struct cli *cli)
 {
-	if (s->host.systemd_cgroup)
-		return err_set(err, -ENOTSUP,
-			"the systemd cgroup driver is not supported by this version");
-	return 0;
+	return cli->global.cgroup_manager ? str_eq(cli->global.cgroup_manager, "systemd")
+					  : cli->global.systemd_cgroup;
 }
 
 static int load(const struct creation_options *o, char **ret_bundle, struct spec **ret_spec,
@@ -104,6 +102,8 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		.starts_at_once = !by_socket,
 		.no_pivot = o->no_pivot,
 		.no_new_keyring = o->no_new_keyring,
+		.systemd_cgroup = by_systemd(cli),
+		.unit_prefix = cli->dialect->name,
 	};
 	int r;
 
@@ -119,8 +119,6 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		r = open_parts(c, req.spec, detached, err);
 	if (r == 0)
 		r = session_open(&c->session, cli, true, err);
-	if (r == 0)
-		r = check_host(&c->session, err);
 	if (r == 0) {
 		req.bundle = bundle;
 		req.json = json;

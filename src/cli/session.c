@@ -22,9 +22,6 @@ static int open_loop(struct session *s, struct err *err)
 	s->host.state = &s->state;
 	s->host.executor = -EBADF;
 	s->host.cgroups_disabled = str_eq(s->cli->global.cgroup_manager, "disabled");
-	s->host.systemd_cgroup = s->cli->global.cgroup_manager
-					 ? str_eq(s->cli->global.cgroup_manager, "systemd")
-					 : s->cli->global.systemd_cgroup;
 	return 0;
 }
 

@@ -203,13 +203,16 @@ static int from_flags(
 static int update(
 	struct cli *cli, const char *id, const struct spec_resources *res, struct err *err)
 {
+	struct container_handler h;
 	struct container *c = NULL;
 	struct session s = { 0 };
 	int r;
 
 	r = session_look(&s, cli, id, false, &c, err);
 	if (r == 0) {
-		r = container_update(c, res, err);
+		r = container_update(c, res, session_handler(&s, &h), err);
+		if (r == 0)
+			r = session_wait(&s, err);
 		container_free(c);
 	}
 	session_done(&s);

@@ -97,6 +97,45 @@ int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *
 	return 0;
 }
 
+/* What of systemd's name is below the mounted part of this hierarchy; NULL: it lies elsewhere. */
+static const char *below_mount(const struct cgroup_hierarchy *h, const char *path)
+{
+	size_t len = str_eq(h->root, "/") ? 0 : strlen(h->root);
+
+	return strncmp(path, h->root, len) == 0 && path[len] == '/' ? path + len : NULL;
+}
+
+int cgroup_of_unit(const struct cgroup_host *host, const char *path, bool unprivileged,
+	struct cgroup **ret, struct err *err)
+{
+	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
+	int r = 0;
+
+	if (!cg)
+		return err_oom(err);
+	cg->mode = host->mode;
+	cg->unprivileged = unprivileged;
+	cg->unit = true;
+	cg->prefix = arena_strdup(&cg->arena, host->prefix);
+	if (!cg->prefix)
+		return err_oom(err);
+	for (size_t i = 0; i < host->n && r == 0; i++) {
+		const char *below = below_mount(&host->h[i], path);
+
+		if (!below)
+			return err_set(err, -EOPNOTSUPP,
+				"systemd cgroup driver: the unit's cgroup '%s' is not mounted here",
+				path);
+		r = resolve_dir(host, i, below, NULL, cg, err);
+		if (r == 0)
+			cg->dirs[i].owned = CGROUP_OWNED;
+	}
+	if (r < 0)
+		return r;
+	*ret = take_ptr(cg);
+	return 0;
+}
+
 void cgroup_free(struct cgroup *cg)
 {
 	if (!cg)
@@ -237,10 +276,12 @@ static int check_v1(struct cgroup_dir *d, struct err *err)
 static int prepare_dir(struct cgroup *cg, struct cgroup_dir *d, struct err *err)
 {
 	uint32_t usual = V2_USUAL;
-	int r = d->v2 ? check_v2(d, err) : check_v1(d, err);
+	int r = cg->unit ? 0 : d->v2 ? check_v2(d, err) : check_v1(d, err);
 
 	if (r < 0)
 		return r;
+	if (cg->unit && d->made == 0) /* by systemd, for us */
+		d->made = 1;
 	d->owned = CGROUP_OWNED;
 	if (!d->v2)
 		return d->controllers & CGROUP_BIT(CGROUP_CPUSET) ? cgroup_v1_cpuset_inherit(d, err)

@@ -46,6 +46,7 @@ struct cgroup {
 	size_t n_dirs;
 	const char *prefix;  /* of /proc; "" on a real machine */
 	bool unprivileged;   /* as in the request; a record keeps it */
+	bool unit;           /* systemd has made it just now, and its starter is in there */
 	const char *devices; /* hash of the device rules in force; NULL: none were set by us */
 };
 
@@ -61,6 +62,13 @@ int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *
  * cgroup is frozen"): entering would hang. On failure nothing that it made is left.
  */
 int cgroup_make(struct cgroup *cg, struct err *err);
+
+/*
+ * The cgroup of a systemd unit that has just been started, `path` as systemd says it: all of it is ours. cgroup_make() then
+ * makes what systemd leaves out (hierarchies that it does not manage).
+ */
+int cgroup_of_unit(const struct cgroup_host *host, const char *path, bool unprivileged,
+	struct cgroup **ret, struct err *err);
 
 /* resolve and make. */
 int cgroup_create(const struct cgroup_host *host, const struct cgroup_request *req,
@@ -112,6 +120,9 @@ int cgroup_update(struct cgroup *cg, const struct spec_resources *res, struct cg
  */
 int cgroup_apply_devices(struct cgroup *cg, const struct spec_resources *res, bool update,
 	struct device_bpf_cache *cache, struct err *err);
+
+/* Not root of the machine: the kernel reserves device rules to that, and systemd's own manager its units. */
+bool cgroup_in_user_namespace(void);
 
 /* v2 only: give directory and delegable files to a user (root of the container's user namespace). */
 int cgroup_delegate(struct cgroup *cg, uid_t uid, gid_t gid, struct err *err);

@@ -272,8 +272,7 @@ int cgroup_update(struct cgroup *cg, const struct spec_resources *res, struct cg
 
 /* ---- devices ---- */
 
-/* Not root of the machine: the kernel reserves device rules to that. */
-static bool in_user_namespace(void)
+bool cgroup_in_user_namespace(void)
 {
 	auto_free char *map = NULL;
 	unsigned int inside, outside, size;
@@ -351,7 +350,7 @@ int cgroup_apply_devices(struct cgroup *cg, const struct spec_resources *res, bo
 			return missing(cg, "devices", CGROUP_DEVICES, err);
 		r = attach_program(d, &policy, !update && d->made > 0, cache, err);
 	}
-	if ((r == -EPERM || r == -EACCES) && (cg->unprivileged || in_user_namespace()))
+	if ((r == -EPERM || r == -EACCES) && (cg->unprivileged || cgroup_in_user_namespace()))
 		return 0;
 	if (r == 0)
 		cg->devices = hash;

@@ -71,7 +71,10 @@ struct container_create {
 	bool starts_at_once; /* container_start() follows by itself: it is on record as running already */
 	bool no_pivot;
 	bool no_new_keyring;
-	const char *sandbox_id; /* NULL: from the annotations */
+	/* The cgroup is a systemd unit. What the request points to is then needed until the operation has ended. */
+	bool systemd_cgroup;
+	const char *unit_prefix; /* of a scope that the document does not name; NULL: "reeve" */
+	const char *sandbox_id;  /* NULL: from the annotations */
 };
 
 /*
@@ -207,8 +210,12 @@ int container_resume(struct container *c, const struct container_handler *handle
 void container_thaw(struct container *c);
 /* All host pids of the cgroup subtree; heap array. */
 int container_pids(struct container *c, pid_t **ret, size_t *ret_n, struct err *err);
-/* Absent fields stay as they are; devices are not touched; the result is saved. */
-int container_update(struct container *c, const struct spec_resources *r, struct err *err);
+/*
+ * Absent fields stay as they are; devices are not touched; the result is saved. done may come within the call; where the
+ * cgroup is a systemd unit it comes from the loop.
+ */
+int container_update(struct container *c, const struct spec_resources *r,
+	const struct container_handler *handler, struct err *err);
 
 /*
  * Delete: stopped: resources, state, poststop hooks. created: killed first. running or paused: error without force.

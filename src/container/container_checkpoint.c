@@ -51,7 +51,7 @@ static int network_lock(const char *word, struct err *err)
 		"invalid method of the network lock '%s': iptables, nftables or skip", word);
 }
 
-static int page_server(const char *value, struct criu_order_words *w, struct err *err)
+static int page_server(const char *value, struct helper_words *w, struct err *err)
 {
 	const char *colon = value ? strrchr(value, ':') : NULL;
 	uint32_t port;
@@ -61,13 +61,12 @@ static int page_server(const char *value, struct criu_order_words *w, struct err
 	if (!colon || colon == value || str_to_u32(colon + 1, &port) < 0 || port == 0 ||
 		port > 65535)
 		return err_set(err, -EINVAL, "page server '%s': not ADDRESS:PORT", value);
-	criu_order_add(w, "page_server", "%.*s", (int)(colon - value), value);
-	criu_order_add(w, "port", "%u", port);
+	helper_words_add(w, "page_server", "%.*s", (int)(colon - value), value);
+	helper_words_add(w, "port", "%u", port);
 	return 0;
 }
 
-int container_criu_words(
-	const struct container_criu *o, struct criu_order_words *w, struct err *err)
+int container_criu_words(const struct container_criu *o, struct helper_words *w, struct err *err)
 {
 	int mode = cgroups_mode(o->cgroups_mode, err);
 	int lock = mode < 0 ? mode : network_lock(o->network_lock, err);
@@ -75,35 +74,34 @@ int container_criu_words(
 	if (lock < 0)
 		return lock;
 	if (!str_empty(o->criu))
-		criu_order_add(w, "criu", "%s", o->criu);
-	criu_order_add(w, "images", "%s", o->images);
-	criu_order_add(w, "work", "%s", str_empty(o->work) ? o->images : o->work);
+		helper_words_add(w, "criu", "%s", o->criu);
+	helper_words_add(w, "images", "%s", o->images);
+	helper_words_add(w, "work", "%s", str_empty(o->work) ? o->images : o->work);
 	if (!str_empty(o->parent))
-		criu_order_add(w, "parent_img", "%s", o->parent);
-	criu_order_add(w, "manage_cgroups_mode", "%d", mode);
+		helper_words_add(w, "parent_img", "%s", o->parent);
+	helper_words_add(w, "manage_cgroups_mode", "%d", mode);
 	if (lock > 0)
-		criu_order_add(w, "network_lock", "%d", lock);
-	criu_order_flag(w, "tcp_established", o->tcp_established);
-	criu_order_flag(w, "tcp_skip_in_flight", o->tcp_skip_in_flight);
-	criu_order_flag(w, "tcp_close", o->tcp_close);
-	criu_order_flag(w, "ext_unix_sk", o->ext_unix_sockets);
-	criu_order_flag(w, "shell_job", o->shell_job);
-	criu_order_flag(w, "file_locks", o->file_locks);
-	criu_order_flag(w, "link_remap", o->link_remap);
-	criu_order_flag(w, "auto_dedup", o->auto_dedup);
-	criu_order_flag(w, "lazy_pages", o->lazy_pages);
+		helper_words_add(w, "network_lock", "%d", lock);
+	helper_words_flag(w, "tcp_established", o->tcp_established);
+	helper_words_flag(w, "tcp_skip_in_flight", o->tcp_skip_in_flight);
+	helper_words_flag(w, "tcp_close", o->tcp_close);
+	helper_words_flag(w, "ext_unix_sk", o->ext_unix_sockets);
+	helper_words_flag(w, "shell_job", o->shell_job);
+	helper_words_flag(w, "file_locks", o->file_locks);
+	helper_words_flag(w, "link_remap", o->link_remap);
+	helper_words_flag(w, "auto_dedup", o->auto_dedup);
+	helper_words_flag(w, "lazy_pages", o->lazy_pages);
 	if (o->status_fd > 0) {
 		int fd = fcntl(o->status_fd, F_DUPFD_CLOEXEC, 3);
 
 		if (fd < 0)
 			return err_sys(err, "status descriptor %d", o->status_fd);
-		criu_order_fd(w, "status_fd", fd);
+		helper_words_fd(w, "status_fd", fd);
 	}
 	return page_server(o->page_server, w, err);
 }
 
-int container_criu_empty_ns(
-	const struct container_criu *o, struct criu_order_words *w, struct err *err)
+int container_criu_empty_ns(const struct container_criu *o, struct helper_words *w, struct err *err)
 {
 	unsigned int flags = 0;
 
@@ -115,7 +113,7 @@ int container_criu_empty_ns(
 		flags |= (unsigned int)namespace_name_flag(type);
 	}
 	if (flags)
-		criu_order_add(w, "empty_ns", "%u", flags);
+		helper_words_add(w, "empty_ns", "%u", flags);
 	return 0;
 }
 
@@ -156,7 +154,7 @@ static int find_mounts(
 }
 
 /* The network and pid namespaces of others are theirs, as for every runtime; the rest is made anew. */
-static void add_namespaces(const struct container *c, struct criu_order_words *w)
+static void add_namespaces(const struct container *c, struct helper_words *w)
 {
 	static const struct {
 		enum spec_ns_type type;
@@ -171,20 +169,20 @@ static void add_namespaces(const struct container *c, struct criu_order_words *w
 
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", c->init.pid, name);
 		if (ns && !str_empty(ns->path) && stat(path, &st) == 0)
-			criu_order_add(w, "external", "%s[%lu]:%s", name, (unsigned long)st.st_ino,
-				kept[i].key);
+			helper_words_add(w, "external", "%s[%lu]:%s", name,
+				(unsigned long)st.st_ino, kept[i].key);
 	}
 }
 
 /* The one by which we pause: criu must find there whether its processes stand still already. */
-static void add_freezer(struct container *c, struct criu_order_words *w)
+static void add_freezer(struct container *c, struct helper_words *w)
 {
 	struct cgroup_dir *d = c->cgroup ? cgroup_v2_dir(c->cgroup) : NULL;
 
 	if (!d && c->cgroup)
 		d = cgroup_controller_dir(c->cgroup, CGROUP_FREEZER);
 	if (d)
-		criu_order_add(w, "freeze_cgroup", "%s", d->path);
+		helper_words_add(w, "freeze_cgroup", "%s", d->path);
 }
 
 /* ---- the files beside the images ---- */
@@ -233,8 +231,8 @@ static void on_done(void *arg, const struct err *e)
 	container_done(c, e);
 }
 
-static int fill_order(struct container *c, const struct container_criu *o,
-	struct criu_order_words *w, struct err *err)
+static int fill_order(struct container *c, const struct container_criu *o, struct helper_words *w,
+	struct err *err)
 {
 	struct criu_mounts mounts;
 	int r = container_criu_words(o, w, err);
@@ -245,14 +243,14 @@ static int fill_order(struct container *c, const struct container_criu *o,
 		r = find_mounts(c, &w->arena, &mounts, err);
 	if (r < 0)
 		return r;
-	criu_order_add(w, "do", o->pre_dump ? "pre-dump" : "dump");
-	criu_order_add(w, "pid", "%d", c->init.pid);
-	criu_order_add(w, "root", "%s", c->state.record.rootfs);
-	criu_order_flag(w, "leave_running", o->leave_running || o->pre_dump);
-	criu_order_flag(w, "track_mem", o->pre_dump || !str_empty(o->parent));
+	helper_words_add(w, "do", o->pre_dump ? "pre-dump" : "dump");
+	helper_words_add(w, "pid", "%d", c->init.pid);
+	helper_words_add(w, "root", "%s", c->state.record.rootfs);
+	helper_words_flag(w, "leave_running", o->leave_running || o->pre_dump);
+	helper_words_flag(w, "track_mem", o->pre_dump || !str_empty(o->parent));
 	for (size_t i = 0; i < mounts.n; i++) {
-		criu_order_add(w, "mount", "%s", mounts.v[i].path);
-		criu_order_add(w, "from", "%s", mounts.v[i].path);
+		helper_words_add(w, "mount", "%s", mounts.v[i].path);
+		helper_words_add(w, "from", "%s", mounts.v[i].path);
 	}
 	add_namespaces(c, w);
 	add_freezer(c, w);
@@ -263,7 +261,7 @@ static int fill_order(struct container *c, const struct container_criu *o,
 int container_checkpoint(struct container *c, const struct container_criu *o,
 	const struct container_handler *handler, struct err *err)
 {
-	auto_done(criu_order_words) struct criu_order_words words = { 0 };
+	auto_done(helper_words) struct helper_words words = { 0 };
 	struct criu_run_handler h = { .arg = c, .done = on_done };
 	enum container_status s = container_status(c);
 	int r;

@@ -87,7 +87,7 @@ static int check_request(const struct container_create *req, uid_t owner, struct
 /* ---- state ---- */
 
 /* Before the directories are made (a crash leaves nothing unknown), and after: which of them are ours. */
-static int record_cgroup(struct container *c, struct err *err)
+int container_record_cgroup(struct container *c, struct err *err)
 {
 	struct state_record *rec = &c->state.record;
 	int r;
@@ -124,7 +124,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 		if (r < 0)
 			return r;
 	}
-	return record_cgroup(c, err);
+	return container_record_cgroup(c, err);
 }
 
 int container_save_init(struct container *c, enum state_status status, struct err *err)
@@ -132,7 +132,7 @@ int container_save_init(struct container *c, enum state_status status, struct er
 	int r = c->state.locked ? 0 : state_relock(&c->state, err);
 
 	if (r == 0)
-		r = record_cgroup(c, err);
+		r = container_record_cgroup(c, err);
 	if (r < 0)
 		return r;
 	state_record_set_init(&c->state.record, &c->init, !c->host->state->in_memory);
@@ -153,7 +153,8 @@ static int resolve_cgroup(struct container *c, const struct container_create *re
 		.unprivileged = c->state.record.owner != 0,
 	};
 
-	if (c->host->cgroups_disabled || c->host->cgroups->mode == CGROUP_MODE_NONE)
+	if (c->host->cgroups_disabled || c->host->cgroups->mode == CGROUP_MODE_NONE ||
+		container_has_unit(c))
 		return 0;
 	return cgroup_resolve(c->host->cgroups, &cr, &c->cgroup, err);
 }
@@ -235,11 +236,11 @@ static void undone(struct container *c, const struct err *e)
 
 static void run_poststop(struct container *c);
 
-static void failed(void *arg, const struct err *e)
+void container_create_failed(struct container *c, const struct err *e)
 {
-	struct container *c = arg;
-
 	c->failure = *e;
+	container_plan_free(take_ptr(c->plan));
+	c->unit_left = NULL;
 	launch_free(c->launch);
 	c->launch = NULL;
 	/* No operation runs: it died while it waited for its start. It is a container that has
@@ -247,6 +248,11 @@ static void failed(void *arg, const struct err *e)
 	if (!c->handler.done)
 		return;
 	run_poststop(c);
+}
+
+static void failed(void *arg, const struct err *e)
+{
+	container_create_failed(arg, e);
 }
 
 static void poststop_done(void *arg, const struct err *err)
@@ -290,6 +296,8 @@ static void on_started(void *arg, const struct pidref *process)
 	container_trace(c, "process exists");
 	if (intel_rdt_enter(&c->state.record, c->init.pid, &e) < 0)
 		failed(c, &e);
+	else if (c->cgroup && c->cgroup->mode == CGROUP_MODE_V2) /* born in there */
+		container_unit_leave(c, NULL);
 }
 
 static void on_console(void *arg, int master)
@@ -302,9 +310,8 @@ static void on_console(void *arg, int master)
 		fd_close(master);
 }
 
-static void on_ready(void *arg)
+static void ready(struct container *c)
 {
-	struct container *c = arg;
 	struct err e = { 0 };
 
 	container_trace(c, "process set up");
@@ -319,6 +326,12 @@ static void on_ready(void *arg)
 	}
 	if (launch_release(c->launch, &e) < 0)
 		failed(c, &e);
+}
+
+static void on_ready(void *arg)
+{
+	if (!container_unit_leave(arg, ready))
+		ready(arg);
 }
 
 /* start_by_socket: init has let go of us and waits for `start`. */
@@ -529,7 +542,9 @@ static int claim(struct container *c, const struct container_create *req, const 
 	const struct state_file config = { "config.json", req->json, req->json_size };
 	int r;
 
-	r = resolve_cgroup(c, req, err);
+	r = container_unit_name(c, req, err);
+	if (r == 0)
+		r = resolve_cgroup(c, req, err);
 	if (r == 0)
 		r = fill_record(c, req, rootfs, err);
 	return r < 0 ? r : state_create(c->host->state, &c->state, &config, 1, err);
@@ -557,9 +572,72 @@ static int record_streams(
 	return rec->streams ? 0 : err_oom(err);
 }
 
-int container_begin(const struct host *h, const struct container_create *req,
+/* ---- the plan of what follows ---- */
+
+void container_plan_free(struct container_plan *p)
+{
+	if (!p)
+		return;
+	for (size_t i = 0; i < 3; i++)
+		fd_close(p->req.stdio[i]);
+	free(p);
+}
+
+/* The caller of create may close its streams when that returns. */
+static int keep_plan(struct container *c, const struct container_plan *plan, struct err *err)
+{
+	struct container_plan *p = mem_calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_oom(err);
+	*p = *plan;
+	c->plan = p;
+	p->req.spec = NULL;
+	p->req.json = NULL; /* saved */
+	p->req.id = c->state.record.id;
+	p->req.bundle = c->state.record.bundle;
+	for (size_t i = 0; i < 3; i++)
+		p->req.stdio[i] = -EBADF;
+	for (size_t i = 0; i < 3; i++) {
+		if (plan->req.stdio[i] < 0)
+			continue;
+		p->req.stdio[i] = fcntl(plan->req.stdio[i], F_DUPFD_CLOEXEC, 3);
+		if (p->req.stdio[i] < 0)
+			return err_sys(err, "keep the standard streams");
+	}
+	return 0;
+}
+
+static int make_and_go_on(struct container *c, const struct container_plan *plan, struct err *err)
+{
+	int r = make_cgroup(c, err);
+
+	if (r < 0)
+		return r;
+	container_trace(c, "cgroup made");
+	return plan->next(c, plan, err);
+}
+
+int container_go_on(struct container *c, struct err *err)
+{
+	struct container_plan *plan = take_ptr(c->plan);
+	int r = make_and_go_on(c, plan, err);
+
+	container_plan_free(plan);
+	return r;
+}
+
+static int start_unit(struct container *c, const struct container_plan *plan, struct err *err)
+{
+	int r = keep_plan(c, plan, err);
+
+	return r < 0 ? r : container_unit_start(c, &plan->req, err);
+}
+
+int container_begin(const struct host *h, const struct container_plan *plan,
 	const struct container_handler *handler, struct container **ret, struct err *err)
 {
+	const struct container_create *req = &plan->req;
 	struct container *c = mem_calloc(1, sizeof(*c));
 	auto_free char *rootfs = NULL;
 	int r;
@@ -586,7 +664,7 @@ int container_begin(const struct host *h, const struct container_create *req,
 		r = claim(c, req, rootfs, err);
 	if (r == 0) {
 		container_trace(c, "record saved");
-		r = make_cgroup(c, err);
+		r = container_has_unit(c) ? start_unit(c, plan, err) : make_and_go_on(c, plan, err);
 		if (r < 0)
 			container_undo(c);
 	}
@@ -594,25 +672,19 @@ int container_begin(const struct host *h, const struct container_create *req,
 		container_free(c);
 		return r;
 	}
-	container_trace(c, "cgroup made");
 	*ret = c;
 	return 0;
+}
+
+static int launch(struct container *c, const struct container_plan *plan, struct err *err)
+{
+	return compile_and_start(c, &plan->req, c->state.record.rootfs, err);
 }
 
 int container_create(const struct host *h, const struct container_create *req,
 	const struct container_handler *handler, struct container **ret, struct err *err)
 {
-	struct container *c = NULL;
-	int r = container_begin(h, req, handler, &c, err);
+	struct container_plan plan = { .req = *req, .next = launch };
 
-	if (r < 0)
-		return r;
-	r = compile_and_start(c, req, c->state.record.rootfs, err);
-	if (r < 0) {
-		container_undo(c);
-		container_free(c);
-		return r;
-	}
-	*ret = c;
-	return 0;
+	return container_begin(h, &plan, handler, ret, err);
 }

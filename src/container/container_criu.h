@@ -18,7 +18,6 @@
 #define CRIU_NET "extRootNetNS"
 #define CRIU_PID "extRootPidNS"
 
-int container_criu_words(
-	const struct container_criu *o, struct criu_order_words *w, struct err *err);
+int container_criu_words(const struct container_criu *o, struct helper_words *w, struct err *err);
 int container_criu_empty_ns(
-	const struct container_criu *o, struct criu_order_words *w, struct err *err);
+	const struct container_criu *o, struct helper_words *w, struct err *err);

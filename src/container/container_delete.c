@@ -32,6 +32,8 @@ static int kill_all(struct container *c, int sig, struct err *err)
 
 		return r == -ESRCH ? 0 : r;
 	}
+	if (container_unit_is_free(c))
+		return 0;
 	if (sig != SIGKILL)
 		return cgroup_signal(c->cgroup, sig, err);
 	if (!container_gone(c)) /* wherever somebody has moved it to */

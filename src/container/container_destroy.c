@@ -99,6 +99,29 @@ static void remove_cgroups(struct container *c)
 			    .retry_max_ns = 64 * NS_PER_MS });
 }
 
+/* ---- the unit ---- */
+
+static void on_unit_stopped(struct container *c, const struct err *e)
+{
+	if (e && e->code == -ESTALE) /* ours is gone, and its cgroup another's by now */
+		end(c, NULL);
+	else if (e)
+		end(c, e);
+	else
+		remove_cgroups(c);
+}
+
+/* With its processes gone: systemd would wait for them, and take its time. */
+static void stop_unit(struct container *c)
+{
+	struct err e;
+
+	if (!container_has_unit(c))
+		remove_cgroups(c);
+	else if (container_unit_stop(c, on_unit_stopped, &e) < 0)
+		end(c, &e);
+}
+
 /* ---- init ---- */
 
 /* Ours when `run` created it; nobody's business otherwise. */
@@ -129,13 +152,13 @@ static void on_init_gone(struct wait_until *w, const struct err *e)
 		return;
 	}
 	reap_init(c);
-	remove_cgroups(c);
+	stop_unit(c);
 }
 
 static void wait_for_init(struct container *c)
 {
 	if (!c->init.pid || c->exited) {
-		remove_cgroups(c);
+		stop_unit(c);
 		return;
 	}
 	wait_for(c, &(struct wait_until){ .look = look_init,
@@ -197,7 +220,7 @@ static void kill_everything(struct container *c)
 				    .retry_max_ns = NS_PER_MS });
 		return;
 	}
-	if (r == 0 && c->cgroup)
+	if (r == 0 && c->cgroup && !container_unit_is_free(c))
 		r = cgroup_kill(c->cgroup, &e);
 	if (r < 0)
 		end(c, &e);
@@ -210,8 +233,8 @@ static bool is_free_already(struct container *c)
 {
 	struct err ignored = { 0 };
 
-	if (!c->cgroup || cgroup_is_intended(c->cgroup) || !container_owns_pidns(c) ||
-		!container_gone(c))
+	if (!c->cgroup || container_has_unit(c) || cgroup_is_intended(c->cgroup) ||
+		!container_owns_pidns(c) || !container_gone(c))
 		return false;
 	if (c->init.pid && !c->exited)
 		reap_init(c);
@@ -222,6 +245,8 @@ void container_destroy(struct container *c, uint64_t patience_ns,
 	void (*done)(struct container *c, const struct err *err))
 {
 	container_freezer_stop(c);
+	container_update_stop(c);
+	unit_run_free(take_ptr(c->unit)); /* else it would be killed with the others, and told of */
 	c->destroyer = (struct container_destroyer){
 		.done = done,
 		.deadline_ns = clock_boot_ns() + patience_ns,

@@ -12,6 +12,7 @@
 #include "container/launch.h"
 #include "container/seccomp_filter.h"
 #include "container/state.h"
+#include "container/unit_run.h"
 #include "container/wait_until.h"
 
 /* A pause or resume that is under way. */
@@ -31,6 +32,13 @@ struct container_destroyer {
 	void (*done)(struct container *c, const struct err *err);
 };
 
+/* What create or restore goes on with when the cgroups are made. */
+struct container_plan {
+	struct container_create req;
+	const struct container_criu *criu;
+	int (*next)(struct container *c, const struct container_plan *p, struct err *err);
+};
+
 struct container {
 	const struct host *host;
 	struct state state; /* directory, lock and record */
@@ -42,8 +50,14 @@ struct container {
 	struct notify_socket *notify; /* of the program that is being started */
 	const char *manager;          /* the service manager's socket; heap */
 	struct arena devices_arena;
-	struct net_device *net_devices;   /* that init gets */
-	struct criu_run *criu;            /* of a checkpoint or restore */
+	struct net_device *net_devices; /* that init gets */
+	struct criu_run *criu;          /* of a checkpoint or restore */
+	struct unit_run *unit;          /* order to systemd that is under way */
+	void (*unit_left)(struct container *c);
+	void (*unit_done)(struct container *c, const struct err *err);
+	struct container_plan *plan;      /* waits for the unit; heap, with copies of the streams */
+	struct container_update *update;  /* under way */
+	struct container_handler updater; /* whom its end reaches */
 	struct container_handler handler; /* of the operation that runs */
 	struct container_handler outer;   /* of a start that has become a delete */
 	struct container_freezer freezer;
@@ -86,9 +100,40 @@ bool container_gone(const struct container *c);
 
 bool container_is_abandoned(struct container *c);
 
-/* Of a create or a restore: the id claimed, the cgroups made. req->spec is taken over in every case. */
-int container_begin(const struct host *h, const struct container_create *req,
+/*
+ * Of a create or a restore: the id claimed, the cgroups made, then plan->next. With a systemd unit that comes from the loop.
+ * plan->req.spec is taken over in every case.
+ */
+int container_begin(const struct host *h, const struct container_plan *plan,
 	const struct container_handler *handler, struct container **ret, struct err *err);
+/* The cgroups made and plan->next, now that the unit has started. */
+int container_go_on(struct container *c, struct err *err);
+/* Ends a create or restore that got no further than its cgroups, or its launch. */
+void container_create_failed(struct container *c, const struct err *e);
+/* The cgroup's lines in the record, which is not saved. */
+int container_record_cgroup(struct container *c, struct err *err);
+void container_plan_free(struct container_plan *p);
+
+/* ---- the systemd unit ---- */
+
+bool container_has_unit(const struct container *c);
+/* It ended with init, and by now its name and cgroup may be another's. */
+bool container_unit_is_free(const struct container *c);
+/* Its name on record, if the request wants one. */
+int container_unit_name(struct container *c, const struct container_create *req, struct err *err);
+/* Then container_go_on() or container_create_failed(). */
+int container_unit_start(struct container *c, const struct container_create *req, struct err *err);
+/* The container's own process is in the cgroup. False: nobody else is; else `left` (may be NULL) follows. */
+bool container_unit_leave(struct container *c, void (*left)(struct container *c));
+/* done: -ESTALE when a unit of that name is there that is not ours. */
+int container_unit_stop(struct container *c,
+	void (*done)(struct container *c, const struct err *err), struct err *err);
+/* The properties that say these limits. */
+int container_unit_set(struct container *c, const struct spec_resources *res,
+	void (*done)(struct container *c, const struct err *err), struct err *err);
+
+void container_update_stop(struct container *c);
+
 /* That, undone: nothing of it has run yet. */
 void container_undo(struct container *c);
 /* The state directory alone, unless somebody else has taken it away. */

@@ -225,6 +225,9 @@ void container_free(struct container *c)
 	hook_cancel(c->hooks);
 	criu_run_free(c->criu);
 	c->criu = NULL;
+	unit_run_free(take_ptr(c->unit));
+	container_plan_free(take_ptr(c->plan));
+	container_update_stop(c);
 	c->launch = NULL;
 	c->hooks = NULL;
 	loop_defer(c->host->loop, &c->release, release);

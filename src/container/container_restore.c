@@ -113,20 +113,29 @@ static void on_hooks(void *arg, pid_t pid)
 	failed(c, &err);
 }
 
+/* Everything is there, and nobody but the container's processes is in its cgroup. */
+static void made(struct container *c)
+{
+	struct err err;
+
+	if (container_save_init(c, STATE_RUNNING, &err) < 0)
+		failed(c, &err);
+	else
+		go(c);
+}
+
 static void on_made(void *arg, pid_t pid)
 {
 	struct container *c = arg;
 	struct err err;
 	int r = pidref_open(pid, &c->init);
 
-	if (r < 0)
+	if (r < 0) {
 		err_code(&err, r, "open the restored process %d", pid);
-	else
-		r = container_save_init(c, STATE_RUNNING, &err);
-	if (r < 0)
 		failed(c, &err);
-	else
-		go(c);
+	} else if (!container_unit_leave(c, made)) {
+		made(c);
+	}
 }
 
 static void on_terminal(void *arg, int master)
@@ -168,7 +177,7 @@ static int read_beside(const char *images, const char *name, char **ret, size_t 
 
 /* What stood behind the standard streams is replaced by what stands there now. */
 static int order_streams(const struct container_create *req, const char *images,
-	struct criu_order_words *w, struct err *err)
+	struct helper_words *w, struct err *err)
 {
 	auto_free char *json = NULL;
 	struct json_object *names = NULL;
@@ -201,7 +210,7 @@ static int order_streams(const struct container_create *req, const char *images,
 }
 
 static int order_mounts(
-	struct container *c, const char *images, struct criu_order_words *w, struct err *err)
+	struct container *c, const char *images, struct helper_words *w, struct err *err)
 {
 	struct criu_mounts saved = { 0 };
 	auto_free char *json = NULL;
@@ -217,7 +226,7 @@ static int order_mounts(
 	return r < 0 ? r : criu_mounts_order(&saved, c->spec, c->host->cgroups, c->cgroup, w, err);
 }
 
-static int order_namespaces(const struct container *c, struct criu_order_words *w, struct err *err)
+static int order_namespaces(const struct container *c, struct helper_words *w, struct err *err)
 {
 	static const struct {
 		enum spec_ns_type type;
@@ -238,22 +247,22 @@ static int order_namespaces(const struct container *c, struct criu_order_words *
 	return 0;
 }
 
-static void order_cgroups(const struct container *c, struct criu_order_words *w)
+static void order_cgroups(const struct container *c, struct helper_words *w)
 {
 	for (size_t i = 0; c->cgroup && i < c->cgroup->n_dirs; i++) {
 		const struct cgroup_dir *d = &c->cgroup->dirs[i];
 		const char *label = d->label;
 
-		criu_order_add(w, "join", "%s/cgroup.procs", d->path);
+		helper_words_add(w, "join", "%s/cgroup.procs", d->path);
 		if (c->cgroup->mode == CGROUP_MODE_V2) { /* the only one: it needs no name */
-			criu_order_add(w, "root_cgroup", "%s", d->name);
+			helper_words_add(w, "root_cgroup", "%s", d->name);
 			continue;
 		}
 		do {
 			size_t len = strcspn(label, ",");
 
-			criu_order_add(w, "controllers", "%.*s", (int)len, label);
-			criu_order_add(w, "path", "%s", d->name);
+			helper_words_add(w, "controllers", "%.*s", (int)len, label);
+			helper_words_add(w, "path", "%s", d->name);
 			label += len + (label[len] == ',');
 		} while (*label);
 	}
@@ -262,7 +271,7 @@ static void order_cgroups(const struct container *c, struct criu_order_words *w)
 static int start_criu(struct container *c, const struct container_create *req,
 	const struct container_criu *o, struct err *err)
 {
-	auto_done(criu_order_words) struct criu_order_words w = { 0 };
+	auto_done(helper_words) struct helper_words w = { 0 };
 	struct criu_run_handler h = {
 		.arg = c,
 		.hooks = on_hooks,
@@ -272,12 +281,12 @@ static int start_criu(struct container *c, const struct container_create *req,
 	};
 	int r = container_criu_words(o, &w, err);
 
-	criu_order_add(&w, "do", "restore");
-	criu_order_add(&w, "root", "%s", c->state.record.rootfs);
+	helper_words_add(&w, "do", "restore");
+	helper_words_add(&w, "root", "%s", c->state.record.rootfs);
 	if (!str_empty(o->lsm_profile))
-		criu_order_add(&w, "lsm_profile", "%s", o->lsm_profile);
+		helper_words_add(&w, "lsm_profile", "%s", o->lsm_profile);
 	if (!str_empty(o->lsm_mount_context))
-		criu_order_add(&w, "lsm_mount_context", "%s", o->lsm_mount_context);
+		helper_words_add(&w, "lsm_mount_context", "%s", o->lsm_mount_context);
 	order_cgroups(c, &w);
 	if (r == 0)
 		r = container_criu_empty_ns(o, &w, err);
@@ -290,12 +299,16 @@ static int start_criu(struct container *c, const struct container_create *req,
 	return r < 0 ? r : criu_run_start(c->host, &w, &h, &c->criu, err);
 }
 
+static int restore(struct container *c, const struct container_plan *plan, struct err *err)
+{
+	return start_criu(c, &plan->req, plan->criu, err);
+}
+
 int container_restore(const struct host *h, const struct container_create *req,
 	const struct container_criu *o, const struct container_handler *handler,
 	struct container **ret, struct err *err)
 {
-	struct container *c = NULL;
-	int r;
+	struct container_plan plan = { .req = *req, .criu = o, .next = restore };
 
 	if (geteuid() != 0) {
 		spec_free(req->spec);
@@ -305,15 +318,5 @@ int container_restore(const struct host *h, const struct container_create *req,
 		spec_free(req->spec);
 		return err_set(err, -EINVAL, "no directory with the images of the checkpoint");
 	}
-	r = container_begin(h, req, handler, &c, err);
-	if (r < 0)
-		return r;
-	r = start_criu(c, req, o, err);
-	if (r < 0) {
-		container_undo(c);
-		container_free(c);
-		return r;
-	}
-	*ret = c;
-	return 0;
+	return container_begin(h, &plan, handler, ret, err);
 }

@@ -123,26 +123,98 @@ static int merged_config(
 	return *ret ? 0 : err_oom(err);
 }
 
-static int apply_and_save(
-	struct container *c, const struct spec_resources *res, const char *config, struct err *err)
+/* ---- the update ---- */
+
+struct container_update {
+	struct cgroup_journal journal;
+	struct spec *merged; /* the configuration with the new limits: what the unit is told */
+	char *config;        /* the same as text */
+	bool locked;         /* by our caller, and left so */
+};
+
+static void update_free(struct container *c)
 {
-	auto_done(cgroup_journal) struct cgroup_journal journal = { 0 };
-	int r = cgroup_update(c->cgroup, res, &journal, err);
+	struct container_update *u = take_ptr(c->update);
+
+	if (!u)
+		return;
+	if (!u->locked)
+		state_unlock(&c->state);
+	cgroup_journal_done(&u->journal);
+	spec_free(u->merged);
+	free(u->config);
+	free(u);
+}
+
+void container_update_stop(struct container *c)
+{
+	if (!c->update)
+		return;
+	unit_run_free(take_ptr(c->unit));
+	update_free(c);
+}
+
+static int save(struct container *c, struct err *err)
+{
+	const char *config = c->update->config;
+	int r = file_save_at(c->state.dirfd, "config.json", config, strlen(config), 0600);
+
+	return r < 0 ? err_code(err, r, "save the limits of container '%s'", container_id(c)) : 0;
+}
+
+static void finish(struct container *c, int r, struct err *err)
+{
+	struct container_handler h = c->updater;
+
+	if (r < 0)
+		cgroup_journal_undo(&c->update->journal);
+	update_free(c);
+	c->updater = (struct container_handler){ 0 };
+	h.done(h.arg, r < 0 ? err : NULL);
+}
+
+/* It has written its own, rounded, values of all limits: ours once more. */
+static void on_unit_set(struct container *c, const struct err *e)
+{
+	const struct spec_linux *l = c->update->merged->linux_;
+	struct err copy = { 0 };
+	int r = 0;
+
+	if (e)
+		copy = *e;
+	r = copy.code;
+	if (r == 0)
+		r = cgroup_apply(c->cgroup, l ? l->resources : NULL, true, &copy);
+	if (r == 0)
+		r = save(c, &copy);
+	finish(c, r, &copy);
+}
+
+/* The files first: they know what is wrong with a value, and can be undone. */
+static int set_unit(struct container *c, struct err *err)
+{
+	struct container_update *u = c->update;
+	int r = spec_parse(u->config, strlen(u->config), &u->merged, err);
 
 	if (r < 0)
 		return r;
-	r = file_save_at(c->state.dirfd, "config.json", config, strlen(config), 0600);
-	if (r < 0) {
-		cgroup_journal_undo(&journal);
-		return err_code(err, r, "save the limits of container '%s'", container_id(c));
-	}
-	return 0;
+	return container_unit_set(
+		c, u->merged->linux_ ? u->merged->linux_->resources : NULL, on_unit_set, err);
 }
 
-int container_update(struct container *c, const struct spec_resources *res, struct err *err)
+static int begin(struct container *c, const struct spec_resources *res, struct err *err)
 {
-	bool locked = c->state.locked;
-	auto_free char *config = NULL;
+	int r = c->state.locked ? 0 : state_relock(&c->state, err);
+
+	if (r == 0)
+		r = merged_config(c, res, &c->update->config, err);
+	return r < 0 ? r : cgroup_update(c->cgroup, res, &c->update->journal, err);
+}
+
+int container_update(struct container *c, const struct spec_resources *res,
+	const struct container_handler *handler, struct err *err)
+{
+	bool unit = container_has_unit(c);
 	int r;
 
 	if (container_status(c) == CONTAINER_STOPPED)
@@ -150,13 +222,24 @@ int container_update(struct container *c, const struct spec_resources *res, stru
 	if (!c->cgroup)
 		return err_set(err, -ENOTSUP, "cannot update container '%s': it has no cgroup",
 			container_id(c));
-	r = locked ? 0 : state_relock(&c->state, err);
-	if (r < 0)
+	if (c->update)
+		return err_set(err, -EBUSY, "container '%s' is being updated", container_id(c));
+	c->update = mem_calloc(1, sizeof(*c->update));
+	if (!c->update)
+		return err_oom(err);
+	c->update->locked = c->state.locked;
+	r = begin(c, res, err);
+	if (r == 0) {
+		r = unit ? set_unit(c, err) : save(c, err);
+		if (r < 0)
+			cgroup_journal_undo(&c->update->journal);
+	}
+	if (r < 0) {
+		update_free(c);
 		return r;
-	r = merged_config(c, res, &config, err);
-	if (r == 0)
-		r = apply_and_save(c, res, config, err);
-	if (!locked)
-		state_unlock(&c->state);
-	return r;
+	}
+	c->updater = *handler;
+	if (!unit)
+		finish(c, 0, NULL);
+	return 0;
 }

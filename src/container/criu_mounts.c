@@ -227,15 +227,14 @@ int criu_mounts_read(const char *json, size_t size, struct arena *arena, struct 
 
 /* ---- a restore ---- */
 
-static void order(
-	struct criu_order_words *out, const char *path, const char *source, const char *below)
+static void order(struct helper_words *out, const char *path, const char *source, const char *below)
 {
-	criu_order_add(out, "mount", "%s", path);
-	criu_order_add(out, "from", "%s%s", source, below);
+	helper_words_add(out, "mount", "%s", path);
+	helper_words_add(out, "from", "%s%s", source, below);
 }
 
 static int order_cgroups(const struct spec_mount *m, bool own_namespace,
-	const struct cgroup_host *host, const struct cgroup *cg, struct criu_order_words *out)
+	const struct cgroup_host *host, const struct cgroup *cg, struct helper_words *out)
 {
 	struct cgroup_mount rows[CGROUP_MOUNTS_MAX];
 	size_t n = 0;
@@ -244,9 +243,9 @@ static int order_cgroups(const struct spec_mount *m, bool own_namespace,
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (rows[i].kind != CGROUP_MOUNT_BIND)
 			continue;
-		criu_order_add(out, "mount", "%s%s%s", m->destination, *rows[i].dest ? "/" : "",
+		helper_words_add(out, "mount", "%s%s%s", m->destination, *rows[i].dest ? "/" : "",
 			rows[i].dest);
-		criu_order_add(out, "from", "%s", rows[i].source);
+		helper_words_add(out, "from", "%s", rows[i].source);
 	}
 	return r;
 }
@@ -260,7 +259,7 @@ static const char *source_of(const struct spec *spec, const char *destination)
 }
 
 int criu_mounts_order(const struct criu_mounts *saved, const struct spec *spec,
-	const struct cgroup_host *host, const struct cgroup *cg, struct criu_order_words *out,
+	const struct cgroup_host *host, const struct cgroup *cg, struct helper_words *out,
 	struct err *err)
 {
 	bool own = spec_namespace_find(spec, SPEC_NS_CGROUP) != NULL;

@@ -16,7 +16,7 @@
 
 struct cgroup;
 struct cgroup_host;
-struct criu_order_words;
+struct helper_words;
 
 struct criu_mount {
 	const char *path; /* in the container: criu's name of it */
@@ -45,5 +45,5 @@ int criu_mounts_read(const char *json, size_t size, struct arena *arena, struct 
 
 /* The words for a restore. `saved` may be empty: images of other runtimes. */
 int criu_mounts_order(const struct criu_mounts *saved, const struct spec *spec,
-	const struct cgroup_host *host, const struct cgroup *cg, struct criu_order_words *out,
+	const struct cgroup_host *host, const struct cgroup *cg, struct helper_words *out,
 	struct err *err);

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The helper stands beside our own program, or where it was installed. Its end is seen on its socket; who waits for it
- * as a process depends on whose child it is (spawn.h, with_parent).
+ * The helper's end is seen on its socket; who waits for it as a process depends on whose child it is (spawn.h,
+ * with_parent).
  */
 #include "container/criu_run.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/kernel.h"
-#include "base/path.h"
-#include "base/str.h"
-#include "config.h"
 #include "container/criu_wire.h"
-#include "container/spawn.h"
 
 #define PATIENCE_NS (600 * NS_PER_SEC) /* memory goes to a disk: no client waits longer */
 
@@ -42,82 +36,13 @@ struct criu_run {
 	struct err result;
 };
 
-/* ---- the order ---- */
-
-static void add_word(struct criu_order_words *w, char *word)
+void criu_order_inherit(struct helper_words *w, const char *key, int fd)
 {
-	if (!word || mem_grow(&w->word, &w->cap, w->n + 2, sizeof(*w->word)) < 0) {
-		w->failed = true;
-		return;
-	}
-	w->word[w->n++] = word;
-	w->word[w->n] = NULL;
-}
-
-void criu_order_add(struct criu_order_words *w, const char *name, const char *fmt, ...)
-{
-	char *value = NULL;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&value, fmt, ap);
-	va_end(ap);
-	add_word(w, n < 0 ? NULL : arena_printf(&w->arena, "%s=%s", name, value));
-	if (n >= 0)
-		free(value);
-}
-
-void criu_order_flag(struct criu_order_words *w, const char *name, bool on)
-{
-	if (on)
-		add_word(w, arena_strdup(&w->arena, name));
-}
-
-void criu_order_fd(struct criu_order_words *w, const char *name, int fd)
-{
-	if (mem_grow(&w->fd, &w->fds_cap, w->n_fds + 1, sizeof(*w->fd)) < 0) {
-		w->failed = true;
-		fd_close(fd);
-		return;
-	}
-	w->fd[w->n_fds++] = fd;
-	criu_order_add(w, name, "%d", fd);
-}
-
-void criu_order_inherit(struct criu_order_words *w, const char *key, int fd)
-{
-	criu_order_add(w, "inherit", "%s", key);
-	criu_order_fd(w, "fd", fd);
-}
-
-void criu_order_words_done(struct criu_order_words *w)
-{
-	for (size_t i = 0; i < w->n_fds; i++)
-		fd_close(w->fd[i]);
-	free(w->fd);
-	free(w->word);
-	arena_done(&w->arena);
-	*w = (struct criu_order_words){ 0 };
+	helper_words_add(w, "inherit", "%s", key);
+	helper_words_fd(w, "fd", fd);
 }
 
 /* ---- the helper ---- */
-
-static int find_helper(char path[PATH_MAX], struct err *err)
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/reeve-helper"));
-	char *slash;
-
-	if (n > 0) {
-		path[n] = '\0';
-		slash = strrchr(path, '/');
-		memcpy(slash, "/reeve-helper", sizeof("/reeve-helper"));
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	snprintf(path, PATH_MAX, "%s/reeve-helper", REEVE_LIBEXECDIR);
-	return access(path, X_OK) == 0 ? 0 : err_sys(err, "checkpoints need '%s'", path);
-}
 
 static void on_exit_(struct reaper_watch *w, int wait_status)
 {
@@ -125,29 +50,11 @@ static void on_exit_(struct reaper_watch *w, int wait_status)
 }
 
 static int spawn_helper(
-	struct criu_run *r, const struct criu_order_words *order, int sock, struct err *err)
+	struct criu_run *r, const struct helper_words *order, int sock, struct err *err)
 {
-	char name[] = "reeve-helper", task[] = "criu", path[PATH_MAX];
-	auto_free char **argv = mem_calloc(order->n + 3, sizeof(char *));
-	auto_close int null = fd_open("/dev/null", O_RDWR, 0);
-	int code = find_helper(path, err);
-
-	if (code < 0)
-		return code;
-	if (!argv || null < 0 || order->failed)
-		return err_oom(err);
-	argv[0] = name;
-	argv[1] = task;
-	memcpy(argv + 2, order->word, order->n * sizeof(*argv));
-	code = spawn_process(&(struct spawn){ .program = -EBADF,
-				     .path = path,
-				     .argv = argv,
-				     .envp = environ,
-				     .stdio = { sock, null, null },
-				     .keep = order->fd,
-				     .n_keep = order->n_fds,
-				     .with_parent = r->host->parent_pid != 0 },
+	int code = helper_spawn("checkpoints need", "criu", order, sock, r->host->parent_pid != 0,
 		&r->watch.pid, &r->watch.pidfd, err);
+
 	if (code < 0 || r->host->parent_pid)
 		return code;
 	r->watch.fn = on_exit_;
@@ -224,7 +131,7 @@ static void on_patience(struct loop_timer *t)
 	kernel_pidfd_send_signal(r->watch.pidfd, SIGKILL, NULL, 0);
 }
 
-int criu_run_start(const struct host *h, const struct criu_order_words *order,
+int criu_run_start(const struct host *h, const struct helper_words *order,
 	const struct criu_run_handler *handler, struct criu_run **ret, struct err *err)
 {
 	auto_freep(criu_run) struct criu_run *r = mem_calloc(1, sizeof(*r));

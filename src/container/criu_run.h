@@ -11,6 +11,7 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
+#include "container/helper_run.h"
 #include "container/host.h"
 
 struct criu_run;
@@ -24,26 +25,11 @@ struct criu_run_handler {
 	void (*done)(void *arg, const struct err *err);
 };
 
-/* The order: "NAME=VALUE", as helper/criu_order.c takes them; fds that it names. Zero is an empty one. */
-struct criu_order_words {
-	struct arena arena;
-	char **word;
-	size_t n, cap;
-	int *fd; /* owned */
-	size_t n_fds, fds_cap;
-	bool failed; /* memory ran out; criu_run_start() says so */
-};
-
-void criu_order_add(struct criu_order_words *w, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-void criu_order_flag(struct criu_order_words *w, const char *name, bool on);
-/* A word whose value is the number of this fd, which is taken over and reaches criu. */
-void criu_order_fd(struct criu_order_words *w, const char *name, int fd);
 /* criu inherits this fd, taken over, in place of what was known as `key`. */
-void criu_order_inherit(struct criu_order_words *w, const char *key, int fd);
-void criu_order_words_done(struct criu_order_words *w);
+void criu_order_inherit(struct helper_words *w, const char *key, int fd);
 
-int criu_run_start(const struct host *h, const struct criu_order_words *order,
+/* The order: words as helper/criu_order.c takes them. */
+int criu_run_start(const struct host *h, const struct helper_words *order,
 	const struct criu_run_handler *handler, struct criu_run **ret, struct err *err);
 int criu_run_go(struct criu_run *r);
 void criu_run_free(struct criu_run *r); /* accepts NULL */

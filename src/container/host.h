@@ -28,7 +28,6 @@ struct host {
 	int executor;                  /* sealed memfd of reeve-exec */
 	int parent_pid;        /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
 	bool cgroups_disabled; /* --cgroup-manager=disabled */
-	bool systemd_cgroup;
 };
 
 /* Takes loop, log, reaper and state from the caller's *h, opens the rest. */

@@ -88,6 +88,8 @@ int machine_features_write(const char *alias, const char *alias_version, struct 
 		.archs = archs,
 		.n_archs = list_archs(archs, ARRAY_LEN(archs)),
 		.seccomp_flags = seccomp_flags(),
+		.cgroup_systemd = true,
+		.cgroup_systemd_user = true,
 		.cgroup_rdma = true,
 		.apparmor = true,
 		.selinux = true,

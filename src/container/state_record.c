@@ -78,6 +78,7 @@ static const struct field fields[] = {
 	{ "cgroupLayout", FIELD_WORD, AT(cgroup_layout), .words = layout_names },
 	{ "cgroupPath", FIELD_STRING, AT(cgroup_path) },
 	{ "cgroupUnit", FIELD_STRING, AT(cgroup_unit) },
+	{ "cgroupUnitInvocation", FIELD_STRING, AT(cgroup_unit_invocation) },
 	{ "cgroupDirs", FIELD_STRINGS, AT(cgroup_dirs), .count_offset = AT(n_cgroup_dirs) },
 	{ "streams", FIELD_STRINGS, AT(streams), .count_offset = AT(n_streams) },
 	{ "resctrlDir", FIELD_STRING, AT(resctrl_dir) },

@@ -64,9 +64,10 @@ struct state_record {
 	uint64_t init_inode;
 	const char *boot_id; /* in which the pid counted; NULL: the record ends with the boot */
 
-	uint64_t cgroup_layout;   /* enum state_cgroup_layout */
-	const char *cgroup_path;  /* below the mount of each hierarchy */
-	const char *cgroup_unit;  /* systemd unit; NULL: files */
+	uint64_t cgroup_layout;             /* enum state_cgroup_layout */
+	const char *cgroup_path;            /* below the mount of each hierarchy */
+	const char *cgroup_unit;            /* systemd unit; NULL: files */
+	const char *cgroup_unit_invocation; /* its 32 hex digits; NULL: not known to have started */
 	const char **cgroup_dirs; /* lines of cgroup_to_record(); before anything of it is made */
 	size_t n_cgroup_dirs;
 	const char **

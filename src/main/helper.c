@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reeve-helper: what needs libraries that the long-lived programs do without, for as long as one task takes. Not for
- * people: `reeve-helper criu WORD...`, with the socket for its news as standard input.
+ * people: `reeve-helper TASK WORD...`, with the socket for its news as standard input.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include "helper/criu.h"
+#include "helper/systemd.h"
 
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
 	if (argc >= 2 && strcmp(argv[1], "criu") == 0)
 		return criu_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	if (argc >= 2 && strcmp(argv[1], "systemd") == 0)
+		return systemd_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	fprintf(stderr, "reeve-helper: for reeve's own programs\n");
 	return 2;
 }

@@ -115,7 +115,6 @@ static int remove_known(
 
 	m->host.reaper = reaper_own(m->loop);
 	m->host.state = &m->state;
-	m->host.systemd_cgroup = record->systemd_cgroup;
 	r = host_open(&m->host, err);
 	if (r < 0)
 		return r;

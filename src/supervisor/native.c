@@ -51,6 +51,7 @@ struct backend_container {
 	struct backend_call *call;    /* of the create, start or delete that runs */
 	struct backend_call *freezer; /* of the pause or resume */
 	struct backend_call *dump;
+	struct backend_call *update;
 	/* From a checkpoint. */
 	struct native_restore *restore; /* until its Start there is no container */
 	bool restored;                  /* by an earlier worker */
@@ -188,6 +189,7 @@ static int start_create(
 		.stdio = { -EBADF, -EBADF, -EBADF },
 		.no_pivot = rc->options.no_pivot_root,
 		.no_new_keyring = rc->options.no_new_keyring,
+		.systemd_cgroup = rc->options.systemd_cgroup,
 	};
 	auto_free char *json = NULL;
 	int r = container_load_bundle(rc->bundle, NULL, &cc.spec, &json, &cc.json_size, err);
@@ -217,15 +219,6 @@ static int keep_restore(
 	return 0;
 }
 
-/* What the runtime in process does not do is refused by name: a client that asked for another runtime must know. */
-static int check_options(const struct request_options *o, struct err *err)
-{
-	if (o->systemd_cgroup)
-		return err_set(err, -EINVAL,
-			"options: SystemdCgroup: only the cgroupfs driver is supported");
-	return 0;
-}
-
 static int native_create(void *arg, const struct backend_create *req, struct backend_call *call,
 	struct backend_container **ret, struct err *err)
 {
@@ -234,9 +227,7 @@ static int native_create(void *arg, const struct backend_create *req, struct bac
 	struct root *root = NULL;
 	int r;
 
-	r = check_options(&req->request->options, err);
-	if (r == 0)
-		r = find_root(n, req->ns, req->request, &root, err);
+	r = find_root(n, req->ns, req->request, &root, err);
 	if (r < 0)
 		return r;
 	c = mem_calloc(1, sizeof(*c));
@@ -571,19 +562,35 @@ static int native_resume(struct backend_container *c, struct backend_call *call,
 	return freeze(c, container_resume, call, err);
 }
 
+static void on_updated(void *arg, const struct err *e)
+{
+	struct backend_container *c = arg;
+	struct backend_call *call = take_ptr(c->update);
+	struct backend_outcome o = { .err = e };
+
+	call->done(call, &o);
+}
+
 static int native_update(struct backend_container *c, const char *resources, size_t size,
 	struct backend_call *call, struct err *err)
 {
 	auto_freep(spec_resources_doc) struct spec_resources_doc *doc = NULL;
+	struct container_handler h = { .arg = c, .done = on_updated };
 	int r = spec_parse_resources(resources, size, &doc, err);
 
 	if (r == 0)
 		r = spec_validate_resources(&doc->resources, err);
 	if (r == 0 && !c->container)
 		r = err_set(err, -EBUSY, "container has not been restored yet");
-	if (r == 0)
-		r = container_update(c->container, &doc->resources, err);
-	return finished(call, r);
+	if (r == 0 && c->update)
+		r = err_set(err, -EBUSY, "container is being updated");
+	if (r < 0)
+		return r;
+	c->update = call;
+	r = container_update(c->container, &doc->resources, &h, err);
+	if (r < 0)
+		c->update = NULL;
+	return r;
 }
 
 static void on_dumped(void *arg, const struct err *e)

@@ -28,7 +28,7 @@
 struct native_restore {
 	struct arena arena;
 	const char *id, *bundle, *images, *parent, *criu, *work;
-	bool terminal, no_pivot, no_new_keyring;
+	bool terminal, no_pivot, no_new_keyring, systemd_cgroup;
 	int stdio[3];
 };
 
@@ -66,6 +66,7 @@ int native_restore_keep(
 	r->terminal = rc->stdio.terminal;
 	r->no_pivot = o->no_pivot_root;
 	r->no_new_keyring = o->no_new_keyring;
+	r->systemd_cgroup = o->systemd_cgroup;
 	if (!r->id || !r->bundle || !r->images || !r->parent || !r->criu || !r->work)
 		code = err_oom(err);
 	else if (!r->terminal)
@@ -92,6 +93,7 @@ int native_restore_run(const struct native_restore *r, const struct host *host,
 		.stdio = { r->stdio[0], r->stdio[1], r->stdio[2] },
 		.no_pivot = r->no_pivot,
 		.no_new_keyring = r->no_new_keyring,
+		.systemd_cgroup = r->systemd_cgroup,
 		.starts_at_once = true,
 	};
 	auto_free char *json = NULL;

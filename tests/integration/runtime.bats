@@ -806,3 +806,12 @@ in_terminal() {
 	run -0 ct_run --preserve-fds 2 3<"$B/3" 4<"$B/4"
 	equal "$output" $'three\nfour'
 }
+
+@test "without systemd its driver says so, and leaves nothing" {
+	[ ! -e /run/systemd/private ] || skip "systemd runs here"
+	bundle '.linux.cgroupsPath = "system.slice:reeve:x"'
+	not_for runc crun -- "its own words"
+	run -1 rt --systemd-cgroup create --bundle "$B" "$ID" </dev/null
+	contains "$output" "systemd cgroup driver: systemd does not run here"
+	[ ! -e "$RT_ROOT/$ID" ]
+}

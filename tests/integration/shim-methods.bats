@@ -155,7 +155,7 @@ start_counting() {
 	echo 'SystemdCgroup = true' >"$BATS_TEST_TMPDIR/options"
 	run ctr run --rm --runtime "$SHIM_RUNTIME" --runtime-config-path "$BATS_TEST_TMPDIR/options" "$IMAGE" "$ID-b" /bin/true </dev/null
 	[ "$status" != 0 ]
-	contains "$output" SystemdCgroup
+	contains "$output" "slice:prefix:name"
 	ctr container rm "$ID-b" || true
 }
 

@@ -173,7 +173,7 @@ def options(shim, c):
             st = os.stat("/proc/%d/fd/%d" % (pid, fd))
             equal((st.st_uid, st.st_gid), (1234, 2345), "owner of stream %d" % fd)
         shim.remove(c, "first")
-    for kind, fields, words in ((RUNC, [(9, 1)], "SystemdCgroup"), (TABLE, [(3, "SystemdCgroup = true")], "SystemdCgroup"),
+    for kind, fields, words in ((RUNC, [(9, 1)], "slice:prefix:name"), (TABLE, [(3, "SystemdCgroup = true")], "slice:prefix:name"),
                                 (TABLE, [(3, "SystemdCgrup = true")], "SystemdCgrup"), (TABLE, [(2, "/no/such")], "/no/such")):
         got = c.call("Create", create_first(shim, c, (kind, fields), io))
         check(got.code and words in got.text, "options %r: %r" % (fields, got))

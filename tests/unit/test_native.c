@@ -512,7 +512,7 @@ static void run_failures(struct bench *b)
 	expect_heard("Create!2");
 	req.create.options.systemd_cgroup = true;
 	ask(b, req);
-	CHECK(strstr(text, "SystemdCgroup"));
+	CHECK(strstr(text, "\"slice:prefix:name\""));
 	check_nothing_left(b);
 }
 

@@ -1,0 +1,264 @@
+#!/usr/bin/env bats
+# The systemd cgroup driver, on a machine that systemd runs: units and their properties, beside what runc and crun make of
+# the same bundle. Only for tests/integration/guest.
+
+load ../integration/lib.bash
+
+setup_file() {
+	runtime_setup_file
+	export ON_MACHINE=1
+}
+
+setup() {
+	runtime_setup
+	UNIT=reeve-$ID.scope
+	export TEST_CGROUPS="*/sys/fs/cgroup*/reeve-*$ID*"
+}
+
+teardown() {
+	local bad=0
+	runtime_teardown || bad=1
+	no_unit 'reeve-*' || bad=1
+	return $bad
+}
+
+# The driver, in every command that makes a container.
+rt() {
+	within 60 "$RT" --root "$RT_ROOT" --systemd-cgroup "$@"
+}
+
+# The same without the flag, which is for making alone.
+plain() {
+	within 60 "$RT" --root "$RT_ROOT" "$@"
+}
+
+no_unit() { # PATTERN
+	local left
+	left=$(systemctl list-units --all --no-legend --plain "$1")
+	[ -z "$left" ] || fail "units: $left"
+}
+
+show() { # PROPERTY [UNIT]
+	systemctl show -P "$1" "${2:-$UNIT}"
+}
+
+scope() { # FILTER: for a config
+	echo ".linux.cgroupsPath = \"system.slice:reeve:$ID\" | ${1:-.}"
+}
+
+cgroup_of() { # PID
+	sed -n 's/^0:://p' "/proc/$1/cgroup"
+}
+
+file() { # NAME [CGROUP]
+	cat "/sys/fs/cgroup${2:-/system.slice/$UNIT}/$1"
+}
+
+limits='.linux.resources |= (. // {}) + {cpu: {quota: 50000, period: 100000, shares: 512, cpus: "0"},
+	memory: {limit: 67108864, reservation: 33554432, swap: 67108864}, pids: {limit: 33}, blockIO: {weight: 500},
+	devices: [{allow: false, access: "rwm"}, {allow: true, type: "c", major: 1, minor: 5, access: "r"}]}'
+
+files_hold() {
+	equal "$(file cpu.max)" "50000 100000"
+	equal "$(file cpu.weight)" 59
+	equal "$(file cpuset.cpus)" 0
+	equal "$(file memory.max)" 67108864
+	equal "$(file memory.low)" 33554432
+	equal "$(file memory.swap.max)" 0
+	equal "$(file pids.max)" 33
+}
+
+@test "a scope in its slice, with the limits as properties and exact in the files" {
+	local pid
+	ct_sleep "$(scope "$limits")"
+	pid=$(pid_of)
+	equal "$(cgroup_of "$pid")" "/system.slice/$UNIT"
+	equal "$(file cgroup.procs | head -n 1)" "$pid" "first process of the scope"
+	equal "$(show ActiveState)" active
+	equal "$(show Slice)" system.slice
+	equal "$(show Delegate)" yes
+	equal "$(show Description)" "reeve container $ID ($RT_ROOT)"
+	equal "$(show DefaultDependencies)" no
+	equal "$(show CPUWeight)" 59
+	equal "$(show CPUQuotaPerSecUSec)" 500ms
+	equal "$(show CPUQuotaPeriodUSec)" 100ms
+	equal "$(show AllowedCPUs)" 0
+	equal "$(show MemoryMax)" 67108864
+	equal "$(show MemoryLow)" 33554432
+	equal "$(show MemorySwapMax)" 0
+	equal "$(show TasksMax)" 33
+	equal "$(show IOWeight)" 4950
+	equal "$(show DevicePolicy)" strict
+	contains "$(show DeviceAllow)" "/dev/char/1:5 rwm"
+	files_hold
+	systemctl daemon-reload
+	systemctl daemon-reexec
+	[ "$(show ActiveState)" = active ]
+	files_hold
+	run -0 plain exec "$ID" /bin/sh -c 'cat /proc/self/cgroup; head -c 1 /dev/zero | wc -c' </dev/null
+	equal "${lines[0]}" "0::/" "the cgroup of an exec, from inside"
+	equal "${lines[1]}" 1
+	plain pause "$ID"
+	equal "$(status_of "$ID")" paused
+	plain resume "$ID"
+	plain kill "$ID" KILL
+	wait_until 10 status_is stopped
+	plain delete "$ID"
+	no_unit "$UNIT"
+}
+
+@test "properties are those of the peers for the same bundle" {
+	local peer got ours p
+	bundle_sh 'exec sleep 1000' "$(scope "$limits")"
+	props() { # UNIT
+		for p in Slice Delegate CPUWeight CPUQuotaPerSecUSec CPUQuotaPeriodUSec AllowedCPUs MemoryMax MemoryLow MemorySwapMax \
+			TasksMax DevicePolicy MemoryAccounting CPUAccounting IOAccounting TasksAccounting KillMode CollectMode; do
+			echo "$p=$(show "$p" "$1")"
+		done
+	}
+	ct_start
+	ours=$(props "$UNIT")
+	plain delete --force "$ID"
+	jq '.ociVersion = "1.0.2"' "$B/config.json" >"$B/old" && mv "$B/old" "$B/config.json"
+	for peer in runc crun; do
+		"$peer" --root "$RT_ROOT-$peer" --systemd-cgroup run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
+		got=$(props "$UNIT")
+		"$peer" --root "$RT_ROOT-$peer" delete --force "$ID"
+		wait_until 10 no_unit "$UNIT"
+		echo "--- $peer"
+		diff <(echo "$got") <(echo "$ours") >"$BATS_TEST_TMPDIR/diff" || true
+		cat "$BATS_TEST_TMPDIR/diff"
+		case $peer in
+		# Those of the system count shares in the old way; runc's takes no swap for no limit of swap, crun's sets a part of
+		# this only in the files.
+		crun) ! grep -E '^[<>]' "$BATS_TEST_TMPDIR/diff" | grep -vE 'CPUWeight|CPUQuota|AllowedCPUs|MemoryLow|MemorySwapMax|TasksMax|MemoryMax|DevicePolicy|CollectMode|IOAccounting' ;;
+		runc) ! grep -E '^[<>]' "$BATS_TEST_TMPDIR/diff" | grep -vE 'CPUWeight|MemorySwapMax' ;;
+		esac
+	done
+}
+
+@test "a quota that is no whole percent of a CPU is exact in the file, and rounded up as a property" {
+	bundle_sh 'exec sleep 1000' "$(scope '.linux.resources.cpu = {quota: 33333, period: 100000}')"
+	ct_start
+	equal "$(show CPUQuotaPerSecUSec)" 340ms
+	equal "$(file cpu.max)" "33333 100000"
+	plain delete --force "$ID"
+}
+
+@test "names: defaults, dialects, slices within slices" {
+	local dir=$BATS_TEST_TMPDIR/bin name
+	mkdir "$dir"
+	bundle_sh 'exec sleep 1000' '.linux.cgroupsPath = ""'
+	ct_start
+	equal "$(cgroup_of "$(pid_of)")" "/system.slice/reeve-$ID.scope"
+	plain delete --force "$ID"
+	for name in runc crun; do
+		ln "$RT" "$dir/$name" 2>/dev/null || cp "$RT" "$dir/$name"
+		cp "${RT%/*}/reeve-helper" "$dir/"
+		case $name in runc) set -- --systemd-cgroup ;; crun) set -- --cgroup-manager=systemd ;; esac
+		"$dir/$name" --root "$RT_ROOT" "$@" run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
+		equal "$(cgroup_of "$(pid_of)")" "/system.slice/$name-$ID.scope"
+		plain delete --force "$ID"
+		no_unit "$name-*"
+	done
+	bundle_sh 'exec sleep 1000' ".linux.cgroupsPath = \"reeve-a-b$ID.slice:reeve:$ID\""
+	ct_start
+	equal "$(cgroup_of "$(pid_of)")" "/reeve.slice/reeve-a.slice/reeve-a-b$ID.slice/$UNIT"
+	plain delete --force "$ID"
+	systemctl stop reeve.slice
+	refused '.linux.cgroupsPath = "/default/abc"'
+	contains "$output" 'expected cgroupsPath to be of format "slice:prefix:name"'
+	refused '.linux.cgroupsPath = "a/b.slice:x:y"'
+	contains "$output" "linux.cgroupsPath: 'a/b.slice' is not the name of a slice"
+}
+
+@test "a name in .slice is a slice, which goes with its container" {
+	bundle_sh 'exec sleep 1000' ".linux.cgroupsPath = \"system.slice:x:reeve-$ID.slice\" | .linux.resources.pids.limit = 17"
+	ct_start
+	equal "$(cgroup_of "$(pid_of)")" "/reeve.slice/reeve-$ID.slice"
+	equal "$(show TasksMax "reeve-$ID.slice")" 17
+	plain kill "$ID" KILL
+	wait_until 10 status_is stopped
+	equal "$(show ActiveState "reeve-$ID.slice")" active
+	plain delete "$ID"
+	equal "$(show ActiveState "reeve-$ID.slice")" inactive
+	systemctl stop reeve.slice
+}
+
+@test "a unit of that name that lives is left alone, one that has failed gives way" {
+	local pid
+	bundle_sh 'exec sleep 1000' "$(scope)"
+	systemd-run --scope --quiet --unit "reeve-$ID" sleep 1000 3>&- &
+	pid=$!
+	wait_until 10 systemctl is-active --quiet "$UNIT"
+	ct_refused
+	contains "$output" "unit '$UNIT' exists already"
+	kill -0 "$pid"
+	equal "$(show ActiveState)" active
+	kill "$pid"
+	wait_until 10 no_unit "$UNIT"
+	# what is on its way out is waited for
+	systemd-run --quiet --unit "reeve-$ID.service" --slice system.slice false
+	wait_until 10 systemctl is-failed --quiet "reeve-$ID.service"
+	systemctl reset-failed "reeve-$ID.service"
+	ct_start
+	plain delete --force "$ID"
+}
+
+@test "delete does not stop a later unit of the same name" {
+	local pid
+	bundle_sh 'exec sleep 1000' "$(scope)"
+	ct_start
+	plain kill "$ID" KILL
+	wait_until 10 status_is stopped
+	wait_until 10 no_unit "$UNIT"
+	systemd-run --scope --quiet --unit "reeve-$ID" sleep 1000 3>&- &
+	pid=$!
+	wait_until 10 systemctl is-active --quiet "$UNIT"
+	plain delete "$ID" || true
+	kill -0 "$pid" || fail "another's process was killed"
+	equal "$(show ActiveState)" active
+	kill "$pid"
+	wait_until 10 no_unit "$UNIT"
+}
+
+@test "run ends with its program, and so does the unit" {
+	bundle_sh 'cat /proc/self/cgroup; exit 7' "$(scope)"
+	run -7 ct_run
+	contains "$output" "0::/"
+	no_unit "$UNIT"
+	bundle '.process.args = ["/no/such"] | '"$(scope)"
+	run ct_run
+	[ "$status" != 0 ]
+	contains "$output" "no such file or directory"
+	no_unit "$UNIT"
+}
+
+@test "one process is a limit that holds, and does not keep the first one out" {
+	bundle_sh 'cat /proc/self/cgroup >/dev/null & wait; echo done' "$(scope '.linux.resources.pids.limit = 1')"
+	run ct_run
+	contains "$output" "can't fork"
+}
+
+# killed N: create, killed at its N-th system call; delete --force then leaves nothing. False: it met none.
+killed() {
+	local met
+	"$LIB/killat" -o "$BATS_TEST_TMPDIR/met" "$1" "$RT" --root "$RT_ROOT" --systemd-cgroup create --bundle "$B" "$ID" \
+		</dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || true
+	met=$(<"$BATS_TEST_TMPDIR/met")
+	plain delete --force "$ID" >"$BATS_TEST_TMPDIR/delete" 2>&1 || fail "call $1 ($met): delete: $(cat "$BATS_TEST_TMPDIR/delete")"
+	wait_until 10 no_unit "$UNIT" || fail "call $1 ($met)"
+	nothing_left || fail "call $1 ($met)"
+	[ "$met" != none ]
+}
+
+@test "create that is killed anywhere leaves nothing that delete --force does not remove" {
+	local n points=0
+	bundle_sh 'exec sleep 1000' "$(scope "$limits")"
+	for ((n = 1; ; n += ${CRASH_STEP:-7})); do
+		killed "$n" || break
+		points=$((points + 1))
+	done
+	echo "# $points points" >&3
+	[ "$points" -gt 10 ]
+}
