@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Core: what the services of reeved share: the store, the events, and how a call is carried out.
+ *
+ * A method is a function from a request to a reply that knows nothing of doors. core_run() asks for
+ * the namespace, makes a transaction around it, and only when that is on the disk sends the event
+ * and the reply.
+ *
+ * Owner    What is in a core is its caller's and outlives its services. A call and what hangs on it
+ *          ends with core_run().
+ * Errors   A method returns 0 or a negative errno with call->err; that becomes the status
+ *          (rpc/status.h), -EBUSY failed precondition, what is in no table unknown.
+ * Blocks   On the store.
+ * Context  Parent, on the loop's thread.
+ */
+#include "base/log.h"
+#include "event/loop.h"
+#include "manager/labels.h"
+#include "rpc/service.h"
+#include "store/store.h"
+
+struct event_bus;
+
+struct core {
+	struct loop *loop;
+	struct log *log;
+	struct store *store;
+	struct event_bus *events;
+	/* What is served, for Introspection. */
+	const struct rpc_service *services;
+	size_t n_services;
+	char uuid[37];
+};
+
+struct core_call {
+	struct core *core;
+	const struct rpc_request *req;
+	const char *ns; /* NULL for methods without one */
+	struct arena *arena;
+	struct err *err;
+	const ProtobufCMessage *reply; /* NULL: Empty */
+	/* To be published when all is done; topic NULL: nothing. */
+	const char *topic, *event_ns, *event_type;
+	const ProtobufCMessage *event;
+	bool answered; /* the method has answered itself, or will */
+};
+
+typedef int core_fn(struct core_call *c);
+
+enum core_flags {
+	CORE_WRITES = 1, /* in a transaction */
+	CORE_NO_NS = 2,
+};
+
+void core_run(struct core *core, const struct rpc_request *req, core_fn *fn, unsigned int flags);
+
+/* One row of a service: what the kind of its method stands for. */
+struct core_method {
+	core_fn *fn;
+	unsigned int flags;
+};
+
+/* The namespace of a request: -EBUSY when there is none, -EINVAL when it is outside the grammar. */
+int core_namespace(const struct rpc_request *req, struct err *err);
+
+/* Decode what the store has; -ENOENT without a text. */
+int core_load(struct core_call *c, enum store_bucket bucket, const char *ns, const char *key,
+	const ProtobufCMessageDescriptor *type, ProtobufCMessage **ret);
+int core_save(struct core_call *c, enum store_bucket bucket, const char *ns, const char *key,
+	const ProtobufCMessage *m);
+/* The first object of a namespace makes it. */
+int core_touch_namespace(struct core_call *c);
+
+/* All records of a bucket that `keep` lets through, decoded, in the call's arena. */
+struct core_list {
+	ProtobufCMessage **items;
+	size_t n, cap;
+};
+typedef bool core_keep_fn(void *arg, ProtobufCMessage *m);
+int core_list(struct core_call *c, enum store_bucket bucket, const char *ns,
+	const ProtobufCMessageDescriptor *type, core_keep_fn *keep, void *arg,
+	struct core_list *ret);
+
+/* Answer a stream with messages that `wrap` makes of the items one by one, as the client takes them.
+ * The call's arena is taken over. */
+typedef ProtobufCMessage *core_wrap_fn(void *room, ProtobufCMessage *item);
+#define CORE_WRAP_SIZE 128
+int core_stream(struct core_call *c, const struct core_list *list, core_wrap_fn *wrap);
+
+Pb__Timestamp *core_now(struct core_call *c);
+/* A string in the call's arena, as Go's %q writes it, cut. */
+const char *core_quote(struct core_call *c, const char *s);

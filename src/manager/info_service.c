@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Version, Introspection and health: what there is to say about the daemon itself.
+ *
+ * The list of plugins names what containerd names for the same work, for clients look there for what
+ * a server can do; it is made of the services that the door has.
+ */
+#include "config.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "manager/core.h"
+#include "manager/filter.h"
+#include "manager/services.h"
+
+#include "proto/api.pb-c.h"
+
+enum { VERSION, SERVER, PLUGINS, CHECK, WATCH };
+
+#define SERVING 1
+
+static int version(struct core_call *c)
+{
+	Pb__Api__VersionResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	pb__api__version_response__init(m);
+	m->version = (char *)REEVE_VERSION;
+	m->revision = (char *)REEVE_COMMIT;
+	c->reply = &m->base;
+	return 0;
+}
+
+static int server(struct core_call *c)
+{
+	Pb__Api__ServerResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+	struct stat st;
+
+	if (!m)
+		return err_oom(c->err);
+	pb__api__server_response__init(m);
+	m->uuid = c->core->uuid;
+	m->pid = (uint64_t)getpid();
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		m->pidns = st.st_ino;
+	c->reply = &m->base;
+	return 0;
+}
+
+/* ---- plugins ---- */
+
+// clang-format off
+static const struct {
+	const char *service, *type, *id;
+} plugins[] = {
+	{ "containerd.services.containers.v1.Containers",       "io.containerd.grpc.v1",       "containers" },
+	{ "containerd.services.content.v1.Content",             "io.containerd.content.v1",    "content" },
+	{ "containerd.services.content.v1.Content",             "io.containerd.grpc.v1",       "content" },
+	{ "containerd.services.diff.v1.Diff",                   "io.containerd.grpc.v1",       "diff" },
+	{ "containerd.services.events.v1.Events",               "io.containerd.event.v1",      "exchange" },
+	{ "containerd.services.events.v1.Events",               "io.containerd.grpc.v1",       "events" },
+	{ "grpc.health.v1.Health",                              "io.containerd.grpc.v1",       "healthcheck" },
+	{ "containerd.services.images.v1.Images",               "io.containerd.grpc.v1",       "images" },
+	{ "containerd.services.introspection.v1.Introspection", "io.containerd.grpc.v1",       "introspection" },
+	{ "containerd.services.leases.v1.Leases",               "io.containerd.grpc.v1",       "leases" },
+	{ "containerd.services.namespaces.v1.Namespaces",       "io.containerd.grpc.v1",       "namespaces" },
+	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.grpc.v1",       "snapshots" },
+	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "native" },
+	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "overlayfs" },
+	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.grpc.v1",       "tasks" },
+	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.runtime.v2",    "task" },
+	{ "containerd.services.version.v1.Version",             "io.containerd.grpc.v1",       "version" },
+};
+// clang-format on
+
+static const char *plugin_field(void *object, const char *const *path, size_t n)
+{
+	const Pb__Api__Plugin *p = object;
+
+	if (str_eq(path[0], "type"))
+		return p->type;
+	return str_eq(path[0], "id") ? p->id : NULL;
+}
+
+static const char *go_architecture(const char *machine)
+{
+	if (str_eq(machine, "x86_64"))
+		return "amd64";
+	return str_eq(machine, "aarch64") ? "arm64" : machine;
+}
+
+/* Those that do work on containers' behalf say for which machine. */
+static int add_platform(struct core_call *c, Pb__Api__Plugin *p)
+{
+	Pb__Api__Platform *platform = arena_calloc(c->arena, 1, sizeof(*platform));
+	struct utsname name;
+
+	p->platforms = arena_calloc(c->arena, 1, sizeof(Pb__Api__Platform *));
+	if (!platform || !p->platforms || uname(&name) < 0)
+		return err_oom(c->err);
+	pb__api__platform__init(platform);
+	platform->os = (char *)"linux";
+	platform->architecture = arena_strdup(c->arena, go_architecture(name.machine));
+	if (!platform->architecture)
+		return err_oom(c->err);
+	p->platforms[p->n_platforms++] = platform;
+	return 0;
+}
+
+static int plugin_new(struct core_call *c, size_t i, Pb__Api__Plugin **ret)
+{
+	Pb__Api__Plugin *p = arena_calloc(c->arena, 1, sizeof(*p));
+
+	if (!p)
+		return err_oom(c->err);
+	pb__api__plugin__init(p);
+	p->type = (char *)plugins[i].type;
+	p->id = (char *)plugins[i].id;
+	*ret = p;
+	if (str_ends(p->type, "snapshotter.v1") || str_ends(p->type, "runtime.v2"))
+		return add_platform(c, p);
+	return 0;
+}
+
+static int list_plugins(struct core_call *c)
+{
+	const Pb__Api__PluginsRequest *in = (const void *)c->req->message;
+	Pb__Api__PluginsResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+	const struct filter *filter;
+	int r = filter_parse(in->filters, in->n_filters, c->arena, &filter, c->err);
+
+	if (r < 0)
+		return r;
+	if (!m)
+		return err_oom(c->err);
+	pb__api__plugins_response__init(m);
+	m->plugins = arena_calloc(c->arena, ARRAY_LEN(plugins), sizeof(Pb__Api__Plugin *));
+	if (!m->plugins)
+		return err_oom(c->err);
+	for (size_t i = 0; i < ARRAY_LEN(plugins); i++) {
+		Pb__Api__Plugin *p = NULL;
+
+		if (!rpc_find_service(c->core->services, c->core->n_services, plugins[i].service))
+			continue;
+		r = plugin_new(c, i, &p);
+		if (r < 0)
+			return r;
+		if (filter_match(filter, plugin_field, p))
+			m->plugins[m->n_plugins++] = p;
+	}
+	c->reply = &m->base;
+	return 0;
+}
+
+/* ---- health ---- */
+
+static int check(struct core_call *c)
+{
+	const Pb__Api__HealthRequest *in = (const void *)c->req->message;
+	Pb__Api__HealthResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	if (*in->service && !rpc_find_service(c->core->services, c->core->n_services, in->service))
+		return err_set(c->err, -ENOENT, "unknown service");
+	pb__api__health_response__init(m);
+	m->status = SERVING;
+	c->reply = &m->base;
+	return 0;
+}
+
+/* The state never changes while there is somebody to tell it: one message, then silence. */
+static int watch(struct core_call *c)
+{
+	int r = check(c);
+
+	if (r == 0)
+		r = rpc_send(c->req->door, c->req->addr, c->reply);
+	c->answered = r == 0;
+	return r;
+}
+
+static const struct core_method methods[] = {
+	[VERSION] = { version, CORE_NO_NS },
+	[SERVER] = { server, CORE_NO_NS },
+	[PLUGINS] = { list_plugins, CORE_NO_NS },
+	[CHECK] = { check, CORE_NO_NS },
+	[WATCH] = { watch, CORE_NO_NS },
+};
+
+static void handle(void *arg, const struct rpc_request *req)
+{
+	core_run(arg, req, methods[req->method->kind].fn, methods[req->method->kind].flags);
+}
+
+static const struct rpc_method version_methods[] = {
+	{ "Version", &pb__empty__descriptor, VERSION, handle },
+};
+static const struct rpc_method introspection_methods[] = {
+	{ "Plugins", &pb__api__plugins_request__descriptor, PLUGINS, handle },
+	{ "Server", &pb__empty__descriptor, SERVER, handle },
+};
+static const struct rpc_method health_methods[] = {
+	{ "Check", &pb__api__health_request__descriptor, CHECK, handle },
+	{ "Watch", &pb__api__health_request__descriptor, WATCH, handle, RPC_STREAM },
+};
+
+const struct rpc_service version_service = { "containerd.services.version.v1.Version",
+	version_methods, ARRAY_LEN(version_methods) };
+const struct rpc_service introspection_service = {
+	"containerd.services.introspection.v1.Introspection", introspection_methods,
+	ARRAY_LEN(introspection_methods)
+};
+const struct rpc_service health_service = { "grpc.health.v1.Health", health_methods,
+	ARRAY_LEN(health_methods) };

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What surprises: a store that is damaged does not keep the daemon from starting. What can be read
+ * of it is kept, what is lost is logged line by line, and the damaged file stays beside the new one.
+ */
+#include "manager/manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "manager/core.h"
+#include "manager/event_bus.h"
+#include "manager/services.h"
+#include "rpc/grpc_server.h"
+#include "rpc/ttrpc_server.h"
+
+#define STORE_NAME "meta.db"
+
+struct manager {
+	struct manager_config config;
+	struct core core;
+	int root, lock, sockets; /* the last: the directory of the sockets */
+	char *socket_name;
+	struct rpc_service *services;
+	size_t n_services;
+	struct grpc_server *grpc;
+	struct ttrpc_server *ttrpc;
+	bool listening;
+};
+
+/* ---- directories ---- */
+
+static int open_dir(const char *path, mode_t mode, int *ret, struct err *err)
+{
+	int r = file_mkdirs_at(AT_FDCWD, path, mode);
+
+	if (r < 0 && r != -EEXIST)
+		return err_code(err, r, "make directory '%s'", path);
+	r = fd_open(path, O_RDONLY | O_DIRECTORY, 0);
+	if (r < 0)
+		return err_code(err, r, "open directory '%s'", path);
+	*ret = r;
+	return 0;
+}
+
+static int take_lock(struct manager *m, struct err *err)
+{
+	int r;
+
+	m->lock = fd_open_at(m->root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (m->lock < 0)
+		return err_code(err, m->lock, "open the lock in '%s'", m->config.root);
+	r = file_lock(m->lock, true, false);
+	if (r == -EWOULDBLOCK)
+		return err_set(err, -EBUSY, "another daemon has '%s'", m->config.root);
+	return r < 0 ? err_code(err, r, "lock '%s'", m->config.root) : 0;
+}
+
+/* ---- store ---- */
+
+static void log_finding(void *arg, const char *line)
+{
+	struct manager *m = arg;
+
+	if (m->config.log)
+		log_write(m->config.log, LOG_ERROR_, "store: %s", line);
+}
+
+static int open_store(struct manager *m, struct err *err)
+{
+	auto_free char *path = path_join(m->config.root, STORE_NAME);
+	struct err why = { 0 };
+	size_t kept = 0;
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = store_open(path, &m->core.store, &why);
+	if (r != -EUCLEAN) {
+		if (r < 0)
+			*err = why;
+		return r;
+	}
+	log_finding(m, why.text);
+	r = store_salvage(path, log_finding, m, &kept, err);
+	if (r < 0)
+		return r;
+	if (m->config.log)
+		log_write(m->config.log, LOG_ERROR_,
+			"the store was damaged: %zu records were kept, the old one is '%s.damaged'",
+			kept, path);
+	return store_open(path, &m->core.store, err);
+}
+
+static int make_uuid(char out[37], struct err *err)
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return err_sys(err, "read random bytes");
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		b[13], b[14], b[15]);
+	return 0;
+}
+
+static int know_uuid(struct manager *m, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct store_item item;
+	int r = store_get(m->core.store, STORE_SETTING, "", "uuid", &arena, &item, err);
+
+	if (r == 0 && item.size == 36) {
+		memcpy(m->core.uuid, item.data, 36);
+		return 0;
+	}
+	if (r < 0 && r != -ENOENT && r != -EUCLEAN)
+		return r;
+	r = make_uuid(m->core.uuid, err);
+	if (r == 0)
+		r = store_put(m->core.store, STORE_SETTING, "", "uuid", m->core.uuid, 36, err);
+	return r;
+}
+
+/* ---- doors ---- */
+
+static int make_tables(struct manager *m, struct err *err)
+{
+	const struct rpc_service *const ours[] = {
+		&container_service,
+		&event_service,
+		&health_service,
+		&introspection_service,
+		&lease_service,
+		&namespace_service,
+		&version_service,
+	};
+	size_t n = 0;
+
+	m->services = mem_calloc(ARRAY_LEN(ours) + m->config.n_more, sizeof(*m->services));
+	if (!m->services)
+		return err_oom(err);
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		m->services[n++] = *ours[i];
+	for (size_t i = 0; i < m->config.n_more; i++)
+		m->services[n++] = m->config.more[i];
+	m->core.services = m->services;
+	m->core.n_services = m->n_services = n;
+	return 0;
+}
+
+static int make_doors(struct manager *m, struct err *err)
+{
+	const struct grpc_server_config grpc = {
+		.loop = m->config.loop,
+		.log = m->config.log,
+		.services = m->services,
+		.n_services = m->n_services,
+		.arg = &m->core,
+		.drained = m->config.drained,
+		.drained_arg = m->config.arg,
+	};
+	const struct ttrpc_server_config ttrpc = {
+		.loop = m->config.loop,
+		.log = m->config.log,
+		.services = &event_forward_service,
+		.n_services = 1,
+		.arg = &m->core,
+	};
+	int r = grpc_server_new(&grpc, &m->grpc, err);
+
+	return r < 0 ? r : ttrpc_server_new(&ttrpc, &m->ttrpc, err);
+}
+
+/* The lock says that nobody is behind a socket that is left there. */
+static int listen_at(struct manager *m, const char *behind, int *ret, struct err *err)
+{
+	auto_free char *name = NULL;
+	int r;
+
+	if (asprintf(&name, "%s%s", m->socket_name, behind) < 0)
+		return err_oom(err);
+	if (unlinkat(m->sockets, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove what is at '%s%s'", m->config.address, behind);
+	r = fd_unix_listen_at(m->sockets, name, SOCK_STREAM, 0660);
+	if (r < 0)
+		return err_code(err, r, "listen at '%s%s'", m->config.address, behind);
+	*ret = r;
+	return 0;
+}
+
+static int open_sockets(struct manager *m, struct err *err)
+{
+	const char *slash = strrchr(m->config.address, '/');
+	auto_free char *dir = NULL;
+	int fd = -EBADF, r;
+
+	if (!slash || !slash[1] || *m->config.address != '/')
+		return err_set(err, -EINVAL, "address '%s' is no absolute path of a socket",
+			m->config.address);
+	m->socket_name = strdup(slash + 1);
+	dir = strndup(m->config.address,
+		slash == m->config.address ? 1 : (size_t)(slash - m->config.address));
+	if (!m->socket_name || !dir)
+		return err_oom(err);
+	r = open_dir(dir, 0711, &m->sockets, err);
+	if (r == 0)
+		r = listen_at(m, ".ttrpc", &fd, err);
+	if (r == 0)
+		r = ttrpc_server_listen_take_fd(m->ttrpc, fd, 0, err);
+	/* Last: who can connect to it finds everything in place. */
+	if (r == 0)
+		r = listen_at(m, "", &fd, err);
+	if (r == 0)
+		r = grpc_server_listen_take_fd(m->grpc, fd, 0, err);
+	m->listening = r == 0;
+	return r;
+}
+
+static void close_sockets(struct manager *m)
+{
+	auto_free char *ttrpc = NULL;
+
+	if (!m->listening)
+		return;
+	m->listening = false;
+	(void)unlinkat(m->sockets, m->socket_name, 0);
+	if (asprintf(&ttrpc, "%s.ttrpc", m->socket_name) >= 0)
+		(void)unlinkat(m->sockets, ttrpc, 0);
+}
+
+/* ---- the whole ---- */
+
+static int begin(struct manager *m, struct err *err)
+{
+	int state = -EBADF, r = open_dir(m->config.root, 0711, &m->root, err);
+
+	if (r == 0)
+		r = open_dir(m->config.state, 0711, &state, err);
+	fd_close(state);
+	if (r == 0)
+		r = take_lock(m, err);
+	if (r == 0)
+		r = open_store(m, err);
+	if (r == 0)
+		r = know_uuid(m, err);
+	if (r == 0)
+		r = event_bus_new(&m->core.events, err);
+	if (r == 0)
+		r = make_tables(m, err);
+	if (r == 0)
+		r = make_doors(m, err);
+	return r == 0 ? open_sockets(m, err) : r;
+}
+
+int manager_new(const struct manager_config *config, struct manager **ret, struct err *err)
+{
+	struct manager *m = mem_calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return err_oom(err);
+	m->config = *config;
+	m->core.loop = config->loop;
+	m->core.log = config->log;
+	m->root = m->lock = m->sockets = -EBADF;
+	r = begin(m, err);
+	if (r < 0) {
+		manager_free(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
+}
+
+void manager_free(struct manager *m)
+{
+	if (!m)
+		return;
+	close_sockets(m);
+	grpc_server_free(m->grpc);
+	ttrpc_server_free(m->ttrpc);
+	event_bus_free(m->core.events);
+	store_free(m->core.store);
+	free(m->services);
+	free(m->socket_name);
+	fd_close(m->sockets);
+	fd_close(m->root);
+	fd_close(m->lock); /* last: what it keeps a second daemon from is over */
+	free(m);
+}
+
+struct core *manager_core(struct manager *m)
+{
+	return &m->core;
+}
+
+void manager_leave(struct manager *m)
+{
+	close_sockets(m);
+	ttrpc_server_unlisten(m->ttrpc);
+	grpc_server_drain(m->grpc);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The services of reeved as tables for a door (spec/manager.md 3.2). Handlers get the core as their
+ * argument: the door's, or the row's.
+ *
+ * Owner    Constant.
+ * Errors   As core.h says.
+ * Blocks   As core.h says.
+ * Context  Parent.
+ */
+#include "rpc/service.h"
+
+extern const struct rpc_service version_service;
+extern const struct rpc_service introspection_service;
+extern const struct rpc_service health_service;
+extern const struct rpc_service namespace_service;
+extern const struct rpc_service container_service;
+extern const struct rpc_service event_service;
+extern const struct rpc_service event_forward_service; /* on the ttrpc socket, for shims */
+extern const struct rpc_service lease_service;

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# reeved and a private containerd side by side, asked the same by the same ctr. Sourced after lib.bash and containerd.bash.
+
+# reeved_up DIR: start it there and wait for its socket. REEVED_PID is its process.
+reeved_up() {
+	RD=$1
+	mkdir -p "$RD"
+	export RD
+	reeved_start
+}
+
+reeved_start() {
+	"$TOP/out/bin/reeved" --root "$RD/root" --state "$RD/state" --address "$RD/sock" >>"$RD/log" 2>&1 </dev/null 3>&- &
+	REEVED_PID=$!
+	echo "$REEVED_PID" >"$RD/pid"
+	wait_until 10 rctr version || {
+		tail -n 20 "$RD/log"
+		return 1
+	}
+}
+
+reeved_stop() {
+	kill "$(cat "$RD/pid")"
+	wait_until 10 gone "$(cat "$RD/pid")"
+}
+
+# rctr ARGUMENT...: ctr against reeved.
+rctr() {
+	within "${CTR_TIMEOUT:-60}" ctr --address "$RD/sock" "$@"
+}
+
+# What differs from one daemon or moment to the next, without its value. Of a filter that cannot be read containerd says
+# twice that it is invalid, and 1.6 says less of a label that is too long than 2.x.
+plain() {
+	sed -E -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
+		-e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g' -e 's/ +/ /g'
+}
+
+# both ARGUMENT...: the same command for both; output and status must be equal. OUT is what they said.
+both() {
+	local theirs theirs_status=0 ours ours_status=0
+	theirs=$(ctr "$@" 2>&1 </dev/null) || theirs_status=$?
+	ours=$(rctr "$@" 2>&1 </dev/null) || ours_status=$?
+	OUT=$(plain <<<"$ours")
+	[ "$OUT" = "$(plain <<<"$theirs")" ] && [ "$ours_status" = "$theirs_status" ] || {
+		echo "ctr $*"
+		echo "containerd says ($theirs_status): $theirs"
+		echo "reeved says ($ours_status): $ours"
+		return 1
+	}
+}
