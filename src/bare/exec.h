@@ -22,6 +22,8 @@
 struct exec_fresh {
 	const char *path; /* where, as the plan says it */
 	int fd;
+	unsigned
+		from; /* what of `path` and of names below it `fd` stands for: the length of that */
 };
 
 struct exec {
@@ -38,6 +40,8 @@ struct exec {
 	int empty_dir; /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;
+	int contained; /* no mount of ours is seen outside: "/" is recursively slave or private */
+	int sys; /* sysfs as we made it, nothing mounted below it by a name of the image's; -1 */
 	int null_dir; /* a file system of ours in which DEFAULT_DEVS has made `null`; -1 */
 	const char *detail;
 	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */

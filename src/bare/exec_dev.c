@@ -246,8 +246,8 @@ long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
 	long null = -1;
 
 	for (int i = 0; i < 3; i++) {
-		if (sys_call2(__NR_fstat, i, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||
-			st.st_rdev != 0x103)
+		if (s->num[0] >> i & 1 || sys_call2(__NR_fstat, i, &st) < 0 ||
+			(st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103)
 			continue;
 		if (null < 0)
 			null = sys_openat(

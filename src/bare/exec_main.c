@@ -60,7 +60,7 @@ void exec_close_rest(struct exec *x)
 		from = stay[i] + 1;
 	}
 	sys_call3(__NR_close_range, from, ~0u, 0);
-	x->host_null = x->empty_dir = x->null_dir = -1;
+	x->host_null = x->empty_dir = x->null_dir = x->sys = -1;
 	x->n_fresh = 0;
 }
 
@@ -551,7 +551,7 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 		exec_exit(2);
 	if (stack[0] == 3 && argv[1][0] == '-')
 		exec_exit(unmount_all(argv[2]));
-	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = -1;
+	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = x->sys = -1;
 	x->sync = number(argv[1]);
 	r = load(x, stack[0] == 3 ? number(argv[2]) : -1);
 	if (r < 0)

@@ -25,6 +25,8 @@
 #define MS_SLAVE_ (1 << 19)
 #define MS_SHARED_ (1 << 20)
 #define ATTR_SIZE sizeof(struct mount_attr)
+#define SYS "/sys"
+#define SYS_CGROUP "/sys/fs/cgroup"
 
 static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint64_t propagation)
 {
@@ -35,6 +37,18 @@ static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint
 	if (!set && !clr && !a.propagation)
 		return 0;
 	return sys_call5(__NR_mount_setattr, fd, "", SYS_AT_EMPTY_PATH | at_flags, &a, ATTR_SIZE);
+}
+
+static long set_attr_at(int fd, const char *name, unsigned at_flags, const struct plan_step *s)
+{
+	struct mount_attr a = { .attr_set = s->num[0],
+		.attr_clr = s->num[1],
+		.propagation = s->num[2] & MS_PROPAGATION };
+
+	if (!a.attr_set && !a.attr_clr && !a.propagation)
+		return 0;
+	return sys_call5(__NR_mount_setattr, fd, name,
+		(name[0] ? SYS_AT_SYMLINK_NOFOLLOW : SYS_AT_EMPTY_PATH) | at_flags, &a, ATTR_SIZE);
 }
 
 int exec_clone_tree(struct exec *x, int dirfd, const char *path, unsigned at_flags, uint64_t set,
@@ -147,8 +161,12 @@ long exec_op_idmap(struct exec *x, const struct plan_step *s)
 
 long exec_op_propagation(struct exec *x, const struct plan_step *s)
 {
+	long r;
+
 	x->detail = "/";
-	return sys_call5(__NR_mount, NULL, "/", NULL, s->num[0], NULL);
+	r = sys_call5(__NR_mount, NULL, "/", NULL, s->num[0], NULL);
+	x->contained = r >= 0 && (s->num[0] & MS_REC_) && !(s->num[0] & MS_SHARED_);
+	return r;
 }
 
 long exec_op_rootfs(struct exec *x, const struct plan_step *s)
@@ -267,6 +285,21 @@ static long attach_nofollow(struct exec *x, int tree, const char *path, int dire
 	return r;
 }
 
+/*
+ * From here on a name of the image's, or a mount of the configuration's, may stand below /sys: what is mounted there
+ * next is resolved.
+ */
+static void leave_sys(struct exec *x)
+{
+	unsigned kept = 0;
+
+	x->sys = -1;
+	for (unsigned i = 0; i < x->n_fresh; i++)
+		if (x->fresh[i].from == strlen(x->fresh[i].path))
+			x->fresh[kept++] = x->fresh[i];
+	x->n_fresh = kept;
+}
+
 static long attach(
 	struct exec *x, int tree, const char *path, int directory, const struct plan_step *s)
 {
@@ -276,15 +309,21 @@ static long attach(
 	long r;
 
 	x->detail = path;
-	if (s->op == PLAN_MOUNT_TREE && (s->flags & PLAN_F_NOFOLLOW))
+	if (s->op == PLAN_MOUNT_TREE && (s->flags & PLAN_F_NOFOLLOW)) {
+		leave_sys(x);
 		return attach_nofollow(x, tree, path, directory);
-	if (target >= 0)
+	}
+	if (target >= 0) {
+		if (exec_starts(path, SYS))
+			leave_sys(x);
 		return attach_fresh(x, tree, target, name, directory);
+	}
 	/* A name in the root that is no link (which is not followed) needs no resolving; anything else does. */
 	name = copy_up || !directory ? NULL : single_name(path);
 	if (name &&
 		sys_call5(__NR_move_mount, tree, "", x->rootfd, name, MOVE_MOUNT_F_EMPTY_PATH) >= 0)
 		return 0;
+	leave_sys(x);
 	target = exec_target_in_root(x, path, directory);
 	if (target < 0)
 		return target;
@@ -480,6 +519,44 @@ static unsigned long mount_flags(uint64_t attr)
 	return flags | (attr & MOUNT_ATTR_NODIRATIME ? 2048 : 0);
 }
 
+/* Only the kernel and we have made what lies directly in one: no link of the image. */
+static int is_blank(const char *type)
+{
+	static const char types[][8] = { "proc", "tmpfs", "sysfs", "devpts", "mqueue", "cgroup",
+		"cgroup2" };
+
+	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return 1;
+	return 0;
+}
+
+static void remember_fresh(struct exec *x, const struct plan_step *s, int fd, unsigned from)
+{
+	const char *path = exec_str(x, s->str[1]);
+
+	if (is_blank(exec_str(x, s->str[0])) && fd < EXEC_LAZY_FDS && x->n_fresh < EXEC_FRESH_MAX)
+		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, fd, from };
+}
+
+/* The kernel has made this directory, and every one on the way to it: nothing to resolve, and no fd of its own. */
+static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
+{
+	char target[300];
+	unsigned from = sizeof(SYS) - 1;
+	long r;
+
+	x->detail = SYS_CGROUP;
+	r = sys_call5(__NR_mount, exec_str(x, s->str[2]),
+		exec_fd_path(x->sys, SYS_CGROUP + from + 1, target), exec_str(x, s->str[0]),
+		mount_flags(s->num[0]), x->text);
+	if (r < 0)
+		return -ENOSYS; /* the long way says why */
+	forget_fresh(x, SYS_CGROUP);
+	remember_fresh(x, s, x->sys, from);
+	return 0;
+}
+
 /*
  * In a file system of ours a name is safe, and one mount(2) does the work of eight calls. -ENOSYS: not this way. What
  * a superblock would keep (read-only) and what needs the mount's fd afterwards goes the long way.
@@ -495,9 +572,15 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	int parent = exec_fresh_parent(x, path, &name);
 	long r;
 
-	if (parent < 0 || (s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || (s->num[0] & ~simple) ||
+	if ((s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || (s->num[0] & ~simple) ||
 		exec_starts(path, "/proc") || !join_options(x, s))
 		return -ENOSYS;
+	if (strcmp(path, SYS_CGROUP) == 0 && x->sys >= 0)
+		return mount_cgroup_root(x, s);
+	if (parent < 0)
+		return -ENOSYS;
+	if (exec_starts(path, SYS))
+		leave_sys(x);
 	x->detail = path;
 	r = sys_mkdirat(parent, name, 0755);
 	if (r < 0) /* what exists may be a mount of its own, with a mode to inherit */
@@ -546,6 +629,7 @@ static long mount_joined(struct exec *x, const struct plan_step *s)
 	sys_close(target);
 	if (r < 0)
 		return r;
+	leave_sys(x);
 	forget_fresh(x, path);
 	target = exec_open_in_root(x, path, O_PATH, 0);
 	if (target < 0)
@@ -567,6 +651,8 @@ long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
 
 	x->detail = path;
 	if (parent >= 0) {
+		if (exec_starts(path, SYS) && !exec_starts(path, SYS_CGROUP "/"))
+			leave_sys(x);
 		r = sys_mkdirat(parent, name, 0755);
 		return r < 0 ? r
 			     : sys_call5(__NR_mount, source, exec_fd_path(parent, name, target),
@@ -580,29 +666,60 @@ long exec_op_bind_dir(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
-/* Only the kernel and we have made what lies directly in one: no link of the image. */
-static int is_blank(const char *type)
+/* Read-only for this mount alone: as a flag of mount(2) it would be that of all mounts of the file system. */
+static long open_aside(struct exec *x, const char *path, uint64_t attr)
 {
-	static const char types[][8] = { "proc", "tmpfs", "sysfs", "devpts", "mqueue", "cgroup",
-		"cgroup2" };
+	struct mount_attr a = { .attr_set = attr & MOUNT_ATTR_RDONLY };
+	long fd;
+	long r;
 
-	for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(type, types[i]) == 0)
-			return 1;
-	return 0;
+	if (a.attr_set && !x->tree_attr_missing) {
+		fd = sys_call5(
+			__NR_open_tree_attr, SYS_AT_FDCWD, path, OPEN_TREE_CLOEXEC, &a, ATTR_SIZE);
+		if (fd != -ENOSYS)
+			return fd;
+		x->tree_attr_missing = 1;
+	}
+	fd = sys_openat(SYS_AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd < 0 || !a.attr_set)
+		return fd;
+	r = set_attr((int)fd, 0, a.attr_set, 0, 0);
+	if (r < 0) {
+		exec_drop((int)fd);
+		return r;
+	}
+	return fd;
 }
 
-long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
+/*
+ * One mount(2) on a directory of the host that no image has a say in, in our own mount namespace, and from there to its
+ * place: three calls for five and more. Returns its fd; -ENOSYS: not this way, or not without saying why.
+ */
+static long mount_aside(struct exec *x, const struct plan_step *s)
+{
+	const uint64_t simple = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+	const char *type = exec_str(x, s->str[0]);
+
+	if (!x->contained || s->flags || (s->num[0] & ~simple) ||
+		(strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0 &&
+			strcmp(type, "tmpfs") != 0) ||
+		!join_options(x, s))
+		return -ENOSYS;
+	if (sys_call5(__NR_mount, exec_str(x, s->str[2]), "/proc", type, mount_flags(s->num[0]),
+		    x->text) < 0)
+		return -ENOSYS;
+	return open_aside(x, "/proc", s->num[0]);
+}
+
+/* A new file system that is attached nowhere yet: the kernel's own words when it will not be made. */
+static long mount_detached(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[1]);
 	long tree;
 	long fs;
-	long r = mount_by_name(x, s);
+	long r;
 
-	if (r != -ENOSYS)
-		return r;
-	if (!(s->flags & PLAN_F_COPY_UP) && is_joined(x, s))
-		return mount_joined(x, s);
 	x->detail = exec_str(x, s->str[0]);
 	fs = sys_call2(__NR_fsopen, x->detail, FSOPEN_CLOEXEC);
 	if (fs < 0)
@@ -617,14 +734,33 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 	}
 	tree = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC, s->num[0]);
 	exec_drop((int)fs);
+	return tree;
+}
+
+long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
+{
+	const char *type = exec_str(x, s->str[0]);
+	const char *path = exec_str(x, s->str[1]);
+	long tree;
+	long r = mount_by_name(x, s);
+
+	if (r != -ENOSYS)
+		return r;
+	if (!(s->flags & PLAN_F_COPY_UP) && is_joined(x, s))
+		return mount_joined(x, s);
+	tree = mount_aside(x, s);
+	if (tree == -ENOSYS)
+		tree = mount_detached(x, s);
 	if (tree < 0)
 		return tree;
 	r = attach_in_root(x, (int)tree, path, 1, s);
-	if (r >= 0 && !(s->flags & PLAN_F_COPY_UP) && is_blank(exec_str(x, s->str[0])) &&
-		tree < EXEC_LAZY_FDS && x->n_fresh < EXEC_FRESH_MAX)
-		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, (int)tree };
-	else
+	if (r < 0 || (s->flags & PLAN_F_COPY_UP) || tree >= EXEC_LAZY_FDS) {
 		exec_drop((int)tree);
+		return r;
+	}
+	remember_fresh(x, s, (int)tree, (unsigned)strlen(path));
+	if (strcmp(type, "sysfs") == 0 && strcmp(path, SYS) == 0)
+		x->sys = (int)tree;
 	return r;
 }
 
@@ -637,7 +773,8 @@ long exec_op_remount(struct exec *x, const struct plan_step *s)
 
 	for (unsigned i = 0; i < x->n_fresh; i++)
 		if (strcmp(x->fresh[i].path, path) == 0)
-			return set_attr(x->fresh[i].fd, rec, s->num[0], s->num[1], s->num[2]);
+			return set_attr_at(x->fresh[i].fd,
+				path[x->fresh[i].from] ? path + x->fresh[i].from + 1 : "", rec, s);
 	fd = exec_open_in_root(x, path, O_PATH, 0);
 	if (fd < 0)
 		return fd;
@@ -857,7 +994,8 @@ long exec_op_pivot(struct exec *x, const struct plan_step *s)
 		if (r >= 0) /* the old root lies over the new one now */
 			r = sys_call2(__NR_umount2, ".", MNT_DETACH_);
 	}
-	if (r >= 0)
+	/* pivot_root(2) leaves us where we were: in the new root */
+	if (r >= 0 && (s->flags & (PLAN_F_CHROOT | PLAN_F_MOVE)))
 		r = sys_call1(__NR_chdir, "/");
 	x->at_root = r >= 0;
 	exec_close_rest(x);

@@ -34,7 +34,7 @@ int exec_fresh_parent(const struct exec *x, const char *path, const char **ret_n
 		if (name[k] || !k || k > 255 ||
 			(name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))))
 			continue;
-		*ret_name = name;
+		*ret_name = path + x->fresh[i].from + 1;
 		return x->fresh[i].fd;
 	}
 	return -ENOENT;

@@ -147,7 +147,7 @@ long exec_op_user(struct exec *x, const struct plan_step *s)
 
 	if (s->num[0])
 		own_stdio((uint32_t)s->num[0]);
-	if (!s->num[2])
+	if (!s->num[2] && !(s->flags & PLAN_F_SAME_GROUPS))
 		r = sys_call2(__NR_setgroups, s->blob_len / 4, exec_blob(x, s));
 	if (r < 0)
 		return r;
@@ -159,7 +159,7 @@ long exec_op_user(struct exec *x, const struct plan_step *s)
 		if (r < 0)
 			return r;
 	}
-	r = set_ids(s);
+	r = s->flags & PLAN_F_SAME_IDS ? 0 : set_ids(s);
 	if (r >= 0 && s->num[0] && (s->flags & PLAN_F_KEEP_CAPS)) {
 		r = get_caps(&all);
 		all.effective = all.permitted;
@@ -169,6 +169,18 @@ long exec_op_user(struct exec *x, const struct plan_step *s)
 	if (r >= 0 && x->cwd_again)
 		r = change_dir(x, x->cwd_again);
 	return r;
+}
+
+static long apply_held(const struct plan_caps *c)
+{
+	long r = set_caps(c);
+
+	if (r < 0)
+		return r;
+	for (unsigned long cap = 0; cap < 64 && c->ambient >> cap; cap++)
+		if (c->ambient >> cap & 1)
+			sys_call5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+	return 0;
 }
 
 long exec_apply_caps(const struct plan_caps *want)
@@ -184,18 +196,14 @@ long exec_apply_caps(const struct plan_caps *want)
 	c.effective = want->effective & c.permitted;
 	c.inheritable = want->inheritable & (have.permitted | have.inheritable);
 	c.ambient = want->ambient & c.permitted & c.inheritable;
-	r = set_caps(&c);
-	if (r < 0)
-		return r;
-	for (unsigned long cap = 0; c.ambient >> cap && cap < 64; cap++)
-		if (c.ambient >> cap & 1)
-			sys_call5(__NR_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
-	return 0;
+	return apply_held(&c);
 }
 
 long exec_op_caps(struct exec *x, const struct plan_step *s)
 {
-	return exec_apply_caps(exec_blob(x, s));
+	const struct plan_caps *c = exec_blob(x, s);
+
+	return s->flags & PLAN_F_HELD ? apply_held(c) : exec_apply_caps(c);
 }
 
 char **exec_list(struct exec *x, uint32_t offset, uint64_t n, size_t spare)
@@ -327,7 +335,7 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 			found = home_of(line, uid);
 			if (found) {
 				memcpy(home + 5, found, strlen(found) + 1);
-				sys_close(fd);
+				exec_drop(fd);
 				return;
 			}
 			line = p + 1;
@@ -338,7 +346,7 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 		for (size_t i = 0; i < have; i++)
 			chunk[i] = line[i];
 	}
-	sys_close(fd);
+	exec_drop(fd);
 }
 
 long exec_op_lookup(struct exec *x, const struct plan_step *s)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 1u
+#define PLAN_VERSION 2u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_MAX_SLOTS 8192u
@@ -76,7 +76,7 @@
 	X(HOOK)         /* run str[0]; args list str[1] (num[0] of them), env list str[2] (num[1]); num[2] timeout seconds or 0; stdin = str[3] + pid + blob; F_FINAL_CAPS */ \
 	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot */ \
 	X(ROOT_ATTR)    /* attributes of "/" after PIVOT: num[0] set, num[2] propagation */ \
-	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's */ \
+	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none */ \
 	X(SCHEDULER)    /* blob = struct sched_attr */ \
 	X(IOPRIO)       /* num[0] = class << 13 | priority */ \
 	X(PERSONALITY)  /* num[0] */ \
@@ -84,11 +84,11 @@
 	X(MEMPOLICY)    /* num[0] mode | flags, blob = node mask */ \
 	X(UMASK)        /* num[0] */ \
 	X(CWD)          /* chdir str[0] (F_MKDIR: made before when missing); verified to lie inside; F_RETRY: EACCES is retried by USER */ \
-	X(USER)         /* num[0] uid, num[1] gid, blob = groups (u32[]); num[2] = 1: setgroups is denied; F_RETRY: str[0] = cwd to try again; num[3] = bounding set to keep; F_KEEP_CAPS */ \
+	X(USER)         /* num[0] uid, num[1] gid, blob = groups (u32[]); num[2] = 1: setgroups is denied; F_RETRY: str[0] = cwd to try again; num[3] = bounding set to keep; F_KEEP_CAPS, F_SAME_GROUPS, F_SAME_IDS */ \
 	X(LOOKUP)       /* find the program: args list str[1] (num[0]), env list str[2] (num[1]); F_SET_HOME: HOME from passwd of uid num[2] */ \
 	X(READY)        /* send READY; wait for GO PLAN_GO_READY */ \
 	X(LISTEN)       /* wait for one `start` on the listening slot fd[0]; its connection takes the place of the sync socket */ \
-	X(CAPS)         /* blob = struct plan_caps */ \
+	X(CAPS)         /* blob = struct plan_caps; F_HELD */ \
 	X(NNP)          /* no_new_privs */ \
 	X(SECCOMP)      /* blob = struct sock_filter[]; num[0] = SECCOMP_FILTER_FLAG_*; with NEW_LISTENER: send LISTENER, wait for GO PLAN_GO_LISTENER */ \
 	X(EXEC)         /* become the program that LOOKUP found; num[0] = fds kept after 2 */
@@ -121,6 +121,9 @@ enum plan_flag {
 	PLAN_F_DIRECTORY = 1 << 15,      /* MOUNT_TREE: the source is known to be a directory */
 	PLAN_F_NOFOLLOW = PLAN_F_CHROOT, /* TREE, MOUNT_TREE */
 	PLAN_F_COPY_LINK = PLAN_F_MOVE,  /* TREE, MOUNT_TREE */
+	PLAN_F_SAME_GROUPS = PLAN_F_RECURSIVE, /* USER: the launcher has these groups */
+	PLAN_F_SAME_IDS = PLAN_F_OPTIONAL,     /* USER: the launcher has these ids */
+	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 };
 

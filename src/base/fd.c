@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -34,6 +36,23 @@ int fd_close(int fd)
 		close(fd);
 	errno = saved;
 	return -EBADF;
+}
+
+void fd_close_all(const int *fds, size_t n)
+{
+	int low = INT_MAX, high = -1, open = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i] < 0)
+			continue;
+		low = fds[i] < low ? fds[i] : low;
+		high = fds[i] > high ? fds[i] : high;
+		open++;
+	}
+	if (open > 1 && high - low == open - 1 && syscall(SYS_close_range, low, high, 0) == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		fd_close(fds[i]);
 }
 
 void fd_closep(int *fd)

@@ -15,6 +15,8 @@
 
 /* Close if >= 0; keeps errno; returns -EBADF for `fd = fd_close(fd)`. */
 int fd_close(int fd);
+/* All of them, some of which may be negative; in one call when nothing lies between them. */
+void fd_close_all(const int *fds, size_t n);
 
 /* openat with O_CLOEXEC | O_NOCTTY added, EINTR repeated. */
 int fd_open_at(int dirfd, const char *path, int flags, mode_t mode);

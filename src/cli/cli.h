@@ -55,6 +55,8 @@ struct cli_process {
 	int (*become_subreaper)(void);
 	/* Wait for those of them that have ended, but not for `except`, whose end somebody watches. */
 	void (*reap_orphans)(pid_t except);
+	/* It ends with the command: what the kernel takes back then need not be given back before. */
+	bool ends;
 };
 
 struct cli {

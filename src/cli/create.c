@@ -24,7 +24,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 		if (r < 0)
 			session_undo(&c.session, c.container);
 	}
-	creation_done(&c);
+	creation_done(&c, r);
 	return r;
 }
 

@@ -115,6 +115,13 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		r = cli_check_fds(req.preserve_fds, err);
 	if (r == 0)
 		r = load(o, &bundle, &req.spec, &json, &req.json_size, err);
+	/* Without a pid namespace of their own they come to us. */
+	if (r == 0 && !detached && !o->no_subreaper &&
+		!spec_namespace_is_new(req.spec, SPEC_NS_PID)) {
+		r = cli->process->become_subreaper();
+		if (r < 0)
+			err_code(err, r, "become a subreaper");
+	}
 	if (r == 0)
 		r = open_parts(c, req.spec, detached, err);
 	if (r == 0)
@@ -138,10 +145,13 @@ int creation_publish(struct creation *c, struct err *err)
 	return r < 0 ? r : pid_file_write(&c->pid_file, init->pid, err);
 }
 
-void creation_done(struct creation *c)
+void creation_done(struct creation *c, int result)
 {
 	console_done(&c->console);
 	pid_file_done(&c->pid_file);
+	/* Of a failure something may be under way that has to be ended. */
+	if (result >= 0 && session_is_last(&c->session))
+		return;
 	container_free(c->container);
 	session_done(&c->session);
 }

@@ -55,4 +55,5 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 	const char *id, bool detached, bool by_socket, struct err *err);
 /* Tell the outside: pidfd, then the pid file. */
 int creation_publish(struct creation *c, struct err *err);
-void creation_done(struct creation *c);
+/* result: the command's, negative when it failed. */
+void creation_done(struct creation *c, int result);

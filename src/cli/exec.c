@@ -159,11 +159,13 @@ static int run_process(struct exec *e, struct err *err)
 	return r < 0 ? r : status;
 }
 
-static void exec_done(struct exec *e)
+static void exec_done(struct exec *e, int result)
 {
 	console_done(&e->console);
 	foreground_done(&e->foreground);
 	pid_file_done(&e->pid_file);
+	if (result >= 0 && session_is_last(&e->session))
+		return;
 	container_exec_free(e->process);
 	container_free(e->container);
 	session_done(&e->session);
@@ -185,7 +187,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 		r = prepare(&e, args, err);
 	if (r == 0)
 		r = run_process(&e, err);
-	exec_done(&e);
+	exec_done(&e, r);
 	return r;
 }
 

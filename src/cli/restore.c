@@ -74,7 +74,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	r = creation_begin(&c, cli, &creation, args->items[0], creation.detach, false, err);
 	if (r == 0)
 		r = creation.detach ? run_detached(&c, err) : run_foreground(&c, err);
-	creation_done(&c);
+	creation_done(&c, r);
 	return r;
 }
 

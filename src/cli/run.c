@@ -79,16 +79,12 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 {
 	struct creation c = { .console = CONSOLE_NULL, .pid_file = PID_FILE_NULL };
 	const struct creation_options *o = target;
-	int r = 0;
+	int r;
 
-	if (!o->detach && !o->no_subreaper)
-		r = cli->process->become_subreaper();
-	if (r < 0)
-		return err_code(err, r, "become a subreaper");
 	r = creation_begin(&c, cli, o, args->items[0], o->detach, false, err);
 	if (r == 0)
 		r = o->detach ? run_detached(&c, err) : run_foreground(&c, err);
-	creation_done(&c);
+	creation_done(&c, r);
 	return r;
 }
 

@@ -12,7 +12,7 @@
 
 static int open_loop(struct session *s, struct err *err)
 {
-	int r = loop_new(&s->loop);
+	int r = loop_new_brief(&s->loop);
 
 	if (r < 0)
 		return err_code(err, r, "make the event loop");
@@ -79,6 +79,11 @@ int session_browse(struct session *s, struct cli *cli, struct err *err)
 	*s = (struct session){ .cli = cli, .state = STATE_DIR_NULL };
 	r = cli_open_state(cli, false, &s->state, err);
 	return r < 0 ? r : open_loop(s, err);
+}
+
+bool session_is_last(const struct session *s)
+{
+	return s->cli && s->cli->process->ends;
 }
 
 void session_done(struct session *s)

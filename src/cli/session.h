@@ -35,6 +35,8 @@ int session_look(struct session *s, struct cli *cli, const char *id, bool destru
 	struct container **ret, struct err *err);
 /* For many: a state directory that exists (else -ENOENT) and a loop. */
 int session_browse(struct session *s, struct cli *cli, struct err *err);
+/* Nothing comes after this session: a command that succeeded need not give back what the end of the process does. */
+bool session_is_last(const struct session *s);
 void session_done(struct session *s);
 
 /* For the operation that is started next. */

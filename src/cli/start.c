@@ -22,6 +22,8 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 			r = container_start(c, session_handler(&s, &h), err);
 		if (r == 0)
 			r = session_wait(&s, err);
+		if (r == 0 && session_is_last(&s))
+			return 0;
 		container_free(c);
 	}
 	session_done(&s);

@@ -109,10 +109,8 @@ int cgroup_file_open(const struct cgroup_dir *d, unsigned int up, const char *fi
 	return r < 0 ? r : fd_open(path, flags, 0644);
 }
 
-/* Takes over the fd. */
-static int put(int file_fd, const char *value, bool fake)
+static int put_open(int fd, const char *value, bool fake)
 {
-	auto_close int fd = file_fd;
 	size_t size = strlen(value);
 	ssize_t n;
 
@@ -126,6 +124,19 @@ static int put(int file_fd, const char *value, bool fake)
 	if ((size_t)n != size)
 		return -EIO;
 	return fake ? fd_write_full(fd, "\n", 1) : 0; /* every write stays readable */
+}
+
+int cgroup_put_open(const struct cgroup_dir *d, int fd, const char *value)
+{
+	return put_open(fd, value, d->fake);
+}
+
+/* Takes over the fd. */
+static int put(int file_fd, const char *value, bool fake)
+{
+	auto_close int fd = file_fd;
+
+	return put_open(fd, value, fake);
 }
 
 int cgroup_put_at(int dirfd, const char *file, const char *value)
@@ -145,10 +156,8 @@ int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value)
 	return cgroup_put_up(d, 0, file, value);
 }
 
-/* Takes over the fd. */
-static int get(int file_fd, char value[CGROUP_VALUE_SIZE])
+int cgroup_get_open(int fd, char value[CGROUP_VALUE_SIZE])
 {
-	auto_close int fd = file_fd;
 	ssize_t n;
 
 	if (fd < 0)
@@ -164,6 +173,14 @@ static int get(int file_fd, char value[CGROUP_VALUE_SIZE])
 		n--;
 	value[n] = '\0';
 	return 0;
+}
+
+/* Takes over the fd. */
+static int get(int file_fd, char value[CGROUP_VALUE_SIZE])
+{
+	auto_close int fd = file_fd;
+
+	return cgroup_get_open(fd, value);
 }
 
 int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE])

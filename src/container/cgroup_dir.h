@@ -85,6 +85,9 @@ int cgroup_file_open(const struct cgroup_dir *d, unsigned int up, const char *fi
 int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value);
 int cgroup_put_up(const struct cgroup_dir *d, unsigned int up, const char *file, const char *value);
 int cgroup_put_at(int dirfd, const char *file, const char *value);
+/* The same of an open file, which may be the error of its opening; it stays open. */
+int cgroup_put_open(const struct cgroup_dir *d, int fd, const char *value);
+int cgroup_get_open(int fd, char value[CGROUP_VALUE_SIZE]);
 /* The file's text without the last newline; -EFBIG when it is longer. */
 int cgroup_get(const struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE]);
 int cgroup_get_up(const struct cgroup_dir *d, unsigned int up, const char *file,

@@ -239,6 +239,30 @@ static int cpuset_fill(const struct cgroup_dir *d, unsigned int up, const char *
 	return r;
 }
 
+/* The usual case, a new directory below one that has both. -ENODATA: another one. */
+static int cpuset_take_both(const struct cgroup_dir *d)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	char value[CGROUP_VALUE_SIZE];
+	int fds[4] = { -EBADF, -EBADF, -EBADF, -EBADF };
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		int *from = &fds[2 * i], *to = &fds[2 * i + 1];
+
+		*from = cgroup_file_open(d, 1, files[i], O_RDONLY);
+		r = cgroup_get_open(*from, value);
+		if (r == 0 && !*value)
+			r = -ENODATA;
+		if (r == 0) {
+			*to = cgroup_file_open(d, 0, files[i], O_WRONLY);
+			r = cgroup_put_open(d, *to, value);
+		}
+	}
+	fd_close_all(fds, 4);
+	return r;
+}
+
 int cgroup_v1_cpuset_inherit(struct cgroup_dir *d, struct err *err)
 {
 	char value[CGROUP_VALUE_SIZE];
@@ -255,9 +279,12 @@ int cgroup_v1_cpuset_inherit(struct cgroup_dir *d, struct err *err)
 		if (r < 0)
 			return err_code(err, r, "read cpuset.mems of cgroup '%s'", d->path);
 	}
-	r = cpuset_fill(d, 0, "cpuset.cpus");
-	if (r == 0)
-		r = cpuset_fill(d, 0, "cpuset.mems"); /* last: where it is set, all is */
+	r = cpuset_take_both(d);
+	if (r == -ENODATA) {
+		r = cpuset_fill(d, 0, "cpuset.cpus");
+		if (r == 0)
+			r = cpuset_fill(d, 0, "cpuset.mems"); /* last: where it is set, all is */
+	}
 	return r < 0 ? err_code(err, r, "copy the parent's cpuset to cgroup '%s'", d->path) : 0;
 }
 
@@ -348,8 +375,7 @@ int cgroup_v1_devices(
 		r = device_now(d, &now, err);
 	if (r == 0)
 		r = device_change(d, &now, &want, &allow, &deny, err);
-	fd_close(allow.fd);
-	fd_close(deny.fd);
+	fd_close_all((int[]){ allow.fd, deny.fd }, 2);
 	return r;
 }
 

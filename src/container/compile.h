@@ -18,6 +18,7 @@
 #include "container/cgroup.h"
 #include "container/net_device.h"
 #include "container/plan_builder.h"
+#include "container/self_status.h"
 #include "oci/spec.h"
 
 /* How the process gets into its cgroup (container/cgroup.h makes it). */
@@ -58,7 +59,9 @@ struct compile_init {
 	bool start_by_socket;
 	int listen_fd; /* of start_by_socket */
 	unsigned preserve_fds;
-	const char *listen_fds_env; /* "LISTEN_FDS=2" or NULL */
+	unsigned no_null;               /* bit i: standard stream i is not the host's /dev/null */
+	const struct self_status *self; /* of who starts the executor, or NULL */
+	const char *listen_fds_env;     /* "LISTEN_FDS=2" or NULL */
 };
 
 /*
@@ -75,6 +78,7 @@ struct compile_exec {
 	struct compile_filter filter;
 	unsigned preserve_fds;
 	bool setgroups_denied;
+	const struct self_status *self; /* as in compile_init */
 };
 
 int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err);
@@ -83,7 +87,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 
 /* Terminal, user, limits on what is executed: from after the mounts to before READY. */
 int compile_identity(struct plan *p, const struct spec *spec, const struct spec_process *process,
-	const struct compile_filter *filter, bool setgroups_denied, struct err *err);
+	const struct compile_filter *filter, bool setgroups_denied, const struct self_status *self,
+	struct err *err);
 /* Scheduling attributes of the process. */
 int compile_scheduling(struct plan *p, const struct spec_process *process);
 /* execCPUAffinity: of an exec, before it enters the cgroup and after. */
@@ -94,8 +99,8 @@ int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *e
 /* The program and its environment; extra is one more variable or NULL. */
 int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra);
 /* From the release to the program. */
-void compile_final(struct plan *p, const struct spec_process *process,
-	const struct compile_filter *filter, unsigned preserve_fds);
+void compile_final(struct plan *p, const struct spec *spec, const struct spec_process *process,
+	const struct compile_filter *filter, const struct self_status *self, unsigned preserve_fds);
 /* Steps that put the new process into its cgroup: before and after PLAN_CLONE. */
 int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots);
 void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots);

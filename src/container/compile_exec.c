@@ -115,12 +115,13 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	if (r == 0)
 		r = compile_scheduling(p, process);
 	if (r == 0)
-		r = compile_identity(p, in->spec, process, &in->filter, in->setgroups_denied, err);
+		r = compile_identity(
+			p, in->spec, process, &in->filter, in->setgroups_denied, in->self, err);
 	if (r == 0)
 		r = compile_lookup(p, process, NULL);
 	if (r == 0) {
 		plan_add(p, PLAN_READY);
-		compile_final(p, process, &in->filter, in->preserve_fds);
+		compile_final(p, in->spec, process, &in->filter, in->self, in->preserve_fds);
 	}
 	if (r == 0 && p->failed)
 		r = err_code(err, p->failed, "the process makes too large a plan");

@@ -412,14 +412,15 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	int r;
 
 	if (!process->terminal)
-		plan_add(p, PLAN_NULL_STDIO);
+		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->no_null;
 	r = compile_scheduling(p, process);
 	if (r == 0)
 		r = compile_memory_policy(p, spec, err);
 	if (r == 0)
 		r = add_personality(p, spec, err);
 	if (r == 0)
-		r = compile_identity(p, spec, process, &in->filter, in->setgroups_denied, err);
+		r = compile_identity(
+			p, spec, process, &in->filter, in->setgroups_denied, in->self, err);
 	if (r == 0)
 		r = compile_lookup(p, process, in->listen_fds_env);
 	if (r < 0)
@@ -430,7 +431,7 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	if (h)
 		add_hooks(p, h->start_container, h->n_start_container, in->state_created_head,
 			in->state_created_tail, PLAN_F_FINAL_CAPS);
-	compile_final(p, process, &in->filter, in->preserve_fds);
+	compile_final(p, spec, process, &in->filter, in->self, in->preserve_fds);
 	return 0;
 }
 

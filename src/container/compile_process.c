@@ -51,8 +51,31 @@ static bool keeps_groups(const struct spec *spec)
 	return str_eq(spec_annotation(spec, "run.oci.keep_original_groups"), "1");
 }
 
+/* What we are says what the process begins as, unless a user namespace gives it other rights and names. */
+static bool begins_as(const struct self_status *self, const struct spec *spec)
+{
+	return self && self->known && !spec_namespace_find(spec, SPEC_NS_USER);
+}
+
+static bool all_are(const uint32_t ids[4], uint32_t id)
+{
+	return ids[0] == id && ids[1] == id && ids[2] == id && ids[3] == id;
+}
+
+/* Leave out what is so already. */
+static void spare_identity(
+	struct plan_step *s, const struct spec_user *u, const struct self_status *self)
+{
+	s->num[3] |= ~self->bounding;
+	if (!u->n_additional_gids && self->no_groups)
+		s->flags |= PLAN_F_SAME_GROUPS;
+	if (!u->uid && all_are(self->uid, 0) && all_are(self->gid, u->gid))
+		s->flags |= PLAN_F_SAME_IDS;
+}
+
 int compile_identity(struct plan *p, const struct spec *spec, const struct spec_process *process,
-	const struct compile_filter *filter, bool setgroups_denied, struct err *err)
+	const struct compile_filter *filter, bool setgroups_denied, const struct self_status *self,
+	struct err *err)
 {
 	const struct spec_user *u = &process->user;
 	struct plan_step *s;
@@ -75,6 +98,8 @@ int compile_identity(struct plan *p, const struct spec *spec, const struct spec_
 	s->num[1] = u->gid;
 	s->num[2] = setgroups_denied || keeps_groups(spec);
 	s->num[3] = caps_of(process).bounding;
+	if (begins_as(self, spec))
+		spare_identity(s, u, self);
 	plan_blob(p, s, u->additional_gids, u->n_additional_gids * sizeof(u->additional_gids[0]));
 	s = plan_add(p, PLAN_UMASK);
 	s->num[0] = u->has_umask ? u->umask : 0022;
@@ -214,8 +239,16 @@ static void add_filter(struct plan *p, const struct compile_filter *filter)
 	plan_blob(p, s, filter->program, filter->size);
 }
 
-void compile_final(struct plan *p, const struct spec_process *process,
-	const struct compile_filter *filter, unsigned preserve_fds)
+/* All that is asked for is there to be given. */
+static bool holds(const struct self_status *self, const struct plan_caps *c)
+{
+	return !(c->permitted & ~self->permitted) && !(c->effective & ~c->permitted) &&
+	       !(c->inheritable & ~self->permitted) &&
+	       !(c->ambient & ~(c->permitted & c->inheritable));
+}
+
+void compile_final(struct plan *p, const struct spec *spec, const struct spec_process *process,
+	const struct compile_filter *filter, const struct self_status *self, unsigned preserve_fds)
 {
 	struct plan_caps caps = caps_of(process);
 	struct plan_step *s;
@@ -223,6 +256,7 @@ void compile_final(struct plan *p, const struct spec_process *process,
 	if (filter_needs_privilege(process, filter))
 		add_filter(p, filter);
 	s = plan_add(p, PLAN_CAPS);
+	s->flags = begins_as(self, spec) && holds(self, &caps) ? PLAN_F_HELD : 0;
 	plan_blob(p, s, &caps, sizeof(caps));
 	if (process->no_new_privileges)
 		plan_add(p, PLAN_NNP);

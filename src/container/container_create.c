@@ -175,7 +175,7 @@ static int make_cgroup(struct container *c, struct err *err)
 	if (r == 0)
 		r = cgroup_apply(c->cgroup, res, false, err);
 	if (r == 0)
-		r = cgroup_apply_devices(c->cgroup, res, false, NULL, err);
+		r = cgroup_apply_devices(c->cgroup, res, false, c->host->devices, err);
 	return r;
 }
 
@@ -487,6 +487,8 @@ static int compile_and_start(struct container *c, const struct container_create 
 		.preserve_fds = req->preserve_fds,
 		.rootless = c->state.record.owner != 0,
 		.setgroups_denied = container_denies_setgroups(c->spec),
+		.no_null = c->no_null,
+		.self = &c->host->self,
 	};
 	int r;
 
@@ -550,19 +552,33 @@ static int claim(struct container *c, const struct container_create *req, const 
 	return r < 0 ? r : state_create(c->host->state, &c->state, &config, 1, err);
 }
 
-/* The names that a checkpoint knows the standard streams by. */
-static int record_streams(
-	struct state_record *rec, const struct container_create *req, struct err *err)
+/* "pipe:[INODE]" of a pipe, "" of anything else; a fifo in a file system has its path there. */
+static void pipe_name(int fd, char *name, size_t size)
 {
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, size - 1);
+	name[n > 0 ? n : 0] = '\0';
+}
+
+/* The names that a checkpoint knows the standard streams by, and which need no second look in the container. */
+static int record_streams(struct container *c, const struct container_create *req, struct err *err)
+{
+	struct state_record *rec = &c->state.record;
+
 	rec->streams = arena_calloc(&rec->arena, 3, sizeof(*rec->streams));
 	for (size_t i = 0; rec->streams && i < 3; i++) {
-		char path[64], name[128];
-		ssize_t n = -1;
+		char name[128] = "";
+		struct stat st;
 
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", req->stdio[i]);
-		if (req->stdio[i] >= 0)
-			n = readlink(path, name, sizeof(name) - 1);
-		name[n > 0 ? n : 0] = '\0';
+		if (req->stdio[i] >= 0 && fstat(req->stdio[i], &st) == 0) {
+			if (!S_ISCHR(st.st_mode))
+				c->no_null |= 1u << i;
+			if (S_ISFIFO(st.st_mode))
+				pipe_name(req->stdio[i], name, sizeof(name));
+		}
 		rec->streams[i] =
 			state_record_string(rec, str_starts(name, "pipe:") ? name : "/dev/null");
 		if (!rec->streams[i])
@@ -650,7 +666,7 @@ int container_begin(const struct host *h, const struct container_plan *plan,
 	c->spec = req->spec;
 	c->init = PIDREF_NULL;
 	c->state = STATE_NULL;
-	c->state.record.owner = geteuid();
+	c->state.record.owner = h->self.known ? h->self.uid[1] : geteuid();
 	c->handler = *handler;
 	c->start_by_socket = req->start_by_socket;
 	c->starts_at_once = req->starts_at_once;
@@ -659,7 +675,7 @@ int container_begin(const struct host *h, const struct container_plan *plan,
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)
-		r = record_streams(&c->state.record, req, err);
+		r = record_streams(c, req, err);
 	if (r == 0)
 		r = claim(c, req, rootfs, err);
 	if (r == 0) {

@@ -102,6 +102,7 @@ static int compile_and_start(struct container_process *p, const struct container
 		.cgroup = container_cgroup_entry(cg, dirs),
 		.preserve_fds = req->preserve_fds,
 		.setgroups_denied = container_denies_setgroups(c->spec),
+		.self = &c->host->self,
 	};
 	struct launch_request lr = {
 		.plan = &plan,

@@ -147,7 +147,11 @@ static int launch_one(struct hook_run *r)
 	auto_close int in = fd_memfd("state", r->req.state, strlen(r->req.state));
 	auto_free char **argv = mem_calloc(h->n_args + 2, sizeof(char *));
 	auto_free char **envp = mem_calloc(h->n_env + 1, sizeof(char *));
-	struct spawn s = { .program = -EBADF, .path = h->path, .cwd = r->req.cwd, .new_group = 1 };
+	struct spawn s = { .program = -EBADF,
+		.path = h->path,
+		.cwd = r->req.cwd,
+		.self = &r->host->self,
+		.new_group = 1 };
 	int code;
 
 	r->output = memfd_create("output", MFD_CLOEXEC);

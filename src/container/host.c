@@ -17,6 +17,7 @@ int host_open(struct host *h, struct err *err)
 	if (!h->cgroups)
 		return err_oom(err);
 	r = cgroup_host_read("", h->cgroups, err);
+	(void)self_status_read(&h->self); /* where nothing is known nothing is spared */
 	if (r == 0)
 		r = spawn_open_executor(&h->executor, err);
 	if (r < 0)

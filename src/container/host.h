@@ -12,11 +12,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "container/reaper.h"
+#include "container/self_status.h"
 #include "event/loop.h"
 
 struct cgroup_host;
 struct state_dir;
 struct seccomp_cache;
+struct device_bpf_cache;
 
 struct host {
 	struct loop *loop;
@@ -24,8 +26,10 @@ struct host {
 	struct reaper reaper;
 	struct state_dir *state;
 	struct cgroup_host *cgroups;
-	struct seccomp_cache *seccomp; /* may be NULL: nothing is cached */
-	int executor;                  /* sealed memfd of reeve-exec */
+	struct seccomp_cache *seccomp;    /* in memory too; NULL: in the state directory alone */
+	struct device_bpf_cache *devices; /* may be NULL: each program is loaded anew */
+	struct self_status self;          /* as everything that we start begins */
+	int executor;                     /* sealed memfd of reeve-exec */
 	int parent_pid;        /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
 	bool cgroups_disabled; /* --cgroup-manager=disabled */
 };

@@ -593,6 +593,7 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 		.keep = keep,
 		.n_keep = req->n_keep,
 		.preserve_fds = req->preserve_fds,
+		.self = &l->host->self,
 		.with_parent = l->host->parent_pid > 0 };
 	int r;
 

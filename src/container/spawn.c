@@ -73,16 +73,13 @@ IN_CHILD static int place_stdio(const int stdio[3])
  * What we or our caller ignore (a shell's background job: INT and QUIT; service managers: PIPE) would be ignored by the
  * program as well, for execve resets handlers only.
  */
-static uint64_t ignored_signals(void)
+static uint64_t ignored_signals(const struct self_status *self)
 {
-	char text[4096];
-	auto_close int fd = fd_open("/proc/self/status", O_RDONLY, 0);
-	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
-	const char *line;
+	struct self_status now;
 
-	text[n > 0 ? n : 0] = '\0';
-	line = strstr(text, "\nSigIgn:");
-	return line ? strtoull(line + strlen("\nSigIgn:"), NULL, 16) : 0;
+	if (self && self->known)
+		return self->ignored;
+	return self_status_read(&now) == 0 ? now.ignored : 0;
 }
 
 static void heed_signals(uint64_t ignored)
@@ -137,7 +134,7 @@ IN_CHILD static int child_main(void *arg)
 int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
-	struct child_args args = { .s = s, .ignored = ignored_signals() };
+	struct child_args args = { .s = s, .ignored = ignored_signals(s->self) };
 	int pidfd = -EBADF;
 	pid_t pid;
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "container/self_status.h"
 
 /* Sealed memfd with the executor that the program carries inside. */
 int spawn_open_executor(int *ret_fd, struct err *err);
@@ -25,12 +26,13 @@ struct spawn {
 	int stdio[3];      /* become 0-2 */
 	const int *keep;   /* fds that lose CLOEXEC in the child, at their numbers */
 	size_t n_keep;
-	unsigned preserve_fds; /* 3.. that lose CLOEXEC */
-	int moved;             /* this fd becomes */
-	int moved_to;          /* that, which is none of the above; 0: there is none */
-	const char *cwd;       /* NULL: ours */
-	int new_group;         /* own process group, and killed when we die: hooks */
-	int with_parent;       /* CLONE_PARENT: child of our parent (guardian) */
+	unsigned preserve_fds;          /* 3.. that lose CLOEXEC */
+	int moved;                      /* this fd becomes */
+	int moved_to;                   /* that, which is none of the above; 0: there is none */
+	const char *cwd;                /* NULL: ours */
+	int new_group;                  /* own process group, and killed when we die: hooks */
+	const struct self_status *self; /* NULL: is read */
+	int with_parent;                /* CLONE_PARENT: child of our parent (guardian) */
 };
 
 /* ret_pidfd may be NULL. */

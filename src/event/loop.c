@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop: epoll for fds, a binary heap for timers, a list for what is deferred.
+ * The loop: epoll for fds (poll in a brief one), a binary heap for timers, a list for what is deferred.
  *
  * A round waits, then serves fds, timers that were due when it woke, and deferred calls that were
  * queued by then. A timer that is set or a call that is deferred by one of its own kind comes in
@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -29,6 +30,7 @@
 #include "base/fd.h"
 
 #define BATCH 64
+#define BRIEF_MAX 32 /* slots that poll(2) is given */
 #define SHORT_NS (100 * NS_PER_MS)
 #define ALARM \
 	UINT64_MAX /* stands for the timerfd where events name a slot: there are fewer of these */
@@ -40,7 +42,7 @@ struct slot {
 };
 
 struct loop {
-	int epfd;
+	int epfd; /* -EBADF: brief */
 	struct slot *slots;
 	size_t slots_cap;
 	uint32_t n_slots, first_free; /* first_free: index + 1 */
@@ -63,18 +65,28 @@ struct loop {
 	int stop_code;
 };
 
-int loop_new(struct loop **ret)
+int loop_new_brief(struct loop **ret)
 {
 	struct loop *l = mem_calloc(1, sizeof(*l));
 
 	if (!l)
 		return -ENOMEM;
 	l->queued_end = &l->queued;
-	l->alarm = -EBADF;
+	l->alarm = l->epfd = -EBADF;
+	*ret = l;
+	return 0;
+}
+
+int loop_new(struct loop **ret)
+{
+	struct loop *l = NULL;
+	int r = loop_new_brief(&l);
+
+	if (r < 0)
+		return r;
 	l->epfd = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epfd < 0) {
-		int r = -errno;
-
+		r = -errno;
 		free(l);
 		return r;
 	}
@@ -130,7 +142,34 @@ static int control(const struct loop_fd *s, int op, uint32_t events)
 		.data.u64 = (uint64_t)s->generation << 32 | s->slot,
 	};
 
+	if (s->loop->epfd < 0) /* poll(2) is told in every round */
+		return s->fd < 0 ? -EBADF : 0;
 	return epoll_ctl(s->loop->epfd, op, s->fd, &e) < 0 ? -errno : 0;
+}
+
+static int watch_alarm(struct loop *l)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = ALARM };
+
+	return l->epfd >= 0 && epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->alarm, &e) < 0 ? -errno : 0;
+}
+
+/* No longer brief: what poll(2) was told is now epoll's. */
+static int outgrow(struct loop *l)
+{
+	int r = 0;
+
+	l->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epfd < 0)
+		return -errno;
+	for (uint32_t i = 0; i < l->n_slots && r == 0; i++)
+		if (l->slots[i].source)
+			r = control(l->slots[i].source, EPOLL_CTL_ADD, l->slots[i].source->events);
+	if (r == 0 && l->alarm >= 0)
+		r = watch_alarm(l);
+	if (r < 0)
+		l->epfd = fd_close(l->epfd);
+	return r;
 }
 
 int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop_fd_fn *fn)
@@ -138,6 +177,8 @@ int loop_fd_add(struct loop *l, struct loop_fd *s, int fd, uint32_t events, loop
 	uint32_t slot;
 	int r;
 
+	if (l->epfd < 0 && l->n_sources == BRIEF_MAX && (r = outgrow(l)) < 0)
+		return r;
 	r = take_slot(l, &slot);
 	if (r < 0)
 		return r;
@@ -372,12 +413,10 @@ static void serve_deferred(struct loop *l)
 
 static bool make_alarm(struct loop *l)
 {
-	struct epoll_event e = { .events = EPOLLIN, .data.u64 = ALARM };
-
 	if (l->alarm >= 0 || l->no_alarm)
 		return l->alarm >= 0;
 	l->alarm = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (l->alarm >= 0 && epoll_ctl(l->epfd, EPOLL_CTL_ADD, l->alarm, &e) < 0)
+	if (l->alarm >= 0 && watch_alarm(l) < 0)
 		l->alarm = fd_close(l->alarm);
 	l->no_alarm = l->alarm < 0; /* late after a suspend is better than never */
 	return !l->no_alarm;
@@ -431,6 +470,41 @@ static int wait_ms(struct loop *l, struct epoll_event *events, uint64_t wait_ns)
 				      : (int)ms);
 }
 
+/* The events of poll(2) have the numbers of epoll's. A closed fd is a mistake of its owner's, who hears of it. */
+static struct epoll_event polled(const struct pollfd *p, const struct loop_fd *s)
+{
+	return (struct epoll_event){
+		.events = p->revents & POLLNVAL ? EPOLLERR : (uint32_t)p->revents,
+		.data.u64 = s ? (uint64_t)s->generation << 32 | s->slot : ALARM,
+	};
+}
+
+static int wait_poll(struct loop *l, struct epoll_event *events, const struct timespec *ts)
+{
+	const struct loop_fd *source[BRIEF_MAX + 1] = { NULL };
+	struct pollfd fds[BRIEF_MAX + 1];
+	nfds_t count = 0;
+	int n, ready = 0;
+
+	for (uint32_t i = 0; i < l->n_slots; i++) {
+		const struct loop_fd *s = l->slots[i].source;
+
+		if (!s)
+			continue;
+		source[count] = s;
+		fds[count++] = (struct pollfd){ .fd = s->fd, .events = (short)s->events };
+	}
+	if (l->alarm >= 0)
+		fds[count++] = (struct pollfd){ .fd = l->alarm, .events = POLLIN };
+	n = ppoll(fds, count, ts, NULL);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (nfds_t i = 0; i < count && n > 0; i++)
+		if (fds[i].revents)
+			events[ready++] = polled(&fds[i], source[i]);
+	return ready;
+}
+
 static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait_ns)
 {
 	struct timespec ts = {
@@ -439,6 +513,8 @@ static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait
 	};
 	int n = -1;
 
+	if (l->epfd < 0)
+		return wait_poll(l, events, wait_ns == UINT64_MAX ? NULL : &ts);
 	/* Whole waits need no nanoseconds, and epoll_pwait2 (5.11) may be hidden by a filter around
 	 * us. */
 	if (wait_ns == 0 || wait_ns == UINT64_MAX || l->no_pwait2)
@@ -465,7 +541,7 @@ void loop_on_quiet(struct loop *l, uint32_t after_ms, loop_quiet_fn *fn, void *a
 /* The wait of this round is cut to it: a timer would be set anew with every event. */
 static bool awaits_quiet(const struct loop *l, uint64_t wait_ns)
 {
-	return l->quiet && !l->quiet_told && wait_ns >= l->quiet_ns;
+	return l->quiet && l->epfd >= 0 && !l->quiet_told && wait_ns >= l->quiet_ns;
 }
 
 static void tell_quiet(struct loop *l, uint64_t wait_ns)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The loop: one thread, one epoll, level-triggered; fd sources, timers, deferred calls, child-exit
+ * The loop: one thread, one epoll (or poll), level-triggered; fd sources, timers, deferred calls, child-exit
  * by pidfd.
  *
  * Owner    A source is embedded in its owner and must stay valid until loop_*_remove() returned AND
@@ -48,6 +48,11 @@ struct loop_deferred {
 };
 
 int loop_new(struct loop **ret);
+/*
+ * The same for a command that waits for a few fds and leaves: by poll(2), without an epoll of its own and a call for each
+ * source, as long as there are few. It has no quiet moments, and a source is all that watches its fd.
+ */
+int loop_new_brief(struct loop **ret);
 void loop_free(struct loop *l); /* accepts NULL; sources need not be removed before */
 AUTO_FREE(struct loop, loop)
 

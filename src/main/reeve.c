@@ -55,6 +55,7 @@ static const struct cli_process process = {
 	.catch_signals = catch_signals,
 	.become_subreaper = become_subreaper,
 	.reap_orphans = reap_orphans,
+	.ends = true,
 };
 
 int main(int argc, char **argv)

@@ -48,6 +48,29 @@ static struct made make(const char *root, int uid, const char *process, const ch
 	return m;
 }
 
+/* The same, and who starts it is known. */
+static struct made make_as(
+	const struct self_status *self, int uid, const char *process, const char *namespaces)
+{
+	struct made m = make("", uid, process, namespaces, "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.state_creating_head = "{",
+		.state_creating_tail = "}",
+		.state_created_head = "{",
+		.state_created_tail = "}",
+		.no_null = 6,
+		.self = self,
+	};
+
+	plan_done(&m.plan);
+	m.r = compile_init(&in, &m.plan, &m.err);
+	return m;
+}
+
 static void done(struct made *m)
 {
 	plan_done(&m->plan);
@@ -218,19 +241,20 @@ TEST(masks_come_before_the_console)
 TEST(without_no_new_privs_the_filter_is_loaded_before_the_capabilities_go)
 {
 	struct spec_process process = { .cwd = "/" };
+	const struct spec spec = { 0 };
 	static const uint64_t program = 1;
 	struct compile_filter filter = { .program = &program, .size = 8 };
 	struct plan p;
 	struct made m = { 0 };
 
 	plan_init(&p);
-	compile_final(&p, &process, &filter, 0);
+	compile_final(&p, &spec, &process, &filter, NULL, 0);
 	m.plan = p;
 	assert_true(find(&m, PLAN_SECCOMP, 0) < find(&m, PLAN_CAPS, 0));
 	plan_done(&p);
 	process.no_new_privileges = true;
 	plan_init(&p);
-	compile_final(&p, &process, &filter, 0);
+	compile_final(&p, &spec, &process, &filter, NULL, 0);
 	m.plan = p;
 	assert_true(find(&m, PLAN_SECCOMP, 0) > find(&m, PLAN_CAPS, 0));
 	assert_true(find(&m, PLAN_NNP, 0) < find(&m, PLAN_SECCOMP, 0));
@@ -490,5 +514,77 @@ TEST(who_is_not_root_opens_sources_inside_of_the_user_namespace)
 	assert_true(find(&m, PLAN_DUMPABLE, 0) >= 0 && find(&m, PLAN_DUMPABLE, 0) < clone);
 	assert_true(clone < ids && ids < tree && tree < find(&m, PLAN_ROOTFS, 0));
 	assert_true(find(&m, PLAN_TREE, tree + 1) < find(&m, PLAN_MOUNT_TREE, 0));
+	done(&m);
+}
+
+static const struct plan_step *step(const struct made *m, enum plan_op op)
+{
+	return &m->plan.steps[find(m, op, 0)];
+}
+
+#define ALL_CAPS 0x1ffffffffffull
+#define ROOT \
+	(struct self_status) \
+	{ \
+		.known = true, .no_groups = true, .permitted = ALL_CAPS, .bounding = ALL_CAPS \
+	}
+
+TEST(what_we_are_already_is_not_asked_for)
+{
+	struct made m = make_as(&ROOT, 0, "", "");
+
+	assert_int_equal(step(&m, PLAN_USER)->flags, PLAN_F_SAME_GROUPS | PLAN_F_SAME_IDS);
+	assert_int_equal(step(&m, PLAN_USER)->num[3], ~ALL_CAPS);
+	assert_int_equal(step(&m, PLAN_CAPS)->flags, PLAN_F_HELD);
+	assert_int_equal(step(&m, PLAN_NULL_STDIO)->num[0], 6);
+	done(&m);
+}
+
+TEST(what_differs_is_asked_for)
+{
+	struct self_status other = ROOT;
+	struct made m = make_as(&ROOT, 7, "", "");
+
+	assert_int_equal(step(&m, PLAN_USER)->flags, PLAN_F_SAME_GROUPS);
+	done(&m);
+	other.no_groups = false;
+	other.gid[3] = 5;
+	m = make_as(&other, 0, "", "");
+	assert_int_equal(step(&m, PLAN_USER)->flags, 0);
+	done(&m);
+	other = ROOT;
+	other.permitted &= ~(1ull << 5);
+	m = make_as(&other, 0, ",\"capabilities\":{\"permitted\":[\"CAP_KILL\"]}", "");
+	assert_int_equal(step(&m, PLAN_CAPS)->flags, 0);
+	done(&m);
+	/* Of what is effective and not permitted the executor makes sense. */
+	m = make_as(&ROOT, 0, ",\"capabilities\":{\"effective\":[\"CAP_KILL\"]}", "");
+	assert_int_equal(step(&m, PLAN_CAPS)->flags, 0);
+	done(&m);
+}
+
+TEST(in_a_user_namespace_we_are_another)
+{
+	static const char *const ns[] = { ",{\"type\":\"user\"}",
+		",{\"type\":\"user\",\"path\":\"/n/user\"}" };
+
+	for (int i = 0; i < 2; i++) {
+		struct made m = make_as(&ROOT, 0, "", ns[i]);
+
+		assert_int_equal(step(&m, PLAN_USER)->flags, 0);
+		assert_int_equal(step(&m, PLAN_USER)->num[3], 0);
+		assert_int_equal(step(&m, PLAN_CAPS)->flags, 0);
+		done(&m);
+	}
+}
+
+TEST(an_unknown_self_spares_nothing)
+{
+	struct self_status none = { 0 };
+	struct made m = make_as(&none, 0, "", "");
+
+	assert_int_equal(step(&m, PLAN_USER)->flags, 0);
+	assert_int_equal(step(&m, PLAN_USER)->num[3], 0);
+	assert_int_equal(step(&m, PLAN_CAPS)->flags, 0);
 	done(&m);
 }

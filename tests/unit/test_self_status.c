@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "container/self_status.h"
+
+#define STATUS(groups) \
+	"Name:\treeve\nUmask:\t0022\nUid:\t0\t1\t2\t3\nGid:\t4\t5\t6\t4294967295\nGroups:" \
+	"\t" groups \
+	"\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001006\nCapInh:\t0000000000000000\n" \
+	"CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001fffffffeff\n"
+
+TEST(what_the_kernel_says_is_read)
+{
+	struct self_status s;
+
+	assert_ok(self_status_parse(STATUS(""), &s));
+	assert_true(s.known && s.no_groups);
+	assert_int_equal(s.uid[0], 0);
+	assert_int_equal(s.uid[3], 3);
+	assert_int_equal(s.gid[0], 4);
+	assert_int_equal(s.gid[3], UINT32_MAX);
+	assert_int_equal(s.ignored, 0x1006);
+	assert_int_equal(s.permitted, 0x1ffffffffff);
+	assert_int_equal(s.bounding, 0x1fffffffeff);
+	assert_ok(self_status_parse(STATUS("0 27 "), &s));
+	assert_false(s.no_groups);
+	assert_ok(self_status_parse(STATUS(" "), &s));
+	assert_true(s.no_groups);
+}
+
+TEST(without_one_of_its_lines_nothing_is_known)
+{
+	static const char *const lines[] = {
+		"\nUid:", "\nGid:", "\nGroups:", "\nSigIgn:", "\nCapPrm:", "\nCapBnd:"
+	};
+	char text[1024];
+	struct self_status s;
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		snprintf(text, sizeof(text), "%s", STATUS(""));
+		strstr(text, lines[i])[1] = 'x';
+		assert_int_equal(self_status_parse(text, &s), -EBADMSG);
+		assert_false(s.known);
+	}
+	snprintf(text, sizeof(text), "%s", STATUS(""));
+	*strstr(text, "\t6\t") = 'x';
+	assert_int_equal(self_status_parse(text, &s), -EBADMSG);
+}
+
+TEST(we_are_who_we_are)
+{
+	struct self_status s;
+
+	assert_ok(self_status_read(&s));
+	assert_true(s.known);
+	assert_int_equal(s.uid[1], geteuid());
+	assert_int_equal(s.gid[0], getgid());
+	assert_int_equal(s.no_groups, getgroups(0, NULL) == 0);
+}
