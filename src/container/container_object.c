@@ -114,8 +114,14 @@ int container_filter(const struct container *c, struct seccomp_filter *ret, stru
 {
 	const struct spec_seccomp *profile = c->spec->linux_ ? c->spec->linux_->seccomp : NULL;
 
+	struct seccomp_cache once, *cache = c->host->seccomp ? c->host->seccomp : &once;
+
 	*ret = (struct seccomp_filter){ 0 };
-	return profile ? seccomp_compile(profile, c->host->seccomp, ret, err) : 0;
+	if (!profile)
+		return 0;
+	seccomp_cache_init_below(&once, -EBADF, 0);
+	cache->parentfd = c->host->state->fd;
+	return seccomp_compile(profile, cache, ret, err);
 }
 
 bool container_denies_setgroups(const struct spec *s)

@@ -3,8 +3,8 @@
  * Checks of a profile, and the cache of what seccomp_program.c makes of it.
  *
  * The cache is asked by a hash over everything that the outcome depends on: the profile, libseccomp's
- * version (it has the numbers) and our own (FORMAT). Files are taken only from a directory and of an
- * owner that nobody else can write; a damaged one is compiled anew.
+ * version (it has the numbers) and our own (FORMAT and the build). Files are taken only from a directory and
+ * of an owner that nobody else can write; one whose hash over question and answer is another is compiled anew.
  */
 #include "container/seccomp_filter.h"
 
@@ -18,18 +18,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/crc32.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "config.h"
 #include "container/seccomp_program.h"
 
 #include <linux/seccomp.h>
 
-#define FORMAT 1u
+#define FORMAT 2u
 #define MAGIC 0x62736372u /* "rcsb" */
 #define FILES_MAX 64
+#define BUILD \
+	REEVE_VERSION " " REEVE_COMMIT /* another generator, whose outcome nobody has compared */
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5) /* Linux 5.19 */
@@ -175,6 +177,7 @@ static void profile_key(const struct spec_seccomp *s, uint8_t key[SHA256_SIZE])
 
 	sha256_init(&h);
 	hash_number(&h, FORMAT);
+	sha256_add(&h, BUILD, sizeof(BUILD));
 	hash_number(&h, v ? (uint64_t)v->major << 32 | v->minor << 16 | v->micro : 0);
 	hash_number(&h, seccomp_arch_native());
 	hash_number(&h, seccomp_return(s->default_action,
@@ -188,21 +191,48 @@ static void profile_key(const struct spec_seccomp *s, uint8_t key[SHA256_SIZE])
 
 /* ---- the cache ---- */
 
-int seccomp_cache_init(struct seccomp_cache *cache, int dirfd, size_t in_memory, struct err *err)
+void seccomp_cache_init_below(struct seccomp_cache *cache, int parentfd, size_t in_memory)
+{
+	*cache = (struct seccomp_cache){ .dirfd = -EBADF,
+		.parentfd = parentfd,
+		.in_memory = in_memory < SECCOMP_CACHE_SLOTS ? in_memory : SECCOMP_CACHE_SLOTS };
+}
+
+static int check_dir(int dirfd, struct err *err)
 {
 	struct stat st;
 
-	*cache = (struct seccomp_cache){ .dirfd = -EBADF,
-		.in_memory = in_memory < SECCOMP_CACHE_SLOTS ? in_memory : SECCOMP_CACHE_SLOTS };
-	if (dirfd < 0)
-		return 0;
 	if (fstat(dirfd, &st) < 0)
 		return err_sys(err, "look at the seccomp cache");
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
 		return err_set(
 			err, -EPERM, "the seccomp cache is not a directory that only we can use");
-	cache->dirfd = dirfd;
 	return 0;
+}
+
+int seccomp_cache_init(struct seccomp_cache *cache, int dirfd, size_t in_memory, struct err *err)
+{
+	int r = dirfd < 0 ? 0 : check_dir(dirfd, err);
+
+	seccomp_cache_init_below(cache, -EBADF, in_memory);
+	if (r == 0 && dirfd >= 0)
+		cache->dirfd = dirfd;
+	return r;
+}
+
+/* For one question; -EBADF: none. */
+static int open_below(int parentfd)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+	struct err ignored = { 0 };
+	int fd;
+
+	if (parentfd < 0)
+		return -EBADF;
+	fd = fd_open_at(parentfd, SECCOMP_CACHE_DIR, flags, 0);
+	if (fd == -ENOENT && mkdirat(parentfd, SECCOMP_CACHE_DIR, 0700) == 0)
+		fd = fd_open_at(parentfd, SECCOMP_CACHE_DIR, flags, 0);
+	return fd >= 0 && check_dir(fd, &ignored) < 0 ? fd_close(fd) : fd;
 }
 
 void seccomp_cache_done(struct seccomp_cache *cache)
@@ -211,7 +241,7 @@ void seccomp_cache_done(struct seccomp_cache *cache)
 		return;
 	for (size_t i = 0; i < SECCOMP_CACHE_SLOTS; i++)
 		free(cache->slot[i].program);
-	*cache = (struct seccomp_cache){ .dirfd = -EBADF };
+	*cache = (struct seccomp_cache){ .dirfd = -EBADF, .parentfd = -EBADF };
 }
 
 static int copy_program(const void *program, size_t size, struct seccomp_filter *ret)
@@ -260,7 +290,8 @@ struct cache_head {
 	uint32_t magic;
 	uint32_t format;
 	uint32_t size;
-	uint32_t crc;
+	uint32_t pad;
+	uint8_t hash[SHA256_SIZE]; /* of the key and the program: nor can it be another profile's */
 };
 
 #define NAME_SIZE (SHA256_HEX_SIZE + 4)
@@ -272,15 +303,31 @@ static void file_name(const uint8_t key[SHA256_SIZE], char name[NAME_SIZE])
 	snprintf(name + 2 * SHA256_SIZE, NAME_SIZE - 2 * SHA256_SIZE, ".bpf");
 }
 
-static bool is_sound(const struct cache_head *head, const void *program, size_t size)
+static void seal(
+	const uint8_t key[SHA256_SIZE], const void *program, size_t size, uint8_t ret[SHA256_SIZE])
 {
+	struct sha256 h;
+
+	sha256_init(&h);
+	sha256_add(&h, key, SHA256_SIZE);
+	sha256_add(&h, program, size);
+	sha256_final(&h, ret);
+}
+
+static bool is_sound(const uint8_t key[SHA256_SIZE], const struct cache_head *head,
+	const void *program, size_t size)
+{
+	uint8_t hash[SHA256_SIZE];
+
+	seal(key, program, size, hash);
 	return head->magic == MAGIC && head->format == FORMAT && head->size == size && size > 0 &&
 	       size % sizeof(struct sock_filter) == 0 &&
 	       size <= BPF_MAXINSNS * sizeof(struct sock_filter) &&
-	       head->crc == crc32_add(0, program, size);
+	       memcmp(head->hash, hash, sizeof(hash)) == 0;
 }
 
-static bool find_in_dir(int dirfd, const char *name, struct seccomp_filter *ret)
+static bool find_in_dir(
+	int dirfd, const char *name, const uint8_t key[SHA256_SIZE], struct seccomp_filter *ret)
 {
 	auto_close int fd = fd_open_at(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	const size_t most = sizeof(struct cache_head) + BPF_MAXINSNS * sizeof(struct sock_filter);
@@ -297,7 +344,7 @@ static bool find_in_dir(int dirfd, const char *name, struct seccomp_filter *ret)
 	if (!data || fd_read_full(fd, data, size) != (ssize_t)size)
 		return false;
 	memcpy(&head, data, sizeof(head));
-	if (!is_sound(&head, data + sizeof(head), size - sizeof(head)))
+	if (!is_sound(key, &head, data + sizeof(head), size - sizeof(head)))
 		return false;
 	return copy_program(data + sizeof(head), size - sizeof(head), ret) == 0;
 }
@@ -335,14 +382,15 @@ static void make_room(int dirfd)
 		unlinkat(dirfd, name, 0);
 }
 
-static void keep_in_dir(int dirfd, const char *name, const struct seccomp_filter *f)
+static void keep_in_dir(
+	int dirfd, const char *name, const uint8_t key[SHA256_SIZE], const struct seccomp_filter *f)
 {
-	const struct cache_head head = { MAGIC, FORMAT, (uint32_t)f->size,
-		crc32_add(0, f->program, f->size) };
+	struct cache_head head = { .magic = MAGIC, .format = FORMAT, .size = (uint32_t)f->size };
 	auto_free char *data = malloc(sizeof(head) + f->size);
 
 	if (!data)
 		return;
+	seal(key, f->program, f->size, head.hash);
 	memcpy(data, &head, sizeof(head));
 	memcpy(data + sizeof(head), f->program, f->size);
 	make_room(dirfd);
@@ -352,22 +400,26 @@ static void keep_in_dir(int dirfd, const char *name, const struct seccomp_filter
 static int compile_cached(const struct spec_seccomp *s, struct seccomp_cache *c,
 	struct seccomp_filter *ret, struct err *err)
 {
+	auto_close int below = -EBADF;
 	uint8_t key[SHA256_SIZE];
 	char name[NAME_SIZE];
 	bool in_dir;
-	int r;
+	int dirfd, r;
 
 	profile_key(s, key);
 	if (find_in_memory(c, key, ret))
 		return 0;
+	if (c->dirfd < 0)
+		below = open_below(c->parentfd);
+	dirfd = c->dirfd < 0 ? below : c->dirfd;
 	file_name(key, name);
-	in_dir = c->dirfd >= 0 && find_in_dir(c->dirfd, name, ret);
+	in_dir = dirfd >= 0 && find_in_dir(dirfd, name, key, ret);
 	r = in_dir ? 0 : compile(s, ret, err);
 	if (r < 0)
 		return r;
 	keep_in_memory(c, key, ret);
-	if (!in_dir && c->dirfd >= 0)
-		keep_in_dir(c->dirfd, name, ret);
+	if (!in_dir && dirfd >= 0)
+		keep_in_dir(dirfd, name, key, ret);
 	return 0;
 }
 

@@ -29,9 +29,11 @@ struct seccomp_filter {
  * in memory.
  */
 #define SECCOMP_CACHE_SLOTS 4
+#define SECCOMP_CACHE_DIR ".seccomp"
 
 struct seccomp_cache {
-	int dirfd;        /* the caller's; -EBADF: none, or one that is not trusted */
+	int dirfd;    /* the caller's; -EBADF: none, or one that is not trusted */
+	int parentfd; /* the caller's: SECCOMP_CACHE_DIR in it is opened when it is needed; -EBADF */
 	size_t in_memory; /* how many are kept, at most SECCOMP_CACHE_SLOTS */
 	uint64_t clock;
 	struct seccomp_slot {
@@ -48,6 +50,8 @@ struct seccomp_cache {
  * cache then works in memory alone.
  */
 int seccomp_cache_init(struct seccomp_cache *cache, int dirfd, size_t in_memory, struct err *err);
+/* The same in SECCOMP_CACHE_DIR of a directory that belongs to us: made and looked at when something is to be compiled. */
+void seccomp_cache_init_below(struct seccomp_cache *cache, int parentfd, size_t in_memory);
 void seccomp_cache_done(struct seccomp_cache *cache);
 
 /*

@@ -38,6 +38,7 @@ struct native {
 	struct native_config config;
 	struct host host;
 	bool hosted;
+	struct device_bpf_cache devices;
 	struct seccomp_cache filters; /* of execs and of a pod's containers: mostly one profile */
 	char *state_root;
 	struct root *roots;
@@ -740,12 +741,10 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 		return r;
 	}
 	n->hosted = true;
-	r = seccomp_cache_init(&n->filters, -EBADF, SECCOMP_CACHE_SLOTS, err);
-	if (r < 0) {
-		native_free(n);
-		return r;
-	}
+	seccomp_cache_init_below(&n->filters, -EBADF, SECCOMP_CACHE_SLOTS);
+	device_bpf_cache_init(&n->devices);
 	n->host.seccomp = &n->filters;
+	n->host.devices = &n->devices;
 	*ret = n;
 	return 0;
 }
@@ -767,6 +766,8 @@ void native_free(struct native *n)
 		free(r);
 	}
 	seccomp_cache_done(&n->filters);
+	if (n->host.devices)
+		device_bpf_cache_done(&n->devices);
 	if (n->hosted)
 		host_close(&n->host);
 	stats_done(&n->stats);

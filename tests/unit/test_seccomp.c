@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "base/crc32.h"
+#include "base/sha256.h"
 #include "seccomp_interp.h"
 #include "test.h"
 
@@ -647,6 +647,30 @@ static void assert_equal_filters(struct seccomp_filter *a, struct seccomp_filter
 	seccomp_filter_done(b);
 }
 
+/* The head of a file as it must be for this program under this name. */
+struct file_head {
+	uint32_t magic, format, size, pad;
+	uint8_t hash[SHA256_SIZE];
+};
+
+static void seal(struct file_head *head, const char *name, const void *program, size_t size)
+{
+	struct sha256 h;
+
+	sha256_init(&h);
+	for (int i = 0; i < SHA256_SIZE; i++) {
+		unsigned int byte;
+		uint8_t b;
+
+		assert_int_equal(sscanf(name + 2 * i, "%2x", &byte), 1);
+		b = (uint8_t)byte;
+		sha256_add(&h, &b, 1);
+	}
+	sha256_add(&h, program, size);
+	sha256_final(&h, head->hash);
+	head->size = (uint32_t)size;
+}
+
 TEST(a_profile_is_compiled_once_and_then_read)
 {
 	struct seccomp_filter a, b;
@@ -665,11 +689,10 @@ TEST(a_profile_is_compiled_once_and_then_read)
 	fd = openat(t.dir.fd, name, O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	mark = (struct sock_filter){ BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
-	uint32_t head[4];
-	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
-	head[2] = sizeof(mark);
-	head[3] = crc32_add(0, &mark, sizeof(mark));
-	assert_int_equal(pwrite(fd, head, sizeof(head), 0), sizeof(head));
+	struct file_head head;
+	assert_int_equal(pread(fd, &head, sizeof(head), 0), sizeof(head));
+	seal(&head, name, &mark, sizeof(mark));
+	assert_int_equal(pwrite(fd, &head, sizeof(head), 0), sizeof(head));
 	assert_int_equal(pwrite(fd, &mark, sizeof(mark), sizeof(head)), sizeof(mark));
 	assert_ok(ftruncate(fd, sizeof(head) + sizeof(mark)));
 	close(fd);
@@ -679,13 +702,28 @@ TEST(a_profile_is_compiled_once_and_then_read)
 	cache_close(&t);
 }
 
+static void put_foreign(const struct cache_test *t, int fd, const char *name)
+{
+	struct sock_filter all = { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
+	struct file_head head;
+	char other[256];
+
+	assert_int_equal(pread(fd, &head, sizeof(head), 0), sizeof(head));
+	snprintf(other, sizeof(other), "%s", name);
+	other[0] = name[0] == '0' ? '1' : '0';
+	seal(&head, other, &all, sizeof(all));
+	assert_int_equal(pwrite(fd, &head, sizeof(head), 0), sizeof(head));
+	assert_int_equal(pwrite(fd, &all, sizeof(all), sizeof(head)), sizeof(all));
+	assert_ok(ftruncate(fd, sizeof(head) + sizeof(all)));
+}
+
 TEST(damaged_and_foreign_files_are_not_taken)
 {
 	struct seccomp_filter a, b;
 	struct cache_test t;
 	char name[256], other[80];
 
-	for (int damage = 0; damage < 7; damage++) {
+	for (int damage = 0; damage < 8; damage++) {
 		int fd;
 
 		cache_open(&t, 0);
@@ -719,6 +757,9 @@ TEST(damaged_and_foreign_files_are_not_taken)
 			assert_ok(unlinkat(t.dir.fd, name, 0));
 			assert_ok(mkfifoat(t.dir.fd, name, 0600));
 			break;
+		case 7: /* a sound one of another profile, which allows everything */
+			put_foreign(&t, fd, name);
+			break;
 		}
 		close(fd);
 		b = compile_or_fail(&usual, &t.cache);
@@ -738,6 +779,36 @@ TEST(a_directory_that_others_can_use_is_no_cache)
 	f = compile_or_fail(&usual, &t.cache); /* in memory it works on */
 	assert_int_equal(count_files(&t, name), 0);
 	seccomp_filter_done(&f);
+	cache_close(&t);
+}
+
+TEST(the_directory_is_made_when_it_is_needed_and_only_trusted_as_we_make_it)
+{
+	struct cache_test t = { .dir = test_tmpdir_memory() };
+	struct cache_test in = { 0 };
+	struct seccomp_filter a, b;
+	char name[256];
+
+	seccomp_cache_init_below(&t.cache, t.dir.fd, 0);
+	a = compile_or_fail(&usual, &t.cache);
+	in.dir.fd = openat(t.dir.fd, SECCOMP_CACHE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(in.dir.fd >= 0);
+	snprintf(in.dir.path, sizeof(in.dir.path), "%.40s/" SECCOMP_CACHE_DIR, t.dir.path);
+	assert_int_equal(count_files(&in, name), 1);
+	b = compile_or_fail(&usual, &t.cache);
+	assert_equal_filters(&a, &b);
+	/* Whoever can write there could have written a filter. */
+	assert_ok(unlinkat(in.dir.fd, name, 0));
+	assert_ok(fchmod(in.dir.fd, 0770));
+	a = compile_or_fail(&usual, &t.cache);
+	assert_int_equal(count_files(&in, name), 0);
+	seccomp_filter_done(&a);
+	assert_ok(unlinkat(t.dir.fd, SECCOMP_CACHE_DIR, AT_REMOVEDIR));
+	/* Nor is a link followed to somewhere else. */
+	assert_ok(symlinkat("/", t.dir.fd, SECCOMP_CACHE_DIR));
+	a = compile_or_fail(&usual, &t.cache);
+	seccomp_filter_done(&a);
+	close(in.dir.fd);
 	cache_close(&t);
 }
 
