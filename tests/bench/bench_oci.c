@@ -4,13 +4,15 @@
  * so that what the machine does meanwhile, and what one leaves behind for the next, hits all alike.
  *
  *   bench_oci [-b BUNDLE] [-s BUNDLE] [-n ROUNDS] [-w WARM-UP] [-g IDLE-MS] [-k RUNS] [-j JOBS] [-r REGIME]
- *             TEST NAME=COMMAND...
+ *             [-x DIRECTORY] TEST NAME=COMMAND...
  *
  * -b names a bundle that ends at once, -s one that keeps running; -g idles before each sample (after an idle moment
- * the kernel is slower: RCU); -k and -j are the runs of one sample and how many at a time, in the tests seq and par.
+ * the kernel is slower: RCU); -k and -j are the runs of one sample and how many at a time, in the tests seq and par;
+ * -x names a directory whose files are removed before each sample, such as a cache.
  * Prints one JSON object a line: a value, or a failure with the words of the runtime. What they mean is for the
  * reader of those lines (summary.jq).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -49,7 +51,7 @@ struct cost {
 	double cpu_ms;
 };
 
-static const char *bundle = "bundle", *sleep_bundle = "sleep", *regime = "";
+static const char *bundle = "bundle", *sleep_bundle = "sleep", *regime = "", *emptied;
 static int rounds = 20, warm_up = 2, idle_ms, runs = 100, jobs = 8;
 static struct peer peers[MAX_PEERS];
 static int peer_count;
@@ -459,6 +461,18 @@ static void idle(void)
 		nanosleep(&t, NULL);
 }
 
+static void empty_directory(void)
+{
+	DIR *dir = emptied ? opendir(emptied) : NULL;
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir)
+		closedir(dir);
+}
+
 static void measure(const struct test *t)
 {
 	int order[MAX_PEERS];
@@ -477,6 +491,7 @@ static void measure(const struct test *t)
 			if (p->unusable)
 				continue;
 			alarm(SAMPLE_SECONDS);
+			empty_directory();
 			idle();
 			t->sample(p);
 		}
@@ -509,7 +524,7 @@ static int usage(void)
 {
 	fputs("usage: bench_oci [-b BUNDLE] [-s BUNDLE] [-n ROUNDS] [-w WARM-UP] [-g IDLE-MS] [-k "
 	      "RUNS] [-j JOBS]"
-	      " [-r REGIME] run|life|control|exec|seq|par|peak NAME=COMMAND...\n",
+	      " [-r REGIME] [-x DIRECTORY] run|life|control|exec|seq|par|peak NAME=COMMAND...\n",
 		stderr);
 	return 2;
 }
@@ -531,7 +546,7 @@ static bool parse(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt(argc, argv, "b:s:n:w:g:k:j:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "b:s:n:w:g:k:j:r:x:")) != -1) {
 		switch (opt) {
 		case 'b':
 			bundle = optarg;
@@ -556,6 +571,9 @@ static bool parse(int argc, char **argv)
 			break;
 		case 'r':
 			regime = optarg;
+			break;
+		case 'x':
+			emptied = optarg;
 			break;
 		default:
 			return false;

@@ -32,6 +32,23 @@ runtimes() {
 	done
 }
 
+# The calls of a trace. A line that resumes an unfinished call, a signal or an end is none.
+CALLS='^[0-9]+ +[a-z_0-9]+\('
+
+count() { # PEER METRIC VALUE
+	jq -cn --arg peer "$1" --arg metric "$2" --argjson value "$3" \
+		'{test: "syscalls", regime: "run", $peer, $metric, unit: "", $value}'
+}
+
+# One traced run. The caller has run it once before: the first one makes the directories that later ones find.
+count_calls() { # PEER PROGRAM ROOT BUNDLE
+	local trace=$work/trace
+	strace -f -qq -o "$trace" "$2" --root "$3" run --bundle "$4" traced >/dev/null 2>&1 </dev/null
+	count "$1" "system calls" "$(grep -cE "$CALLS" "$trace")"
+	count "$1" "tasks" "$(awk '{ print $1 }' "$trace" | sort -u | wc -l)"
+	count "$1" "execs" "$(grep -cE '^[0-9]+ +execve\(' "$trace")"
+}
+
 failed() { # TEST PEER TEXT
 	jq -cn --arg test "$1" --arg peer "$2" --arg failed "$3" '{$test, regime: "", $peer, $failed}'
 }

@@ -34,8 +34,20 @@ def amount($what; $mark; $peers):
 		  judged($r.median <= $mark) ] end;
 
 [ "", "mark", "median", "p10", "beside", "" ],
-at_most("`reeve run`, cold"; "crun"; 0.6; row("oci"; "run"; "cold"; "total")),
-at_most("`reeve run`, burst"; "crun"; 0.6; row("oci"; "run"; "burst"; "total")),
+at_most("`reeve run`, cold"; "floor"; 1.4; row("floor"; "run"; "cold"; "total")),
+at_most("`reeve run`, burst"; "floor"; 1.4; row("floor"; "run"; "burst"; "total")),
+at_most("`reeve run`, cold"; "crun"; 0.45; row("floor"; "run"; "cold"; "total")),
+at_most("`reeve run`, burst"; "crun"; 0.45; row("floor"; "run"; "burst"; "total")),
+at_most("`reeve create`, `start` and `delete`, cold"; "crun"; 0.45; row("floor"; "life"; "cold"; "total")),
+at_most("`reeve create`, `start` and `delete`, burst"; "crun"; 0.45; row("floor"; "life"; "burst"; "total")),
+at_most("`reeve exec`, cold"; "crun"; 0.35; row("floor"; "exec"; "cold"; "total")),
+at_most("`reeve exec`, burst"; "crun"; 0.35; row("floor"; "exec"; "burst"; "total")),
+at_least("runs, 8 at a time"; "crun"; 1.8; row("floor"; "par"; ""; "rate")),
+at_most("peak RSS of a run"; "crun"; 0.5; row("floor"; "peak"; ""; "peak RSS")),
+amount("system calls of a run, cgroup v1"; 290; select($all.floor.about.cgroups // "" | startswith("cgroup v1"))
+	| row("floor"; "syscalls"; ""; "system calls")),
+amount("system calls of a run, cgroup v2"; 200; select($all.floor.about.cgroups // "" | . == "cgroup v2")
+	| row("floor"; "syscalls"; ""; "system calls")),
 at_most("create and start through containerd, cold"; "runc"; 0.5; row("containerd"; "life"; "cold"; "create+start")),
 at_most("exec through containerd, cold"; "runc"; 0.3; row("containerd"; "exec"; "cold"; "whole")),
 amount("private dirty memory of an idle shim, KiB"; 300; row("containerd"; "memory"; "1 container"; "private dirty")),

@@ -4,7 +4,7 @@
 BENCH=$OUT/bench
 
 # The parts in their order, and what each is called in the tables. Beside `oci` all are shims under containerd.
-BENCH_PARTS=(oci containerd exec-storm death events idle idle-500 output exec-start)
+BENCH_PARTS=(oci floor containerd exec-storm death events idle idle-500 output exec-start)
 
 bench_help() {
 	cat <<'HELP'
@@ -14,6 +14,7 @@ usage: ./dev bench [quick] [PART]... | syscalls [-v] | marks | --doc
   quick        few samples beside the newest peers at hand, without idle-500: a few minutes
 
   oci          `reeve` beside runc and crun: time, CPU, system calls, memory
+  floor        `reeve run` beside what the kernel alone takes for the same container, and crun; with a filter, new and kept
   containerd   containerd-shim-reeve-v2 beside containerd-shim-runc-v2: time of a life and an exec, memory
   exec-storm   execs, 8 at a time: per second, CPU time of the shim for each
   death        from the death of a container to its exit event at a subscriber
@@ -119,6 +120,7 @@ bench_shim() {
 bench_one() { # PART
 	case $1 in
 	oci) bench_oci ;;
+	floor) bench_floor ;;
 	containerd) bench_shim containerd "shims under containerd" ;;
 	exec-storm) bench_shim exec-storm "a storm of execs" storm ;;
 	death) bench_shim death "from death to event" ;;
@@ -129,6 +131,13 @@ bench_one() { # PART
 	exec-start) bench_exec_start ;;
 	*) die "no benchmark '$1': ${BENCH_PARTS[*]} syscalls marks" ;;
 	esac
+}
+
+bench_floor() {
+	echo "== \`reeve run\` beside the floor"
+	: >"$BENCH/floor.lines"
+	bench_part floor tests/bench/floor
+	bench_result floor
 }
 
 # At the shim's own socket, without containerd.
