@@ -85,12 +85,22 @@ static void look(const struct exit_source *s)
 		s->registry.look(s->registry.arg);
 }
 
+static bool is_held(struct exit_watch *w)
+{
+	if (w->held || !w->hold)
+		return false;
+	w->held = w->hold(w);
+	return w->held;
+}
+
 static void deliver_early(struct loop_deferred *d)
 {
 	struct exit_watch *w = container_of(d, struct exit_watch, deferred);
 	struct exit_source *s = w->source;
 	struct exit_info info = w->info;
 
+	if (is_held(w))
+		return;
 	deliver(w, &info);
 	s->n_early--;
 	look(s);
@@ -152,6 +162,12 @@ void exit_watch_remove(struct exit_watch *w)
 		look(w->source);
 	}
 	w->source = NULL;
+}
+
+void exit_watch_go_on(struct exit_watch *w)
+{
+	if (w->source && w->held)
+		loop_defer(w->source->loop, &w->deferred, deliver_early);
 }
 
 bool exit_has_room(const struct exit_source *s)
@@ -292,7 +308,13 @@ bool exit_report(struct exit_source *s, const struct exit_info *info)
 	s->number++;
 	/* A later worker may watch for one that was gone before, whose number is another's by now. */
 	if (w && same_process(w, info)) {
-		deliver(w, info);
+		if (!is_held(w)) {
+			deliver(w, info);
+			return true;
+		}
+		w->early = true;
+		w->info = *info;
+		s->n_early++;
 		return true;
 	}
 	if (!RULE(early_exits_are_kept) || !s->expects || !exit_has_room(s) ||

@@ -46,7 +46,13 @@ struct exit_watch {
 	int pidfd;      /* borrowed of `who` while it is watched; -EBADF */
 	uint32_t place; /* the registry's */
 	exit_fn *fn;
-	bool early; /* the exit below was kept, and is delivered at the end of the round */
+	/*
+	 * May be set right after exit_watch_add(): asked once when the exit is there; true: fn is called after
+	 * exit_watch_go_on() only, and until then the exit counts as one that nobody was told.
+	 */
+	bool (*hold)(struct exit_watch *w);
+	bool held;
+	bool early; /* the exit below was kept or is held, and is delivered at the end of a round */
 	struct exit_info info;
 	struct loop_deferred deferred;
 };
@@ -71,6 +77,7 @@ AUTO_FREE(struct exit_source, exit_source)
 void exit_watch_add(
 	struct exit_source *s, struct exit_watch *w, const struct pidref *who, exit_fn *fn);
 void exit_watch_remove(struct exit_watch *w); /* idempotent */
+void exit_watch_go_on(struct exit_watch *w);  /* what hold() held up; nothing if it did not */
 
 void exit_expect_begin(struct exit_source *s, struct exit_expect *e);
 void exit_expect_end(struct exit_expect *e); /* idempotent */

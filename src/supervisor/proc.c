@@ -105,6 +105,18 @@ static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 	held_feed(t, &p->exit, &in);
 }
 
+static void on_output_read(struct process_io *io)
+{
+	exit_watch_go_on(&container_of(io, struct held_proc, io)->watch);
+}
+
+/* Output first: 5.6. */
+static bool hold_exit(struct exit_watch *w)
+{
+	return process_io_await_reading(
+		&container_of(w, struct held_proc, watch)->io, on_output_read);
+}
+
 void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 {
 	struct exit_source *exits = p->task->sup->config.exits;
@@ -115,6 +127,7 @@ void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 	p->who.fd = who->fd < 0 ? -EBADF : fcntl(who->fd, F_DUPFD_CLOEXEC, 3);
 	p->token = token;
 	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
+	p->watch.hold = hold_exit;
 }
 
 void proc_add_news(const struct pidref *who, uint8_t news[PAYLOAD_NEWS_MAX], struct task_input *in)

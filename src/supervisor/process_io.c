@@ -35,6 +35,12 @@
 #define READER_MAX_NS (250 * NS_PER_MS)
 #define READER_LIMIT_NS (10 * NS_PER_SEC)
 
+/* Between looks at what readers have left, how long one may take nothing, and how long it may take in all. */
+#define READING_MIN_NS (50 * NS_PER_US)
+#define READING_MAX_NS (2 * NS_PER_MS)
+#define READING_IDLE_NS (500 * NS_PER_MS)
+#define READING_LIMIT_NS (5 * NS_PER_SEC)
+
 static const char *const stream_name[STREAM_COUNT] = { "in", "out", "err" };
 
 /* ---- the fd table ---- */
@@ -705,6 +711,100 @@ void process_io_flush(struct process_io *s)
 	relay_pump(&s->relay[STREAM_ERR]);
 }
 
+static int64_t bytes_in(int fd)
+{
+	int bytes = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &bytes) == 0 ? bytes : 0;
+}
+
+/* The fifo of an output in one of the states of its life, or -EBADF. */
+static int kept_fifo(const struct process_io *s, int i)
+{
+	static const char *const fifos[] = { "out.fifo", "err.fifo" };
+	int fd = kept(s, fifos[i]);
+
+	if (fd < 0)
+		fd = kept(s, awaited[i]);
+	return fd < 0 ? kept(s, unread[i]) : fd;
+}
+
+/* Of what was written before the exit: others may go on writing, whom nobody waits for. */
+static uint64_t bytes_unread(const struct process_io *s)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 2; i++) {
+		const struct relay *r = &s->relay[STREAM_OUT + i];
+		int64_t left = bytes_in(kept_fifo(s, i));
+
+		if (r->loop)
+			left += s->read_target[i] - (int64_t)r->moved;
+		if (left > 0)
+			sum += (uint64_t)left;
+	}
+	return sum;
+}
+
+static void end_reading(struct process_io *s)
+{
+	void (*read)(struct process_io * s) = s->read;
+
+	loop_timer_cancel(&s->read_timer);
+	s->read = NULL;
+	if (read)
+		read(s);
+}
+
+static void on_read_timer(struct loop_timer *t);
+
+/* False: there is nothing to wait for, or no sense in it. */
+static bool look_at_reading(struct process_io *s)
+{
+	uint64_t now = clock_boot_ns(), left;
+
+	process_io_flush(s);
+	left = bytes_unread(s);
+	if (left < s->unread)
+		s->read_until_ns = now + READING_IDLE_NS;
+	s->unread = left;
+	if (left == 0 || now >= s->read_until_ns || now >= s->read_deadline_ns)
+		return false;
+	if (loop_timer_set(s->env->loop, &s->read_timer, now + s->read_wait_ns, on_read_timer) < 0)
+		return false;
+	if (s->read_wait_ns < READING_MAX_NS)
+		s->read_wait_ns *= 2;
+	return true;
+}
+
+static void on_read_timer(struct loop_timer *t)
+{
+	struct process_io *s = container_of(t, struct process_io, read_timer);
+
+	if (!look_at_reading(s))
+		end_reading(s);
+}
+
+bool process_io_await_reading(struct process_io *s, void (*read)(struct process_io *s))
+{
+	if (!s->prefix)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		const struct relay *r = &s->relay[STREAM_OUT + i];
+
+		s->read_target[i] = (int64_t)r->moved;
+		if (r->loop && !s->terminal)
+			s->read_target[i] += bytes_in(r->in);
+	}
+	s->unread = UINT64_MAX;
+	s->read_wait_ns = READING_MIN_NS;
+	s->read_deadline_ns = clock_boot_ns() + READING_LIMIT_NS;
+	if (!look_at_reading(s))
+		return false;
+	s->read = read;
+	return true;
+}
+
 void process_io_exited(struct process_io *s)
 {
 	if (!s->prefix)
@@ -795,6 +895,7 @@ void process_io_close(struct process_io *s)
 	loop_timer_cancel(&s->in_timer);
 	loop_timer_cancel(&s->reader_timer);
 	loop_timer_cancel(&s->drain_timer);
+	end_reading(s);
 	loop_defer_cancel(&s->drain_deferred);
 	process_io_made(s);
 	fdtable_close_prefix(s->env->fds, s->prefix);

@@ -6,7 +6,7 @@
  *
  * The order of a life: process_io_open() (ready at once, or later when a logging binary has to come up),
  * the process is made with `child`, process_io_console() if it has a terminal, process_io_made(),
- * process_io_exited(), process_io_drain(), process_io_close().
+ * process_io_await_reading(), process_io_exited(), process_io_drain(), process_io_close().
  *
  * Owner    The struct is embedded in its owner; process_io_close() ends it and accepts zero and closed
  *          ones. Our ends of all streams are in the fd table under the prefix; `child` are owned
@@ -65,6 +65,13 @@ struct process_io {
 	void (*ready)(struct process_io *s, const struct err *err);
 	uint16_t width, height; /* asked for before the terminal came */
 
+	void (*read)(
+		struct process_io *s); /* not NULL: somebody waits for readers to take the output */
+	struct loop_timer read_timer;
+	int64_t read_target[2]; /* bytes out of the relays of out and err by then */
+	uint64_t unread;        /* at the last look */
+	uint64_t read_wait_ns, read_until_ns, read_deadline_ns;
+
 	void (*drained)(struct process_io *s); /* not NULL: somebody waits for the output */
 	struct loop_timer drain_timer;
 	struct loop_deferred drain_deferred;
@@ -92,6 +99,13 @@ void process_io_resize(struct process_io *s, uint32_t width, uint32_t height);
 
 /* Move what readers take right now. */
 void process_io_flush(struct process_io *s);
+
+/*
+ * The process has exited. True: not all that it wrote has been read by those who read its output, and `read` is called
+ * when it has: from the loop, or from process_io_close(). That is bounded, for there may be nobody, or somebody who has
+ * stopped. Some clients close their ends without another look when they hear of the exit (containerd 1.6.20).
+ */
+bool process_io_await_reading(struct process_io *s, void (*read)(struct process_io *s));
 
 /* The process has exited: a terminal ends with what is in it. */
 void process_io_exited(struct process_io *s);

@@ -10,8 +10,12 @@ io() {
 
 # --- fifos ---
 
-@test "output is in the fifo when the exit is told" {
-	io output_comes_before_the_exit
+@test "output has been read when the exit is told" {
+	io output_is_read_before_the_exit_is_told
+}
+
+@test "output is in the fifo when the exit is told to a client that does not read" {
+	io output_is_there_when_the_exit_is_told
 }
 
 @test "a reader that comes after the exit finds everything, and Delete does not wait for it" {

@@ -229,6 +229,52 @@ TEST(who_keeps_records_is_told_which_are_not_dealt_with)
 	in_child(run_records);
 }
 
+static bool hold_it(struct exit_watch *w)
+{
+	return true;
+}
+
+/* As one that was kept: the record stays until the watch's function has been called. */
+static void run_held(struct bench *b)
+{
+	struct pidref who = { .pid = 1 << 30, .fd = -EBADF };
+	struct exit_info info = { .pid = who.pid, .wait_status = 5 << 8, .record = 7 };
+	struct exit_expect expect;
+	struct watcher w = { 0 };
+
+	for (int kept = 0; kept < 2; kept++) {
+		exit_expect_begin(b->exits, &expect);
+		if (kept)
+			exit_report(b->exits, &info);
+		exit_watch_add(b->exits, &w.watch, &who, on_exit_);
+		w.watch.hold = hold_it;
+		if (!kept)
+			CHECK(exit_report(b->exits, &info));
+		rounds(b, 2);
+		CHECK(w.calls == kept && !exit_is_watched(b->exits, who.pid));
+		CHECK(exit_oldest_record(b->exits) == 7);
+		exit_watch_go_on(&w.watch);
+		CHECK(w.calls == kept);
+		rounds(b, 2);
+		CHECK(w.calls == kept + 1 && w.info.wait_status == 5 << 8);
+		CHECK(exit_oldest_record(b->exits) == UINT64_MAX);
+		exit_watch_go_on(&w.watch);
+		exit_expect_end(&expect);
+	}
+	exit_watch_add(b->exits, &w.watch, &who, on_exit_);
+	w.watch.hold = hold_it;
+	CHECK(exit_report(b->exits, &info));
+	exit_watch_remove(&w.watch);
+	exit_watch_go_on(&w.watch);
+	rounds(b, 2);
+	CHECK(w.calls == 2 && exit_oldest_record(b->exits) == UINT64_MAX);
+}
+
+TEST(an_exit_can_be_held_and_is_not_lost_meanwhile)
+{
+	in_child(run_held);
+}
+
 static void run_dropped(struct bench *b)
 {
 	struct watcher w = { 0 };

@@ -323,6 +323,67 @@ TEST(a_reader_that_waits_for_a_writer_comes_late)
 	}
 }
 
+static void on_read(struct process_io *s)
+{
+	container_of(s, struct bench, io)->drained++;
+}
+
+TEST(an_exit_waits_for_the_reader_of_what_was_written_before)
+{
+	static char much[200000], got[sizeof(much)];
+	struct request_stdio paths;
+	size_t n = 0;
+	struct bench b;
+	int reader;
+
+	bench_init(&b);
+	paths = (struct request_stdio){ .out = fifo(&b, "1"), .err = fifo(&b, "2") };
+	reader = client(paths.out, O_RDONLY);
+	assert_int_equal(open_io(&b, &paths, false), 0);
+	assert_true(fcntl(b.io.child[1], F_SETPIPE_SZ, 1 << 20) >= (int)sizeof(much));
+	assert_int_equal(write(b.io.child[1], much, sizeof(much)), sizeof(much));
+	assert_true(process_io_await_reading(&b.io, on_read));
+	while (n < sizeof(got)) {
+		ssize_t r = read(reader, got, n < 188000 ? 4000 : 1);
+
+		assert_int_equal(b.drained, 0);
+		n += r > 0 ? (size_t)r : 0;
+		rounds(&b, n % 1000 == 0);
+		if (n == 188000) /* of others: nobody waits for them */
+			assert_int_equal(write(b.io.child[1], "and more", 8), 8);
+	}
+	for (int i = 0; i < 1000 && b.drained == 0; i++)
+		rounds(&b, 1);
+	assert_int_equal(b.drained, 1);
+	process_io_made(&b.io);
+	assert_int_equal(read(reader, got, sizeof(got)), 8);
+	assert_false(process_io_await_reading(&b.io, on_read));
+	close(reader);
+	bench_done(&b);
+}
+
+TEST(an_exit_does_not_wait_long_for_readers_that_do_not_read)
+{
+	struct request_stdio paths;
+	struct bench b;
+
+	bench_init(&b);
+	paths = (struct request_stdio){ .out = fifo(&b, "1"), .err = fifo(&b, "2") };
+	assert_int_equal(open_io(&b, &paths, false), 0);
+	assert_int_equal(write(b.io.child[2], "e", 1), 1);
+	process_io_made(&b.io);
+	assert_true(process_io_await_reading(&b.io, on_read));
+	for (int i = 0; i < 10000 && b.drained == 0; i++)
+		rounds(&b, 1);
+	assert_int_equal(b.drained, 1);
+	process_io_exited(&b.io);
+	rounds(&b, 2);
+	assert_true(process_io_await_reading(&b.io, on_read));
+	process_io_close(&b.io);
+	assert_int_equal(b.drained, 2);
+	bench_done(&b);
+}
+
 TEST(a_file_takes_both_streams_and_its_directory_is_made)
 {
 	struct bench b;

@@ -383,7 +383,11 @@ TEST(streams_are_open_from_create_to_delete)
 	assert_int_equal(read(client, got, sizeof(got)), 5);
 	assert_int_equal(write(writer, "bye", 3), 3);
 	fake_exit(&b.fake, 100, 0);
-	assert_int_equal(read(client, got, sizeof(got)), 3); /* before the exit is told */
+	rounds(&b, 2);
+	assert_null(strstr(b.heard, "+exit")); /* it is told when the output has been read */
+	assert_int_equal(read(client, got, sizeof(got)), 3);
+	for (int i = 0; i < 100 && !strstr(b.heard, "+exit"); i++)
+		rounds(&b, 1);
 	ask(&b, REQ_DELETE, NULL);
 	for (int i = 0; i < 100 && !strstr(b.fake.log, "delete"); i++)
 		rounds(&b, 1); /* the writer holds the pipe: the drain is bounded */
