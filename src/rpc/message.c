@@ -12,6 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+
+#define YEAR_1_SECONDS (-62135596800)
+
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 #define BUDGET_BYTES (1u << 20)
@@ -179,4 +183,18 @@ int message_to_bytes(const ProtobufCMessage *m, struct arena *arena, ProtobufCBi
 	protobuf_c_message_pack(m, data);
 	*ret = (ProtobufCBinaryData){ size, data };
 	return 0;
+}
+
+void message_set_time(Pb__Timestamp *t, uint64_t wall_ns)
+{
+	pb__timestamp__init(t);
+	t->seconds = wall_ns ? (int64_t)(wall_ns / NS_PER_SEC) : YEAR_1_SECONDS;
+	t->nanos = (int32_t)(wall_ns % NS_PER_SEC);
+}
+
+uint64_t message_get_time(const Pb__Timestamp *t)
+{
+	if (!t || t->seconds <= 0 || (uint64_t)t->seconds > UINT64_MAX / NS_PER_SEC - 1)
+		return 0;
+	return (uint64_t)t->seconds * NS_PER_SEC + (t->nanos > 0 ? (uint64_t)t->nanos : 0);
 }

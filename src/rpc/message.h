@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include "proto/common.pb-c.h"
+
 /* Decode `size` bytes (0: all defaults) as `type`. *ret may be cast to the type's struct. */
 int message_decode(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
 	struct arena *arena, const ProtobufCMessage **ret, struct err *err);
@@ -25,3 +27,8 @@ void message_encode(const ProtobufCMessage *m, struct buf *out);
 
 /* The encoded form in the arena, as the value of a bytes field (Any). -ENOMEM. */
 int message_to_bytes(const ProtobufCMessage *m, struct arena *arena, ProtobufCBinaryData *ret);
+
+/* A moment; 0 has not come and is the year 1, Go's zero. */
+void message_set_time(Pb__Timestamp *t, uint64_t wall_ns);
+/* The other way; NULL, and what lies before 1970, is 0. */
+uint64_t message_get_time(const Pb__Timestamp *t);

@@ -24,23 +24,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
-
-#define DEFAULT_DIR "/run/containerd/s"
-
-int address_name(const char *grpc_address, const char *ns, const char *group,
-	char ret_name[SHA256_HEX_SIZE], struct err *err)
-{
-	auto_done(buf) struct buf key = { 0 };
-	auto_free char *clean = NULL;
-
-	buf_addf(&key, "%s/%s/%s", grpc_address, ns, group);
-	if (buf_ok(&key) == 0)
-		clean = path_clean(key.data);
-	if (!clean)
-		return err_oom(err);
-	sha256_hex(clean, strlen(clean), ret_name);
-	return 0;
-}
+#include "supervisor/group.h"
 
 static int check_dir(const char *path, struct err *err)
 {
@@ -94,7 +78,7 @@ int address_dir(const char *wanted, const char *runtime_dir, char ret_dir[ADDRES
 
 	if (!str_empty(wanted))
 		return try_dir(ret_dir, err, "%s", wanted);
-	r = try_dir(ret_dir, err, "%s", DEFAULT_DIR);
+	r = try_dir(ret_dir, err, "%s", GROUP_SOCKET_DIR);
 	if (r == 0 || uid == 0)
 		return r;
 	if (!str_empty(runtime_dir) && try_dir(ret_dir, err, "%s/containerd/s", runtime_dir) == 0)

@@ -18,10 +18,6 @@
 
 #define ADDRESS_PATH_SIZE 108 /* of sockaddr_un, with the NUL: clients connect by path */
 
-/* Name of the socket file: what makes the group, hashed. */
-int address_name(const char *grpc_address, const char *ns, const char *group,
-	char ret_name[SHA256_HEX_SIZE], struct err *err);
-
 /*
  * The directory of sockets: `wanted` if given, else the first of the usual ones that can be had.
  * runtime_dir: $XDG_RUNTIME_DIR, NULL where there is none. It is made when it is missing, and must

@@ -7,20 +7,10 @@
 
 #include <errno.h>
 
-#include "base/clock.h"
 #include "rpc/any.h"
 #include "rpc/message.h"
 
 #include "proto/events.pb-c.h"
-
-#define YEAR_1_SECONDS (-62135596800)
-
-void message_set_time(Pb__Timestamp *t, uint64_t wall_ns)
-{
-	pb__timestamp__init(t);
-	t->seconds = wall_ns ? (int64_t)(wall_ns / NS_PER_SEC) : YEAR_1_SECONDS;
-	t->nanos = (int32_t)(wall_ns % NS_PER_SEC);
-}
 
 static char *text(const char *s)
 {

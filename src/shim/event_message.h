@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Event message: an event of a task in the form in which containerd takes it (spec/shim.md 3.4, 6.1),
- * and what several messages have in common.
+ * Event message: an event of a task in the form in which containerd takes it (spec/shim.md 3.4, 6.1).
  *
  * Owner    Appends to the caller's buf.
  * Errors   -ENOMEM; -EINVAL for a topic that has no message.
@@ -12,10 +11,5 @@
 #include "base/str.h"
 #include "supervisor/request.h"
 
-#include "proto/common.pb-c.h"
-
 /* Append a ForwardRequest. */
 int event_message_encode(const struct event *e, struct buf *out);
-
-/* A moment; 0 has not come and is the year 1, Go's zero. */
-void message_set_time(Pb__Timestamp *t, uint64_t wall_ns);

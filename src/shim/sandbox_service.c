@@ -16,7 +16,6 @@
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "shim/args.h"
-#include "shim/event_message.h"
 #include "shim/info.h"
 #include "shim/stats_message.h"
 

@@ -33,7 +33,6 @@
 #include "container/salvage.h"
 #include "rpc/message.h"
 #include "shim/address.h"
-#include "shim/event_message.h"
 #include "shim/sandbox.h"
 #include "shim/sandbox_files.h"
 #include "supervisor/bundle_record.h"

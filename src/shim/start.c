@@ -20,10 +20,10 @@
 #include "base/mem.h"
 #include "shim/address.h"
 #include "shim/bootstrap.h"
-#include "shim/group.h"
 #include "shim/probe.h"
 #include "shim/server_launch.h"
 #include "shim/shim_cgroup.h"
+#include "supervisor/group.h"
 
 #ifndef PR_SCHED_CORE
 #define PR_SCHED_CORE 62
@@ -236,6 +236,6 @@ int start_run(const struct start *s, struct err *err)
 		env_get(s->env, "XDG_RUNTIME_DIR"), dir, err);
 	if (r < 0)
 		return r;
-	r = address_name(a->address, a->ns, group, name, err);
+	r = group_socket_name(a->address, a->ns, group, name, err);
 	return r < 0 ? r : join_or_serve(s, &b, dir, name, &arena, err);
 }

@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "rpc/any.h"
 #include "shim/args.h"
-#include "shim/event_message.h"
 #include "shim/options.h"
 #include "shim/stats_message.h"
 

@@ -217,7 +217,7 @@ static int launch(
 		.program = -EBADF,
 		.path = req->program,
 		.argv = req->argv,
-		.envp = environ,
+		.envp = req->envp ? req->envp : environ,
 		.cwd = req->cwd,
 		.new_group = 1,
 	};

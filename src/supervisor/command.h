@@ -39,6 +39,7 @@ struct command_env {
 struct command_request {
 	const char *program; /* absolute */
 	char *const *argv;
+	char *const *envp; /* NULL: ours */
 	const char *cwd;
 	const int *stdio;  /* become 0-2, -EBADF: /dev/null; NULL: `input`, and output is kept */
 	const char *input; /* NULL: nothing to read */

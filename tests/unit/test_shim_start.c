@@ -23,6 +23,7 @@
 #include "shim/address.h"
 #include "shim/shim_cgroup.h"
 #include "shim/start.h"
+#include "supervisor/group.h"
 
 #include "proto/bootstrap.pb-c.h"
 #include "proto/common.pb-c.h"
@@ -316,7 +317,7 @@ TEST(a_server_is_started_and_the_address_printed)
 
 	assert_ok(start(f, "c1", NULL));
 	assert_string_equal(f->error, "");
-	assert_ok(address_name("/run/c.sock", "default", "c1", name, NULL));
+	assert_ok(group_socket_name("/run/c.sock", "default", "c1", name, NULL));
 	snprintf(want, sizeof(want), "unix://%s/%s", f->sockets, name);
 	assert_string_equal(f->output, want);
 	assert_string_equal(get_file(f, "address", text, sizeof(text)), want);

@@ -3,13 +3,15 @@
  * Every start of a container passes here, and most documents (Docker's, ctr's) name no group: the
  * whole document is only parsed when one of the two names occurs in its text.
  */
-#include "shim/group.h"
+#include "supervisor/group.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
 #include "oci/spec.h"
 
 #define CONFIG_MAX_BYTES (4u << 20)
@@ -61,4 +63,19 @@ int group_read(int dirfd, const char *id, char **ret_group, struct err *err)
 	if (r < 0)
 		return err_code(err, r, "read config.json of the bundle");
 	return group_parse(text, size, id, ret_group, err);
+}
+
+int group_socket_name(const char *grpc_address, const char *ns, const char *group,
+	char ret_name[SHA256_HEX_SIZE], struct err *err)
+{
+	auto_done(buf) struct buf key = { 0 };
+	auto_free char *clean = NULL;
+
+	buf_addf(&key, "%s/%s/%s", grpc_address, ns, group);
+	if (buf_ok(&key) == 0)
+		clean = path_clean(key.data);
+	if (!clean)
+		return err_oom(err);
+	sha256_hex(clean, strlen(clean), ret_name);
+	return 0;
 }
