@@ -46,7 +46,8 @@ struct task_manager_config {
 	void *arg;
 };
 
-int task_manager_new(const struct task_manager_config *config, struct task_manager **ret, struct err *err);
+int task_manager_new(
+	const struct task_manager_config *config, struct task_manager **ret, struct err *err);
 void task_manager_free(struct task_manager *m);
 AUTO_FREE(struct task_manager, task_manager)
 
@@ -69,7 +70,8 @@ struct task_manager_create {
 };
 
 /* CreateResponse. An id that is in use, also by one that is being cleaned up, is ALREADY_EXISTS. */
-void task_manager_create(struct task_manager *m, uint64_t tag, const struct task_manager_create *req);
+void task_manager_create(
+	struct task_manager *m, uint64_t tag, const struct task_manager_create *req);
 
 /* DeleteResponse, of the task as a whole (an exec is deleted by task_manager_call). */
 void task_manager_delete(struct task_manager *m, uint64_t tag, const char *ns, const char *id);
@@ -84,7 +86,8 @@ void task_manager_call(struct task_manager *m, uint64_t tag, const char *ns, con
 
 /* The tasks that clients see; ns NULL: of all namespaces. fn must not change the list. */
 typedef void task_manager_task_fn(void *arg, const char *ns, const char *id);
-void task_manager_each(const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg);
+void task_manager_each(
+	const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg);
 bool task_manager_has(const struct task_manager *m, const char *ns, const char *id);
 /* For tests and reports: "live", NULL when there is none. Also of those that clients do not see. */
 const char *task_manager_state(const struct task_manager *m, const char *ns, const char *id);

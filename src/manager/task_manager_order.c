@@ -112,7 +112,8 @@ static char *directory_of(const char *program)
 	return slash ? strndup(program, slash > program ? (size_t)(slash - program) : 1) : NULL;
 }
 
-int task_manager_new(const struct task_manager_config *config, struct task_manager **ret, struct err *err)
+int task_manager_new(
+	const struct task_manager_config *config, struct task_manager **ret, struct err *err)
 {
 	struct task_manager *m = mem_calloc(1, sizeof(*m));
 	int r;
@@ -173,7 +174,8 @@ static struct shim_task *find_visible(const struct task_manager *m, const char *
 	return t && shim_task_visible(t) ? t : NULL;
 }
 
-static int check_free(const struct task_manager *m, const struct task_manager_create *req, struct err *err)
+static int check_free(
+	const struct task_manager *m, const struct task_manager_create *req, struct err *err)
 {
 	const struct shim_task *t = task_manager_find(m, req->ns, req->id);
 
@@ -183,8 +185,8 @@ static int check_free(const struct task_manager *m, const struct task_manager_cr
 		shim_task_visible(t) ? "" : ", which is not yet made or not yet removed");
 }
 
-static int create(
-	struct task_manager *m, uint64_t tag, const struct task_manager_create *req, struct err *err)
+static int create(struct task_manager *m, uint64_t tag, const struct task_manager_create *req,
+	struct err *err)
 {
 	auto_free char *binary = NULL;
 	struct shim_create c = {
@@ -213,7 +215,8 @@ static int create(
 	return r;
 }
 
-void task_manager_create(struct task_manager *m, uint64_t tag, const struct task_manager_create *req)
+void task_manager_create(
+	struct task_manager *m, uint64_t tag, const struct task_manager_create *req)
 {
 	struct err err;
 

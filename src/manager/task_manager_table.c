@@ -48,7 +48,8 @@ void task_manager_remove(struct task_manager *m, struct shim_task *t)
 		*at = shim_task_place(t)->next;
 }
 
-void task_manager_each(const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg)
+void task_manager_each(
+	const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg)
 {
 	for (size_t i = 0; i < TASK_MANAGER_BUCKETS; i++)
 		for (struct shim_task *t = m->buckets[i]; t; t = shim_task_place(t)->next)

@@ -211,8 +211,9 @@ static void call(struct driver *d, const struct json_node *o, struct arena *aren
 
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		if (str_eq(methods[i].name, method))
-			return task_manager_call(d->m, number(o, "tag"), text(o, "ns"), text(o, "id"),
-				method, message(o, "request", methods[i].type, arena),
+			return task_manager_call(d->m, number(o, "tag"), text(o, "ns"),
+				text(o, "id"), method,
+				message(o, "request", methods[i].type, arena),
 				timeout ? clock_boot_ns() + timeout * NS_PER_MS : 0);
 	die("unknown method");
 }
