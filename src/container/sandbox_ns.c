@@ -10,11 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,6 +204,25 @@ struct holder {
 	int error;
 };
 
+/*
+ * A container that shares the pid namespace, and has CAP_SYS_PTRACE, looks at this process as at its own. So nothing is
+ * there: its mount namespace is one empty directory (bare/sandbox_main.c gives up the rest).
+ */
+IN_CHILD static int leave_host_tree(void)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		mount("none", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+			"nr_inodes=1,mode=0555") < 0 ||
+		chdir("/proc") < 0)
+		return -1;
+	if (syscall(SYS_pivot_root, ".", ".") == 0)
+		return umount2(".", MNT_DETACH) < 0 ? -1 : chdir("/");
+	/* the first root file system cannot be pivoted from: then it stays, below */
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0)
+		return -1;
+	return chdir("/");
+}
+
 IN_CHILD static int hold(const struct holder *h)
 {
 	static char name[] = "reeve-sandbox";
@@ -216,7 +237,9 @@ IN_CHILD static int hold(const struct holder *h)
 	for (int fd = 0; fd <= 2; fd++)
 		if (dup2(h->null, fd) < 0)
 			return -1;
-	if (setsid() < 0 || chdir("/") < 0)
+	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+		return -1;
+	if (setsid() < 0 || leave_host_tree() < 0)
 		return -1;
 	return execveat(h->program, "", argv, envp, AT_EMPTY_PATH);
 }
@@ -239,8 +262,8 @@ static int start_holder(
 
 	/* Without CLONE_FILES: its 0-2 are its own, and what else is open closes with the execve. */
 	pid = clone(hold_main, stack + sizeof(stack),
-		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | (own_pid ? CLONE_NEWPID : 0) |
-			(with_parent ? CLONE_PARENT : 0),
+		CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_NEWNS | SIGCHLD |
+			(own_pid ? CLONE_NEWPID : 0) | (with_parent ? CLONE_PARENT : 0),
 		h, &pidfd);
 	if (pid < 0)
 		return err_sys(err, "start the process that holds the sandbox");
