@@ -27,7 +27,7 @@ struct exec_fresh {
 };
 
 struct exec {
-	const char *base; /* the plan; never written to */
+	const char *base; /* the plan */
 	const struct plan_header *plan;
 	uint32_t step;     /* number of the step that runs */
 	int sync;          /* launcher, or `start` after LISTEN; -1 when gone */
@@ -86,6 +86,7 @@ void exec_close_rest(struct exec *x);
 
 /* exec_path.c: below the container's root, never out of it */
 int exec_open_in_root(struct exec *x, const char *path, int flags, unsigned mode);
+int exec_in_procfs(int fd);
 /*
  * When `path` lies directly in a file system of ours: the fd of that, and the last component in *ret_name. -ENOENT
  * otherwise. A single name in such a directory, not followed, cannot lead out.

@@ -29,9 +29,25 @@ static long copy_owner(int to, const struct stat *st)
 	return r < 0 ? r : sys_call2(__NR_fchmod, to, st->st_mode & 07777);
 }
 
-static long copy_file(int from_dir, int to_dir, const char *name, const struct stat *st)
+/* What it was may be another thing by now: a device has no end. */
+static long open_file(int dir, const char *name, struct stat *st)
 {
-	long in = sys_openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+	long fd =
+		sys_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+	long r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_call2(__NR_fstat, fd, st);
+	if (r >= 0 && (st->st_mode & S_IFMT) == S_IFREG)
+		return fd;
+	sys_close((int)fd);
+	return r < 0 ? r : -EBUSY;
+}
+
+static long copy_file(int from_dir, int to_dir, const char *name, struct stat *st)
+{
+	long in = open_file(from_dir, name, st);
 	long out;
 	long r = 1;
 

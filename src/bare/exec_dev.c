@@ -61,21 +61,33 @@ long exec_op_mknod(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
+/* By a link of the image a node could hide what procfs shows: what protects it is done by the name /proc. */
+static long attach_node(struct exec *x, int tree, const char *path)
+{
+	int target = exec_target_in_root(x, path, 0);
+	long r = target;
+
+	if (target < 0)
+		return r;
+	if (exec_in_procfs(target)) {
+		x->detail = "a device leads into /proc by a link of the root file system";
+		r = -EINVAL;
+	} else {
+		r = exec_attach(x, tree, target);
+	}
+	exec_drop(target);
+	return r;
+}
+
 static long bind_node(struct exec *x, const char *host, const char *path)
 {
 	int tree = exec_clone_tree(x, SYS_AT_FDCWD, host, 0, 0, 0, MS_PRIVATE_);
-	int target;
 	long r;
 
 	x->detail = path;
 	if (tree < 0)
 		return tree;
-	target = exec_target_in_root(x, path, 0);
-	r = target;
-	if (target >= 0) {
-		r = exec_attach(x, tree, target);
-		exec_drop(target);
-	}
+	r = attach_node(x, tree, path);
 	exec_drop(tree);
 	return r;
 }
@@ -190,17 +202,11 @@ static int open_slave(struct exec *x, int master)
 static long bind_console(struct exec *x, int slave)
 {
 	int tree = exec_clone_tree(x, slave, "", 0, 0, 0, MS_PRIVATE_);
-	int target;
 	long r;
 
 	if (tree < 0)
 		return tree;
-	target = exec_target_in_root(x, "/dev/console", 0);
-	r = target;
-	if (target >= 0) {
-		r = exec_attach(x, tree, target);
-		sys_close(target);
-	}
+	r = attach_node(x, tree, "/dev/console");
 	sys_close(tree);
 	return r;
 }
@@ -250,8 +256,7 @@ long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
 			(st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103)
 			continue;
 		if (null < 0)
-			null = sys_openat(
-				SYS_AT_FDCWD, "/dev/null", O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+			null = exec_open_in_root(x, "/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY, 0);
 		if (null < 0)
 			return 0; /* an image without the node keeps the host's open file */
 		if (sys_call2(__NR_fstat, null, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||

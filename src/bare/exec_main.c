@@ -15,6 +15,7 @@
 #include <asm/stat.h>
 #include <linux/keyctl.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -24,6 +25,7 @@
 
 #define UMOUNT_NOFOLLOW_ 8
 #define SOCK_CLOEXEC_ 02000000
+#define MS_PRIVATE_ (1 << 18)
 
 static struct exec the_exec; /* zero pages until touched: the only memory besides the stack */
 
@@ -161,20 +163,35 @@ static long op_setns(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
-static long op_open(struct exec *x, const struct plan_step *s)
+/* The plan is our own copy: a path of the host that has done its work is nobody's to read, once we are inside. */
+static void forget(const char *text)
 {
-	long fd;
-
-	x->detail = exec_str(x, s->str[0]);
-	fd = sys_openat(SYS_AT_FDCWD, x->detail, (int)s->num[0] | O_CLOEXEC, 0);
-	if (fd >= 0)
-		x->slots[s->fd[0]] = (int)fd;
-	return fd;
+	memset((void *)(uintptr_t)text, 0, strlen(text));
 }
 
-static long enter_cgroup(int dir)
+static long op_open(struct exec *x, const struct plan_step *s)
 {
-	long fd = sys_openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC, 0);
+	long fd = -EPERM;
+
+	x->detail = exec_str(x, s->str[0]);
+	if (s->flags & PLAN_F_ALONE)
+		fd = exec_clone_tree(
+			x, SYS_AT_FDCWD, x->detail, 0, MOUNT_ATTR_RDONLY, 0, MS_PRIVATE_);
+	if (fd ==
+		-EPERM) /* no mounts may be made: then nobody inside has the right to look at us either */
+		fd = sys_openat(SYS_AT_FDCWD, x->detail, (int)s->num[0] | O_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	x->slots[s->fd[0]] = (int)fd;
+	forget(x->detail);
+	return 0;
+}
+
+static long enter_cgroup(struct exec *x, const struct plan_step *clone)
+{
+	long fd = clone->num[1] ? x->slots[clone->num[1]]
+				: sys_openat(x->slots[clone->fd[0]], "cgroup.procs",
+					  O_WRONLY | O_CLOEXEC, 0);
 	long r;
 
 	if (fd < 0)
@@ -216,7 +233,7 @@ static long op_clone(struct exec *x, const struct plan_step *s)
 			sys_call4(__NR_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 		exec_exit(0);
 	}
-	return by_write ? enter_cgroup(x->slots[s->fd[0]]) : 0;
+	return by_write ? enter_cgroup(x, s) : 0;
 }
 
 static long op_write_slot(struct exec *x, const struct plan_step *s)
@@ -242,7 +259,21 @@ static long op_keyring(struct exec *x, const struct plan_step *s)
 	return r == -ENOSYS || r == -EPERM ? 0 : r;
 }
 
-/* The host's procfs is the trusted one: these steps stand before PIVOT, and sysctl tables follow the caller. */
+/*
+ * The host's procfs is the trusted one: these steps stand before PIVOT, and sysctl tables follow the caller. In a mount
+ * namespace that was joined "/proc" is another's, so the slot holds the host's from before (CVE-2025-52881). Nothing
+ * that is mounted in it is meant, nor any link but thread-self.
+ */
+static long open_proc(struct exec *x, const struct plan_step *s)
+{
+	struct sys_open_how how = { .flags = O_WRONLY | O_CLOEXEC,
+		.resolve = SYS_RESOLVE_BENEATH | SYS_RESOLVE_NO_XDEV | SYS_RESOLVE_NO_MAGICLINKS };
+
+	if (s->fd[0] >= 0)
+		return sys_openat2(x->slots[s->fd[0]], x->text + strlen("/proc/"), &how);
+	return sys_openat(SYS_AT_FDCWD, x->text, O_WRONLY | O_CLOEXEC, 0);
+}
+
 static long write_proc(
 	struct exec *x, const char *prefix, const char *name, const struct plan_step *s)
 {
@@ -253,7 +284,7 @@ static long write_proc(
 	r = exec_join(x->text, sizeof(x->text), prefix, name);
 	if (r < 0)
 		return r;
-	fd = sys_openat(SYS_AT_FDCWD, x->text, O_WRONLY | O_CLOEXEC, 0);
+	fd = open_proc(x, s);
 	if (fd < 0)
 		return fd;
 	r = sys_write((int)fd, exec_blob(x, s), s->blob_len);
@@ -456,7 +487,7 @@ static long map_plan(struct exec *x, int fd)
 		return r;
 	if (st.st_size <= 0 || st.st_size > PLAN_MAX_SIZE)
 		return -EBADMSG;
-	r = sys_call6(__NR_mmap, 0, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	r = sys_call6(__NR_mmap, 0, st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	if (r < 0)
 		return r;
 	sys_close(fd);

@@ -198,23 +198,50 @@ static int is_directory(int fd)
 	return sys_call2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFDIR;
 }
 
-static int in_procfs(int fd)
-{
-	struct statfs st;
-
-	return sys_call2(__NR_fstatfs, fd, &st) == 0 && st.f_type == PROC_SUPER_MAGIC;
-}
-
-/* "/proc" -> "", "/proc/x" -> "x"; NULL: the name is another's. */
-static const char *below_proc(const char *path)
+/* With top = "proc": "/proc" -> "", "/proc/x" -> "x"; NULL: the name is another's. */
+static const char *below(const char *path, const char *top)
 {
 	while (*path == '/')
 		path++;
-	if (!exec_starts(path, "proc") || (path[4] && path[4] != '/'))
+	if (!exec_starts(path, top))
 		return NULL;
-	for (path += 4; *path == '/';)
+	path += strlen(top);
+	if (*path && *path != '/')
+		return NULL;
+	while (*path == '/')
 		path++;
 	return path;
+}
+
+static const char *below_proc(const char *path)
+{
+	return below(path, "proc");
+}
+
+/* What everything else is found by must be where it is called: on a directory, never behind a link (CVE-2019-19921). */
+static int is_kernel_dir(const char *path)
+{
+	const char *proc = below(path, "proc");
+	const char *sys = below(path, "sys");
+
+	return (proc && !*proc) || (sys && !*sys);
+}
+
+/* The target of a mount; made when it is missing. */
+static int open_target(struct exec *x, const char *path, int directory)
+{
+	int fd;
+
+	if (!is_kernel_dir(path))
+		return exec_target_in_root(x, path, directory);
+	fd = resolve_no_links(x->rootfd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -ENOENT)
+		return exec_mkdirs_in_root(x, path, 0755);
+	if (fd == -ELOOP) {
+		x->detail = "/proc and /sys of the root file system must be directories, not links";
+		return -EINVAL;
+	}
+	return fd;
 }
 
 /* Only procfs, or a bind of a procfs root, goes on /proc; below it only what lxcfs serves (CVE-2019-16884). */
@@ -235,7 +262,7 @@ static long check_proc_target(struct exec *x, const char *path, int tree)
 		x->detail = "inside /proc only procfs files that lxcfs serves can be mounted";
 		return -EINVAL;
 	}
-	if (in_procfs(tree) && sys_call2(__NR_fstat, tree, &top) == 0 && top.st_ino == 1)
+	if (exec_in_procfs(tree) && sys_call2(__NR_fstat, tree, &top) == 0 && top.st_ino == 1)
 		return 0;
 	x->detail = "only procfs can be mounted on /proc";
 	return -EINVAL;
@@ -279,8 +306,9 @@ static long attach_nofollow(struct exec *x, int tree, const char *path, int dire
 
 	if (parent < 0)
 		return parent;
-	r = !below_proc(path) && in_procfs(parent) ? -EINVAL
-						   : attach_fresh(x, tree, parent, name, directory);
+	r = !below_proc(path) && exec_in_procfs(parent)
+		    ? -EINVAL
+		    : attach_fresh(x, tree, parent, name, directory);
 	exec_drop(parent);
 	return r;
 }
@@ -324,11 +352,11 @@ static long attach(
 		sys_call5(__NR_move_mount, tree, "", x->rootfd, name, MOVE_MOUNT_F_EMPTY_PATH) >= 0)
 		return 0;
 	leave_sys(x);
-	target = exec_target_in_root(x, path, directory);
+	target = open_target(x, path, directory);
 	if (target < 0)
 		return target;
 	/* By a link of the image: all that is done by the name /proc, masks first of all, would be done behind this. */
-	if (!below_proc(path) && in_procfs(target)) {
+	if (!below_proc(path) && exec_in_procfs(target)) {
 		x->detail = "it leads into /proc, where only procfs files that lxcfs serves can be "
 			    "mounted";
 		exec_drop(target);
@@ -621,7 +649,7 @@ static long mount_joined(struct exec *x, const struct plan_step *s)
 	target = exec_target_in_root(x, path, 1);
 	if (target < 0)
 		return target;
-	r = in_procfs(target)
+	r = exec_in_procfs(target)
 		    ? -EINVAL
 		    : sys_call5(__NR_mount, exec_str(x, s->str[2]), exec_fd_path(target, "", at),
 			      exec_str(x, s->str[0]),
@@ -973,8 +1001,8 @@ static long leave_by_move(struct exec *x)
 {
 	long r = sys_call5(__NR_mount, ".", "/", NULL, MS_MOVE_, NULL);
 
-	/* -EINVAL: ROOTFS has put it over "/" already */
-	if (r < 0 && r != -EINVAL)
+	/* ROOTFS has put it over "/" already: -EINVAL, or -ELOOP since Linux 6.17 */
+	if (r < 0 && r != -EINVAL && r != -ELOOP)
 		return r;
 	return sys_call1(__NR_chroot, ".");
 }

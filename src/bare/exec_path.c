@@ -125,7 +125,7 @@ static int follow(struct walk *w, int link)
 	return 0;
 }
 
-static int in_procfs(int fd)
+int exec_in_procfs(int fd)
 {
 	struct statfs st;
 
@@ -140,7 +140,7 @@ static int make(struct exec *x, const struct walk *w, unsigned mode)
 
 	if (parent < 0)
 		return parent;
-	r = in_procfs(parent) ? -ENOENT : sys_mkdirat(parent, w->name, mode);
+	r = exec_in_procfs(parent) ? -ENOENT : sys_mkdirat(parent, w->name, mode);
 	sys_close(parent);
 	return r == -EEXIST ? 0 : (int)r;
 }
@@ -258,7 +258,7 @@ static int make_file(struct exec *x, struct walk *w)
 
 	if (parent < 0)
 		return parent;
-	if (in_procfs(parent)) {
+	if (exec_in_procfs(parent)) {
 		sys_close(parent);
 		return -ENOENT;
 	}

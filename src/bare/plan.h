@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 2u
+#define PLAN_VERSION 3u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_MAX_SLOTS 8192u
@@ -40,11 +40,11 @@
 	X(SETNS)        /* host side: join namespace file str[0]; num[0] = CLONE_NEW* that it must be */ \
 	X(SETNS_SLOT)   /* join by slot fd[0], a pidfd or a namespace file; num[0] = mask of CLONE_NEW* */ \
 	X(UNSHARE)      /* num[0] = CLONE_NEW* mask */ \
-	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host */ \
+	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host; str[0] is gone afterwards; F_ALONE: a directory, read-only and without a way up, where mounts may be made */ \
 	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that */ \
 	X(USERNS)       /* host side: slot fd[0] <- a user namespace for IDMAP with the lines str[0] of uids and str[1] of gids */ \
 	X(IDMAP)        /* host side: ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
-	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none */ \
+	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none; num[1] = slot of its cgroup.procs, open for writing, or 0 */ \
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
 	X(DUMPABLE)     /* num[0] = 1: who has started us may open our files of /proc; ROOT_IDS ends that */ \
 	X(BARRIER)      /* send BARRIER num[0], wait for GO num[0] */ \
@@ -56,8 +56,8 @@
 	X(ADDRESS)      /* give the network interface str[0] an address: blob = a request for rtnetlink, its index to be filled in */ \
 	X(HOSTNAME)     /* str[0] */ \
 	X(DOMAINNAME)   /* str[0] */ \
-	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces */ \
-	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob */ \
+	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces; fd[0]: slot with the host's /proc, or none: "/" is still the host's */ \
+	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob; fd[0] as SYSCTL */ \
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
 	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE */ \
 	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE; F_NOFOLLOW: a link at the end of str[0] is covered, not followed; a link in the slot is made anew */ \
@@ -124,6 +124,7 @@ enum plan_flag {
 	PLAN_F_SAME_GROUPS = PLAN_F_RECURSIVE, /* USER: the launcher has these groups */
 	PLAN_F_SAME_IDS = PLAN_F_OPTIONAL,     /* USER: the launcher has these ids */
 	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */
+	PLAN_F_ALONE = PLAN_F_BIND,            /* OPEN */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 };
 

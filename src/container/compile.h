@@ -101,10 +101,20 @@ int compile_lookup(struct plan *p, const struct spec_process *process, const cha
 /* From the release to the program. */
 void compile_final(struct plan *p, const struct spec *spec, const struct spec_process *process,
 	const struct compile_filter *filter, const struct self_status *self, unsigned preserve_fds);
-/* Steps that put the new process into its cgroup: before and after PLAN_CLONE. */
-int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots);
-void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots);
+/*
+ * Steps that put the new process into its cgroup: before and after PLAN_CLONE. `watched`: it is born into a pid
+ * namespace in which processes of a container are already.
+ */
 #define COMPILE_TASKS_MAX 16
+struct compile_cgroup_slots {
+	int32_t dir;   /* for PLAN_CLONE, or PLAN_SLOT_NONE */
+	int32_t procs; /* the same, when watched; else 0 */
+	int32_t tasks[COMPILE_TASKS_MAX];
+};
+void compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, bool watched,
+	struct compile_cgroup_slots *ret);
+void compile_cgroup_enter(
+	struct plan *p, const struct compile_cgroup *cg, const struct compile_cgroup_slots *slots);
 /*
  * Whether the cgroup namespace is entered after the clone. A new one shows the cgroup that its maker is in, and not the
  * one that CLONE_INTO_CGROUP names; and from inside a joined one, where v2 is mounted with nsdelegate (as systemd does),

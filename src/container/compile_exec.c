@@ -67,16 +67,19 @@ static void add_join(struct plan *p, int32_t slot, uint64_t mask)
 
 static void add_clone(const struct compile_exec *in, struct plan *p)
 {
-	int32_t tasks[COMPILE_TASKS_MAX];
-	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
+	struct compile_cgroup_slots cgroup;
+	struct plan_step *s;
 	uint64_t late = compile_cgroupns_is_late(in->spec) ? CLONE_NEWCGROUP : 0;
 	uint64_t mask = namespace_mask(in->spec) & ~late;
 	int32_t init = plan_slot(p, in->init_pidfd);
 
+	compile_cgroup_open(p, &in->cgroup, true, &cgroup);
 	if (mask)
 		add_join(p, init, mask);
-	plan_add(p, PLAN_CLONE)->fd[0] = cgroup;
-	compile_cgroup_enter(p, &in->cgroup, tasks);
+	s = plan_add(p, PLAN_CLONE);
+	s->fd[0] = cgroup.dir;
+	s->num[1] = (uint64_t)cgroup.procs;
+	compile_cgroup_enter(p, &in->cgroup, &cgroup);
 	/* Init's pidfd is all that the container could find in this process, and it can make one itself. */
 	if (late)
 		add_join(p, init, late);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "container/compile.h"
 #include "oci/namespace_name.h"
+#include "oci/sysctl_key.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x80
@@ -133,19 +134,45 @@ static void enter_cgroupns(struct plan *p, const struct spec *spec, int32_t join
 	s->num[0] = CLONE_NEWCGROUP;
 }
 
-static int add_clone(const struct compile_init *in, struct plan *p)
+/* In a mount namespace that is joined /proc is what the processes there have made of it. */
+static int32_t open_proc(struct plan *p, const struct spec *spec)
 {
-	int32_t tasks[COMPILE_TASKS_MAX];
-	int32_t cgroup = compile_cgroup_open(p, &in->cgroup, tasks);
-	int32_t cgroupns = open_cgroupns(p, in->spec);
+	int32_t slot;
 	struct plan_step *s;
 
+	if (!has_path(spec_namespace_find(spec, SPEC_NS_MOUNT)))
+		return PLAN_SLOT_NONE;
+	slot = plan_slot(p, -1);
+	s = plan_add(p, PLAN_OPEN);
+	s->str[0] = plan_str(p, "/proc");
+	s->num[0] = O_PATH | O_DIRECTORY;
+	s->fd[0] = slot;
+	return slot;
+}
+
+static void write_by(struct plan *p, int32_t proc)
+{
+	for (size_t i = 0; i < p->n_steps; i++)
+		if (p->steps[i].op == PLAN_SYSCTL || p->steps[i].op == PLAN_LABEL)
+			p->steps[i].fd[0] = proc;
+}
+
+static int add_clone(const struct compile_init *in, struct plan *p, int32_t *ret_proc)
+{
+	struct compile_cgroup_slots cgroup;
+	int32_t cgroupns;
+	struct plan_step *s;
+
+	compile_cgroup_open(p, &in->cgroup, !spec_namespace_is_new(in->spec, SPEC_NS_PID), &cgroup);
+	cgroupns = open_cgroupns(p, in->spec);
+	*ret_proc = open_proc(p, in->spec);
 	join_namespaces(p, in->spec);
 	add_time_namespace(p, in->spec);
 	s = plan_add(p, PLAN_CLONE);
 	s->num[0] = clone_flags(in);
-	s->fd[0] = cgroup;
-	compile_cgroup_enter(p, &in->cgroup, tasks);
+	s->fd[0] = cgroup.dir;
+	s->num[1] = (uint64_t)cgroup.procs;
+	compile_cgroup_enter(p, &in->cgroup, &cgroup);
 	enter_cgroupns(p, in->spec, cgroupns);
 	return 0;
 }
@@ -227,16 +254,12 @@ static int add_sysctls(struct plan *p, const struct spec *spec, struct err *err)
 {
 	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_sysctl; i++) {
 		const struct spec_kv *kv = &spec->linux_->sysctl[i];
-		auto_free char *path = strdup(kv->key);
+		char path[SYSCTL_KEY_SIZE];
 		struct plan_step *s;
 
-		if (!path)
-			return err_oom(err);
-		/* "net.ipv4.conf.eth0/1.x" style keys hold slashes already: dots stay dots then */
-		if (!strchr(path, '/'))
-			for (char *c = path; *c; c++)
-				if (*c == '.')
-					*c = '/';
+		/* the very path that was judged */
+		if (sysctl_key_path(kv->key, path) < 0)
+			return err_set(err, -EINVAL, "linux.sysctl: '%s' is no key", kv->key);
 		s = plan_add(p, PLAN_SYSCTL);
 		s->str[0] = plan_str(p, path);
 		plan_blob(p, s, kv->value, strlen(kv->value));
@@ -439,6 +462,7 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 {
 	const struct spec *spec = in->spec;
 	struct compile_trees t;
+	int32_t proc = PLAN_SLOT_NONE;
 	int r = 0;
 
 	plan_init(p);
@@ -449,7 +473,7 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 	else /* its id maps are files of ours, which is not dumpable */
 		plan_add(p, PLAN_DUMPABLE)->num[0] = 1;
 	if (r == 0)
-		r = add_clone(in, p);
+		r = add_clone(in, p, &proc);
 	if (r == 0) {
 		if (spec_namespace_is_new(spec, SPEC_NS_USER))
 			add_barrier(p, PLAN_GO_MAPS);
@@ -468,6 +492,8 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 		leave_host(in, p, t.rootfs != PLAN_SLOT_NONE);
 		r = add_program(in, p, err);
 	}
+	if (r == 0 && proc != PLAN_SLOT_NONE)
+		write_by(p, proc);
 	compile_trees_done(&t);
 	if (r == 0 && p->failed)
 		r = err_code(

@@ -274,37 +274,50 @@ bool compile_cgroupns_is_late(const struct spec *spec)
 	       !spec_namespace_is_new(spec, SPEC_NS_USER);
 }
 
-int32_t compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, int32_t *slots)
+static int32_t add_open(struct plan *p, const char *path, int flags)
 {
-	int32_t clone_slot = PLAN_SLOT_NONE;
-	struct plan_step *s;
-	char path[4096];
+	int32_t slot = plan_slot(p, -1);
+	struct plan_step *s = plan_add(p, PLAN_OPEN);
 
-	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
-		slots[i] = plan_slot(p, -1);
-		s = plan_add(p, PLAN_OPEN);
-		snprintf(path, sizeof(path), "%s/tasks", cg->tasks_dirs[i]);
-		s->str[0] = plan_str(p, path);
-		s->num[0] = O_WRONLY;
-		s->fd[0] = slots[i];
-	}
-	if (cg->clone_dir) {
-		clone_slot = plan_slot(p, -1);
-		s = plan_add(p, PLAN_OPEN);
-		s->str[0] = plan_str(p, cg->clone_dir);
-		s->num[0] = O_PATH | O_DIRECTORY;
-		s->fd[0] = clone_slot;
-	}
-	return clone_slot;
+	s->str[0] = plan_str(p, path);
+	s->num[0] = (uint64_t)flags;
+	s->fd[0] = slot;
+	return slot;
 }
 
-void compile_cgroup_enter(struct plan *p, const struct compile_cgroup *cg, const int32_t *slots)
+void compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, bool watched,
+	struct compile_cgroup_slots *ret)
+{
+	char path[4096];
+
+	*ret = (struct compile_cgroup_slots){ .dir = PLAN_SLOT_NONE };
+	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
+		snprintf(path, sizeof(path), "%s/tasks", cg->tasks_dirs[i]);
+		ret->tasks[i] = add_open(p, path, O_WRONLY);
+	}
+	if (!cg->clone_dir)
+		return;
+	/*
+	 * The new process has a copy of each until it closes them, and a member of the pid namespace with CAP_SYS_PTRACE
+	 * may be faster. By a directory it would climb to the host's root, so it gets one from which no path leads up, and
+	 * the file to write to (a full cgroup takes no fork) apart.
+	 */
+	if (watched) {
+		snprintf(path, sizeof(path), "%s/cgroup.procs", cg->clone_dir);
+		ret->procs = add_open(p, path, O_WRONLY);
+	}
+	ret->dir = add_open(p, cg->clone_dir, O_PATH | O_DIRECTORY);
+	p->steps[p->n_steps - 1].flags = watched ? PLAN_F_ALONE : 0;
+}
+
+void compile_cgroup_enter(
+	struct plan *p, const struct compile_cgroup *cg, const struct compile_cgroup_slots *slots)
 {
 	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
 		struct plan_step *s = plan_add(p, PLAN_WRITE_SLOT);
 
 		/* A thread that moves itself does not wait for the grace period that a move by another does. */
-		s->fd[0] = slots[i];
+		s->fd[0] = slots->tasks[i];
 		plan_blob(p, s, "0", 1);
 	}
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -95,6 +96,9 @@ IN_CHILD static int prepare(const struct spawn *s)
 
 	sigemptyset(&none);
 	if (place_stdio(s->stdio) < 0)
+		return -1;
+	/* What our caller left open is not ours to hand on: the executor would carry it into the container. */
+	if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
 		return -1;
 	for (size_t i = 0; i < s->n_keep; i++)
 		if (fcntl(s->keep[i], F_SETFD, 0) < 0)

@@ -413,6 +413,60 @@ TEST(an_exec_joins_the_cgroup_namespace_from_within_the_cgroup)
 	done(&m);
 }
 
+/* What the new process has for a moment of the host: no directory to climb from, and no path to read. */
+TEST(an_exec_holds_of_its_cgroup_a_directory_that_leads_nowhere)
+{
+	struct made m = make("", 0, "", "", "", "");
+	struct spec_process process = { .args = (const char *[]){ "ps" }, .n_args = 1, .cwd = "/" };
+	struct compile_exec in = {
+		.spec = m.spec,
+		.process = &process,
+		.init_pidfd = 7,
+		.cgroup = { .clone_dir = "/cg/x" },
+	};
+	struct made e = { 0 };
+	struct err err = { 0 };
+	const struct plan_step *clone;
+	int procs, dir;
+
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	procs = find(&e, PLAN_OPEN, 0);
+	dir = find(&e, PLAN_OPEN, procs + 1);
+	clone = &e.plan.steps[find(&e, PLAN_CLONE, 0)];
+	assert_string_equal(text(&e, procs, 0), "/cg/x/cgroup.procs");
+	assert_int_equal(clone->num[1], e.plan.steps[procs].fd[0]);
+	assert_string_equal(text(&e, dir, 0), "/cg/x");
+	assert_int_equal(e.plan.steps[dir].flags, PLAN_F_ALONE);
+	assert_int_equal(clone->fd[0], e.plan.steps[dir].fd[0]);
+	plan_done(&e.plan);
+	done(&m);
+}
+
+TEST(in_a_joined_mount_namespace_procfs_is_the_hosts)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"network\"}",
+		",\"sysctl\":{\"net.ipv4.conf.eth0/1.forwarding\":\"1\"}", "");
+	int open, sysctl;
+
+	assert_ok(m.r);
+	sysctl = find(&m, PLAN_SYSCTL, 0);
+	assert_int_equal(m.plan.steps[sysctl].fd[0], PLAN_SLOT_NONE);
+	assert_string_equal(text(&m, sysctl, 0), "net/ipv4/conf/eth0.1/forwarding");
+	for (size_t i = 0; i < m.spec->linux_->n_namespaces; i++)
+		if (m.spec->linux_->namespaces[i].type == SPEC_NS_MOUNT)
+			m.spec->linux_->namespaces[i].path = "/n/mnt";
+	plan_done(&m.plan);
+	assert_ok(compile_init(
+		&(struct compile_init){ .spec = m.spec, .id = "x", .rootfs = "/r", .bundle = "/b" },
+		&m.plan, &m.err));
+	open = find(&m, PLAN_OPEN, 0);
+	sysctl = find(&m, PLAN_SYSCTL, 0);
+	assert_string_equal(text(&m, open, 0), "/proc");
+	assert_true(open < find(&m, PLAN_SETNS, 0));
+	assert_int_equal(m.plan.steps[sysctl].fd[0], m.plan.steps[open].fd[0]);
+	done(&m);
+}
+
 TEST(a_bind_without_source_is_named)
 {
 	struct made m = make(
