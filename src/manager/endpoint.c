@@ -38,6 +38,14 @@ struct answer {
 	const char *protocol;
 };
 
+static bool is_address(const char *s, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)s[i] <= ' ' || (unsigned char)s[i] >= 0x7f)
+			return false;
+	return size > 0 && size < ADDRESS_MAX;
+}
+
 static int take(const struct answer *a, struct endpoint *ret, struct err *err)
 {
 	bool too_new = a->version > VERSION_MAX;
@@ -45,9 +53,10 @@ static int take(const struct answer *a, struct endpoint *ret, struct err *err)
 	if (!str_eq(a->protocol, "ttrpc"))
 		return err_set(err, -EPROTONOSUPPORT, "unsupported protocol of a shim: '%s'",
 			a->protocol ? a->protocol : "");
-	if (str_empty(a->address) || a->version < 2)
-		return err_set(err, -EBADMSG, "the shim's answer has no %s",
-			str_empty(a->address) ? "address" : "version that there is");
+	if (!a->address || !is_address(a->address, strlen(a->address)))
+		return err_set(err, -EBADMSG, "the shim's answer has no address");
+	if (a->version < 2)
+		return err_set(err, -EBADMSG, "the shim's answer has no version that there is");
 	ret->version = too_new ? VERSION_MAX : (int)a->version;
 	ret->address = strdup(a->address);
 	if (!ret->address)
@@ -55,14 +64,6 @@ static int take(const struct answer *a, struct endpoint *ret, struct err *err)
 	return too_new ? err_set(err, -EPROTONOSUPPORT, "unsupported shim version (%lld)",
 				 (long long)a->version)
 		       : 0;
-}
-
-static bool is_address(const char *s, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)s[i] <= ' ' || (unsigned char)s[i] >= 0x7f)
-			return false;
-	return size > 0 && size < ADDRESS_MAX;
 }
 
 static size_t trimmed(const char **text, size_t size)

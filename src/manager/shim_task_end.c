@@ -91,28 +91,48 @@ static void answer_failure(struct shim_task *t, uint64_t tag)
 	shim_answer(t, tag, t->failed, t->failed_text ? t->failed_text : "", NULL, 0);
 }
 
+/* Who hears of it may order again at once: then it is another order. */
+struct tags {
+	uint64_t *tag;
+	size_t n;
+};
+
+static struct tags take_deleters(struct shim_task *t)
+{
+	const struct tags tags = { take_ptr(t->deleters), t->n_deleters };
+
+	t->n_deleters = t->cap_deleters = 0;
+	return tags;
+}
+
 /* One gets what became of it, the others find nothing. */
 static void answer_deleters(struct shim_task *t)
 {
-	for (size_t i = 0; i < t->n_deleters; i++) {
+	struct tags tags = take_deleters(t);
+
+	for (size_t i = 0; i < tags.n; i++) {
 		if (i > 0)
-			shim_answer(t, t->deleters[i], RPC_NOT_FOUND, "it is deleted", NULL, 0);
+			shim_answer(t, tags.tag[i], RPC_NOT_FOUND, "it is deleted", NULL, 0);
 		else if (t->failed != RPC_OK)
-			answer_failure(t, t->deleters[i]);
+			answer_failure(t, tags.tag[i]);
 		else
-			answer_exit(t, t->deleters[i]);
+			answer_exit(t, tags.tag[i]);
 	}
-	t->n_deleters = 0;
+	free(tags.tag);
 }
 
 static void answer_all(struct shim_task *t)
 {
-	if (t->has_create)
-		answer_failure(t, t->create_tag);
+	struct tags waiters = { take_ptr(t->waiters), t->n_waiters };
+	bool has_create = t->has_create;
+
+	t->n_waiters = t->cap_waiters = 0;
 	t->has_create = false;
-	for (size_t i = 0; i < t->n_waiters; i++)
-		answer_wait(t, t->waiters[i]);
-	t->n_waiters = 0;
+	if (has_create)
+		answer_failure(t, t->create_tag);
+	for (size_t i = 0; i < waiters.n; i++)
+		answer_wait(t, waiters.tag[i]);
+	free(waiters.tag);
 	answer_deleters(t);
 	/* it was the answer to those; who comes later deletes what is dead */
 	shim_forget_failure(t);
@@ -349,10 +369,12 @@ void shim_lost(struct shim_task *t)
 
 static void refuse_deleters(struct shim_task *t, enum status_code code, const char *text)
 {
+	struct tags tags = take_deleters(t);
+
 	shim_move(t, SHIM_LIVE);
-	for (size_t i = 0; i < t->n_deleters; i++)
-		shim_answer(t, t->deleters[i], code, text, NULL, 0);
-	t->n_deleters = 0;
+	for (size_t i = 0; i < tags.n; i++)
+		shim_answer(t, tags.tag[i], code, text, NULL, 0);
+	free(tags.tag);
 }
 
 static bool still_runs(const struct ttrpc_answer *a)
@@ -376,11 +398,13 @@ static bool still_runs(const struct ttrpc_answer *a)
 static void on_refusal_explained(struct shim_task *t, const struct ttrpc_answer *a)
 {
 	enum status_code code = still_runs(a) ? RPC_FAILED_PRECONDITION : t->failed;
+	auto_free char *text = NULL;
 
 	if (a->end == TTRPC_LOST)
 		return; /* shim_lost() follows */
-	refuse_deleters(t, code, t->failed_text ? t->failed_text : "");
+	text = take_ptr(t->failed_text);
 	shim_forget_failure(t);
+	refuse_deleters(t, code, text ? text : "");
 }
 
 /* Shims refuse to delete what runs without a code; clients of ours go by the code. */

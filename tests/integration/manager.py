@@ -490,6 +490,7 @@ def grouping(w):
         ok(d.delete("b"))
         equal(d.status("c"), 1, "the third one")
         ok(d.delete("c"))
+        equal(w.trace("Shutdown"), ["Shutdown a", "Shutdown b", "Shutdown c"], "after every task, whoever else is there")
         equal(d.events, [], "events")
     w.clean()
 
