@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Pattern: regular expressions of filters, in Go's syntax, matched in time that grows with text
- * times pattern and no faster: clients send them, and a backtracking matcher could be held up for
- * ever by one.
+ * Pattern: regular expressions of filters. Clients write them for Go's matcher; PCRE2 takes what that takes, and some
+ * more. One that a backtracking matcher is held up by for long does not match: the work for a text is bounded.
  *
- * Known: literals, escapes (\d \w \s \b \A \z, \x..., \Q...\E not), classes with ranges, negation
- * and [:names:], groups, alternatives, anchors, the flags i, s and m, and * + ? {n,m}. Letters are
- * folded (i) in ASCII only. Unknown: \p{...}.
- *
- * Owner    A pattern lives in the caller's arena.
- * Errors   -EINVAL with the reason, -E2BIG beyond 5000 steps, -ENOMEM.
+ * Owner    A pattern lives in the caller's arena, with what matching needs.
+ * Errors   -EINVAL with the reason, -ENOMEM.
  * Blocks   Never; pure.
- * Context  Any that allocates.
+ * Context  Any that allocates. One pattern is matched by one at a time.
  */
 #include <stdbool.h>
 
@@ -24,5 +19,5 @@ struct pattern;
 int pattern_parse(
 	const char *text, struct arena *arena, const struct pattern **ret, struct err *err);
 
-/* True when it matches anywhere in the text. False too without memory. */
+/* True when it matches anywhere in the text. False too without memory, or when it takes too long. */
 bool pattern_match(const struct pattern *p, const char *text);
