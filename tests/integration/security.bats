@@ -131,9 +131,9 @@ far_up() { # PATH
 # A hunter with CAP_SYS_PTRACE in the container, while execs come in bursts from a caller with secrets.
 hunt() { # EXECS
 	local execs=$1 i end=$((SECONDS + 40))
-	bundle '.process.args = ["/bin/hostile", "hunt", "/stop", $host, "secret-of-the-caller", $dir, "/sys/fs/cgroup/"]
+	bundle '.process.args = ["/bin/hostile", "hunt", "/stop", $host, "secret-of-the-caller", $dir, "/test/\($id)/"]
 		| .process.capabilities[] += ["CAP_SYS_PTRACE"] | .process.noNewPrivileges = false' \
-		--arg host "$HOST/sub/file" --arg dir "$BATS_TEST_TMPDIR"
+		--arg host "$HOST/sub/file" --arg dir "$BATS_TEST_TMPDIR" --arg id "$ID"
 	ct_start
 	wait_until 10 grep -q ready "$B/stdout"
 	# On a busy machine fewer will do.
