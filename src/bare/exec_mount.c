@@ -601,7 +601,7 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	long r;
 
 	if ((s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || (s->num[0] & ~simple) ||
-		exec_starts(path, "/proc") || !join_options(x, s))
+		s->fd[0] >= 0 || exec_starts(path, "/proc") || !join_options(x, s))
 		return -ENOSYS;
 	if (strcmp(path, SYS_CGROUP) == 0 && x->sys >= 0)
 		return mount_cgroup_root(x, s);
@@ -635,6 +635,15 @@ static int is_joined(const struct exec *x, const struct plan_step *s)
 	return 0;
 }
 
+/* For a later step: PIVOT closes it with all others. */
+static void keep_mount(struct exec *x, const struct plan_step *s, int fd)
+{
+	if (s->fd[0] >= 0)
+		x->slots[s->fd[0]] = fd;
+	else
+		exec_drop(fd);
+}
+
 /* Such options go to mount(2), which leaves their commas to the file system; the target is an fd nevertheless. */
 static long mount_joined(struct exec *x, const struct plan_step *s)
 {
@@ -663,7 +672,7 @@ static long mount_joined(struct exec *x, const struct plan_step *s)
 	if (target < 0)
 		return target;
 	r = set_attr(target, 0, s->num[0] & MOUNT_ATTR_NOSYMFOLLOW, 0, s->num[2]);
-	sys_close(target);
+	keep_mount(x, s, target);
 	return r;
 }
 
@@ -782,8 +791,11 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 	if (tree < 0)
 		return tree;
 	r = attach_in_root(x, (int)tree, path, 1, s);
+	if (r >= 0 && s->fd[0] >= 0)
+		x->slots[s->fd[0]] = (int)tree;
 	if (r < 0 || (s->flags & PLAN_F_COPY_UP) || tree >= EXEC_LAZY_FDS) {
-		exec_drop((int)tree);
+		if (r < 0 || s->fd[0] < 0)
+			exec_drop((int)tree);
 		return r;
 	}
 	remember_fresh(x, s, (int)tree, (unsigned)strlen(path));
@@ -799,6 +811,9 @@ long exec_op_remount(struct exec *x, const struct plan_step *s)
 	int fd;
 	long r;
 
+	x->detail = path;
+	if (s->fd[0] >= 0)
+		return set_attr(x->slots[s->fd[0]], rec, s->num[0], s->num[1], s->num[2]);
 	for (unsigned i = 0; i < x->n_fresh; i++)
 		if (strcmp(x->fresh[i].path, path) == 0)
 			return set_attr_at(x->fresh[i].fd,
@@ -853,6 +868,7 @@ static int empty_tree(struct exec *x)
 	fs = sys_call2(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return (int)fs;
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0);
 	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0);
 	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0);
 	r = sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);

@@ -61,9 +61,9 @@
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
 	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE */ \
 	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE; F_NOFOLLOW: a link at the end of str[0] is covered, not followed; a link in the slot is made anew */ \
-	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
+	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; slot fd[0] <- the mount, unless none; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
 	X(BIND_DIR)     /* bind the host directory str[1] at str[0] in root; attributes come with a REMOUNT of what it lies in */ \
-	X(REMOUNT)      /* mount attributes at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
+	X(REMOUNT)      /* mount attributes of slot fd[0], or if none at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
 	X(MKDIR)        /* str[0] in root with parents, mode num[0] */ \
 	X(MKNOD)        /* str[0] in root; num[0] mode with S_IF*, num[1] major << 32 | minor, num[2] uid << 32 | gid; an equal one may exist */ \
 	X(DEVICE_BIND)  /* bind the host's node str[0] at str[0] in root (no mknod in user namespaces) */ \

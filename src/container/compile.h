@@ -73,6 +73,8 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 struct compile_exec {
 	const struct spec *spec; /* of the container: its namespaces and propagated settings */
 	const struct spec_process *process;
+	const char *id;
+	bool keyring;   /* as init has one: not the caller's, whose keys are the host's */
 	int init_pidfd; /* namespaces are joined through it */
 	struct compile_cgroup cgroup;
 	struct compile_filter filter;
@@ -96,6 +98,10 @@ int compile_initial_affinity(struct plan *p, const struct spec_process *process,
 int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err);
 /* linux.memoryPolicy, before init touches memory of its own. */
 int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err);
+/* A session keyring of its own, named after the container. */
+void compile_keyring(struct plan *p, const char *id);
+/* linux.personality: of every process of the container. */
+int compile_personality(struct plan *p, const struct spec *spec, struct err *err);
 /* The program and its environment; extra is one more variable or NULL. */
 int compile_lookup(struct plan *p, const struct spec_process *process, const char *extra);
 /* From the release to the program. */
@@ -128,6 +134,7 @@ bool compile_cgroupns_is_late(const struct spec *spec);
 /* Steps before PLAN_CLONE that open bind sources; remembers their slots for compile_mounts(). */
 struct compile_trees {
 	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
+	int32_t *late;  /* one per spec mount: the slot of one that becomes read-only at the end */
 	int32_t rootfs;
 	struct compile_userns *userns; /* those that id-mapped mounts share */
 	struct arena arena;
@@ -136,4 +143,7 @@ int compile_mount_trees(
 	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
 int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
 	struct err *err);
+/* What the spec wants read-only and set-up had to write to: after the last step that does. */
+void compile_late_read_only(
+	const struct compile_init *in, struct plan *p, const struct compile_trees *t);
 void compile_trees_done(struct compile_trees *t);

@@ -22,15 +22,6 @@ static uint64_t namespace_mask(const struct spec *spec)
 	return mask;
 }
 
-static void add_late_write(struct plan *p, const char *path, const char *value)
-{
-	struct plan_step *s = plan_add(p, PLAN_WRITE);
-
-	s->flags = PLAN_F_TOLERATE;
-	s->str[0] = plan_str(p, path);
-	plan_blob(p, s, value, strlen(value));
-}
-
 /* On the host side: /proc is the host's, and both values pass over to the child with the clone. */
 static void add_host_side(const struct compile_exec *in, struct plan *p)
 {
@@ -40,12 +31,20 @@ static void add_host_side(const struct compile_exec *in, struct plan *p)
 
 	if (process->has_oom_score_adj) {
 		snprintf(text, sizeof(text), "%d", process->oom_score_adj);
-		add_late_write(p, "/proc/self/oom_score_adj", text);
+		s = plan_add(p, PLAN_WRITE);
+		s->flags = spec_namespace_find(in->spec, SPEC_NS_USER) ? PLAN_F_TOLERATE : 0;
+		s->str[0] = plan_str(p, "/proc/self/oom_score_adj");
+		plan_blob(p, s, text, strlen(text));
 	}
 	if (!str_empty(process->selinux_label)) {
 		s = plan_add(p, PLAN_LABEL);
 		s->str[0] = plan_str(p, "exec");
 		plan_blob(p, s, process->selinux_label, strlen(process->selinux_label));
+		if (in->keyring) { /* until the program begins */
+			s = plan_add(p, PLAN_LABEL);
+			s->str[0] = plan_str(p, "keycreate");
+			plan_blob(p, s, process->selinux_label, strlen(process->selinux_label));
+		}
 	}
 	if (!str_empty(process->apparmor_profile)) {
 		snprintf(text, sizeof(text), "exec %s", process->apparmor_profile);
@@ -100,6 +99,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	if (r == 0)
 		r = compile_final_affinity(p, process, err);
 	plan_add(p, PLAN_SETSID);
+	if (in->keyring)
+		compile_keyring(p, in->id);
 	/* setns(mount) has made the container's root ours; F_CHROOT opens it by path */
 	s = plan_add(p, PLAN_ROOTFS);
 	s->flags = PLAN_F_CHROOT | PLAN_F_INSIDE;
@@ -117,6 +118,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	}
 	if (r == 0)
 		r = compile_scheduling(p, process);
+	if (r == 0)
+		r = compile_personality(p, in->spec, err);
 	if (r == 0)
 		r = compile_identity(
 			p, in->spec, process, &in->filter, in->setgroups_denied, in->self, err);

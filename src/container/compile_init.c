@@ -32,16 +32,19 @@ static bool has_path(const struct spec_namespace *ns)
 	return ns && !str_empty(ns->path);
 }
 
-static void add_oom_score(struct plan *p, const struct spec_process *process)
+static void add_oom_score(struct plan *p, const struct compile_init *in)
 {
+	const struct spec_process *process = in->spec->process;
 	struct plan_step *s;
 	char value[16];
 
 	if (!process || !process->has_oom_score_adj)
 		return;
 	s = plan_add(p, PLAN_WRITE);
-	/* Lowering needs CAP_SYS_RESOURCE; without it peers warn and go on. */
-	s->flags = PLAN_F_TOLERATE;
+	/* "The runtime MUST set oom_score_adj to the given value." Who may lower it is the host's root: where that is not
+	 * who asks, peers warn and go on. */
+	if (in->rootless || spec_namespace_find(in->spec, SPEC_NS_USER))
+		s->flags = PLAN_F_TOLERATE;
 	s->str[0] = plan_str(p, "/proc/self/oom_score_adj");
 	snprintf(value, sizeof(value), "%d", process->oom_score_adj);
 	plan_blob(p, s, value, strlen(value));
@@ -94,6 +97,13 @@ static void add_time_namespace(struct plan *p, const struct spec *spec)
 	plan_blob(p, s, text, n);
 }
 
+/* Files of mqueue belong to who makes the namespace: the host's root, until the maps of the user namespace are written. */
+static bool ipc_is_late(const struct spec *spec)
+{
+	return spec_namespace_is_new(spec, SPEC_NS_USER) &&
+	       spec_namespace_is_new(spec, SPEC_NS_IPC);
+}
+
 static uint64_t clone_flags(const struct compile_init *in)
 {
 	static const enum spec_ns_type types[] = { SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_NETWORK,
@@ -103,6 +113,8 @@ static uint64_t clone_flags(const struct compile_init *in)
 	for (size_t i = 0; i < ARRAY_LEN(types); i++)
 		if (spec_namespace_is_new(in->spec, types[i]))
 			flags |= (uint64_t)namespace_name_flag(types[i]);
+	if (ipc_is_late(in->spec))
+		flags &= ~(uint64_t)CLONE_NEWIPC;
 	return flags;
 }
 
@@ -194,18 +206,13 @@ static void add_label(struct plan *p, const char *file, const char *value)
 
 static void add_session(const struct compile_init *in, struct plan *p)
 {
-	struct plan_step *s;
-	char name[300];
-
 	plan_add(p, PLAN_SETSID);
 	if (!in->no_new_keyring) {
 		bool label = in->spec->process && !str_empty(in->spec->process->selinux_label);
 
 		if (label)
 			add_label(p, "keycreate", in->spec->process->selinux_label);
-		s = plan_add(p, PLAN_KEYRING);
-		snprintf(name, sizeof(name), "_ses.%s", in->id);
-		s->str[0] = plan_str(p, name);
+		compile_keyring(p, in->id);
 		if (label) /* for this key alone */
 			add_label(p, "keycreate", "");
 	}
@@ -411,19 +418,7 @@ static int add_set_up(const struct compile_init *in, struct plan *p, const struc
 		}
 		add_labels(p, spec->process);
 	}
-	return 0;
-}
-
-static int add_personality(struct plan *p, const struct spec *spec, struct err *err)
-{
-	const struct spec_personality *pe = spec->linux_ ? spec->linux_->personality : NULL;
-
-	if (!pe)
-		return 0;
-	if (pe->n_flags)
-		return err_set(err, -ENOTSUP,
-			"linux.personality.flags: not supported by any kernel interface");
-	plan_add(p, PLAN_PERSONALITY)->num[0] = pe->domain == SPEC_PERSONALITY_LINUX32 ? 0x0008 : 0;
+	compile_late_read_only(in, p, t);
 	return 0;
 }
 
@@ -440,7 +435,7 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	if (r == 0)
 		r = compile_memory_policy(p, spec, err);
 	if (r == 0)
-		r = add_personality(p, spec, err);
+		r = compile_personality(p, spec, err);
 	if (r == 0)
 		r = compile_identity(
 			p, spec, process, &in->filter, in->setgroups_denied, in->self, err);
@@ -466,7 +461,7 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 	int r = 0;
 
 	plan_init(p);
-	add_oom_score(p, spec->process);
+	add_oom_score(p, in);
 	t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
 	if (!in->rootless)
 		r = compile_mount_trees(in, p, &t, err);
@@ -479,6 +474,8 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 			add_barrier(p, PLAN_GO_MAPS);
 		if (spec_namespace_find(spec, SPEC_NS_USER))
 			plan_add(p, PLAN_ROOT_IDS);
+		if (ipc_is_late(spec))
+			plan_add(p, PLAN_UNSHARE)->num[0] = CLONE_NEWIPC;
 		/* as root of the namespace, in its copy of the host's tree, where nothing of the container is yet */
 		if (in->rootless)
 			r = compile_mount_trees(in, p, &t, err);

@@ -125,7 +125,8 @@ int compile_mount_trees(
 
 	*t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
 	t->slots = arena_calloc(&t->arena, spec->n_mounts + 1, sizeof(int32_t));
-	if (!t->slots)
+	t->late = arena_calloc(&t->arena, spec->n_mounts + 1, sizeof(int32_t));
+	if (!t->slots || !t->late)
 		return err_oom(err);
 	if (spec_namespace_find(spec, SPEC_NS_MOUNT))
 		add_tree(p, &t->rootfs, in->rootfs, true, NULL, base);
@@ -134,7 +135,7 @@ int compile_mount_trees(
 		struct mount_options o;
 		const char *path;
 
-		t->slots[i] = PLAN_SLOT_NONE;
+		t->slots[i] = t->late[i] = PLAN_SLOT_NONE;
 		r = parse_options(m, &t->arena, &o, err);
 		if (r < 0)
 			return r;
@@ -222,8 +223,21 @@ static bool has_mode(const struct mount_options *o)
 	return false;
 }
 
+/*
+ * A tmpfs is empty: who asks for a read-only one, /dev above all, wants to find in it what is mounted and made there.
+ * Both peers write first. The mount itself is remembered, for its path may have another meaning by then.
+ */
+static int32_t read_only_at_end(struct plan *p, const struct spec_mount *m, struct plan_step *s)
+{
+	if (!str_eq(m->type, "tmpfs") || !(s->num[0] & MOUNT_ATTR_RDONLY))
+		return PLAN_SLOT_NONE;
+	s->num[0] &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	s->fd[0] = plan_slot(p, -1);
+	return s->fd[0];
+}
+
 static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mount *m,
-	const struct mount_options *o, struct err *err)
+	const struct mount_options *o, int32_t *late, struct err *err)
 {
 	struct plan_step *s;
 
@@ -235,6 +249,7 @@ static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mou
 	s->str[2] = plan_str(p, str_empty(m->source) ? m->type : m->source);
 	s->num[0] = (o->attrs.set | o->rec_attrs.set) & ~(uint64_t)MOUNT_ATTR_IDMAP;
 	s->num[2] = asked_propagation(o);
+	*late = read_only_at_end(p, m, s);
 	if (str_eq(m->type, "tmpfs")) {
 		if (!has_mode(o))
 			s->flags |= PLAN_F_INHERIT_MODE;
@@ -363,7 +378,22 @@ static int add_mount(const struct compile_init *in, struct plan *p, struct compi
 	}
 	if (is_cgroup(m))
 		return add_cgroup(in, p, m, &o, err);
-	return add_fs(p, in->spec, m, &o, err);
+	return add_fs(p, in->spec, m, &o, &t->late[i], err);
+}
+
+void compile_late_read_only(
+	const struct compile_init *in, struct plan *p, const struct compile_trees *t)
+{
+	for (size_t i = 0; i < in->spec->n_mounts; i++) {
+		struct plan_step *s;
+
+		if (t->late[i] == PLAN_SLOT_NONE)
+			continue;
+		s = plan_add(p, PLAN_REMOUNT);
+		s->fd[0] = t->late[i];
+		s->str[0] = plan_str(p, in->spec->mounts[i].destination);
+		s->num[0] = MOUNT_ATTR_RDONLY;
+	}
 }
 
 /* The container's own /dev gets the default nodes; one that is the host's must stay as it is. */
@@ -448,12 +478,13 @@ int compile_mounts(const struct compile_init *in, struct plan *p, const struct c
 		if (r < 0)
 			return r;
 	}
+	/* Before the default ones, which take what is there: of a device that is both, mode and owner are the config's. */
+	for (size_t i = 0; l && i < l->n_devices; i++)
+		if (device_is_wanted(&l->devices[i], own_dev))
+			add_device(p, spec, &l->devices[i]);
 	if (own_dev) {
 		s = plan_add(p, PLAN_DEFAULT_DEVS);
 		s->flags = spec_namespace_find(spec, SPEC_NS_USER) ? PLAN_F_BIND : 0;
 	}
-	for (size_t i = 0; l && i < l->n_devices; i++)
-		if (device_is_wanted(&l->devices[i], own_dev))
-			add_device(p, spec, &l->devices[i]);
 	return 0;
 }

@@ -156,6 +156,28 @@ int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *e
 	return 0;
 }
 
+void compile_keyring(struct plan *p, const char *id)
+{
+	struct plan_step *s = plan_add(p, PLAN_KEYRING);
+	char name[300];
+
+	snprintf(name, sizeof(name), "_ses.%s", id);
+	s->str[0] = plan_str(p, name);
+}
+
+int compile_personality(struct plan *p, const struct spec *spec, struct err *err)
+{
+	const struct spec_personality *pe = spec->linux_ ? spec->linux_->personality : NULL;
+
+	if (!pe)
+		return 0;
+	if (pe->n_flags)
+		return err_set(err, -ENOTSUP,
+			"linux.personality.flags: not supported by any kernel interface");
+	plan_add(p, PLAN_PERSONALITY)->num[0] = pe->domain == SPEC_PERSONALITY_LINUX32 ? 0x0008 : 0;
+	return 0;
+}
+
 int compile_scheduling(struct plan *p, const struct spec_process *process)
 {
 	const struct spec_scheduler *sc = process->scheduler;

@@ -111,6 +111,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	if (!rec->id || !rec->bundle || !rec->rootfs || !rec->oci_version)
 		return err_oom(err);
 	rec->own_pidns = spec_namespace_is_new(c->spec, SPEC_NS_PID);
+	rec->session_keyring = !req->no_new_keyring;
 	rec->terminal = c->spec->process->terminal;
 	rec->poststart_hooks = h && h->n_poststart;
 	rec->poststop_hooks = h && h->n_poststop;

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -91,7 +92,11 @@ static void poststop_done(void *arg, const struct err *err)
 /* Best effort, once, after everything is gone: failures are warnings. Without hooks only the end of the operation. */
 static int run_poststop(struct container *c, struct err *err)
 {
-	struct hook_request req = { .state = c->hook_state, .cwd = "/", .best_effort = true };
+	const char *bundle = c->state.record.bundle;
+	struct hook_request req = { .state = c->hook_state, .best_effort = true };
+
+	/* As all hooks, in the bundle; who deletes may have removed that. */
+	req.cwd = bundle && access(bundle, X_OK) == 0 ? bundle : "/";
 
 	if (c->hook_state) {
 		req.hooks = c->spec->hooks->poststop;

@@ -98,6 +98,8 @@ static int compile_and_start(struct container_process *p, const struct container
 	struct compile_exec in = {
 		.spec = c->spec,
 		.process = req->process,
+		.id = c->state.record.id,
+		.keyring = c->state.record.session_keyring,
 		.init_pidfd = c->init.fd,
 		.cgroup = container_cgroup_entry(cg, dirs),
 		.preserve_fds = req->preserve_fds,

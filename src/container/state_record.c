@@ -87,6 +87,7 @@ static const struct field fields[] = {
 	{ "sandboxId", FIELD_STRING, AT(sandbox_id) },
 	{ "sandboxType", FIELD_WORD, AT(sandbox_type), .words = sandbox_names },
 	{ "ownPidNamespace", FIELD_BOOL, AT(own_pidns) },
+	{ "sessionKeyring", FIELD_BOOL, AT(session_keyring) },
 	{ "terminal", FIELD_BOOL, AT(terminal) },
 	{ "poststartHooks", FIELD_BOOL, AT(poststart_hooks) },
 	{ "poststopHooks", FIELD_BOOL, AT(poststop_hooks) },

@@ -84,6 +84,7 @@ struct state_record {
 	bool poststart_hooks;
 	bool poststop_hooks;
 	bool notify_socket;
+	bool session_keyring; /* init has one of its own */
 	bool rootless;
 	bool resctrl_made;  /* resctrl_dir is ours to remove */
 	bool has_exit;      /* exit_status and exited_ns count */

@@ -502,3 +502,64 @@ as_nobody() {
 	run -0 ct_run
 	contains "$output" "_ses.$ID"
 }
+
+# --- what the comparison with peers has shown ----------------------------------------------------------------------
+
+@test "a read-only /dev, or tmpfs, has in it what the config puts there" {
+	inside 'ls /dev/pts/ptmx /dev/null /ro/below; mkdir /dev/x /ro/x; true' \
+		'.mounts |= map(if .destination == "/dev" then .options += ["ro"] else . end) | .mounts += [
+		{"destination": "/ro", "type": "tmpfs", "source": "t", "options": ["ro"]},
+		{"destination": "/ro/below", "type": "tmpfs", "source": "t"}]'
+	contains "$output" /dev/pts/ptmx
+	contains "$output" "can't create directory '/dev/x': Read-only file system"
+	contains "$output" "can't create directory '/ro/x': Read-only file system"
+}
+
+@test "a device that is one of the default ones has the mode and owner of the config" {
+	not_for runc -- "opens it with that mode, and fails"
+	inside 'stat -c "%a %u %g" /dev/null' \
+		'.linux.devices = [{"path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 432, "uid": 3, "gid": 4}]'
+	equal "$output" "660 3 4"
+}
+
+@test "execs have the personality of the container" {
+	not_for old-runc -- "has none in execs"
+	ct_sleep '.linux.personality = {"domain": "LINUX32"}'
+	run -0 rt exec "$ID" uname -m
+	matches "$output" '^(i686|armv8l)$'
+}
+
+@test "execs have a session keyring that is not the caller's, where init has one" {
+	not_for crun -- "leaves them the caller's"
+	ct_sleep
+	cp "$LIB/probe" "$B/rootfs/probe"
+	run -0 --separate-stderr rt exec "$ID" /probe
+	contains "$(jq -r .keyring <<<"$output")" "_ses.$ID"
+	rt delete --force "$ID"
+	ct_start --no-new-keyring
+	run -0 --separate-stderr rt exec "$ID" /probe
+	[[ "$(jq -r .keyring <<<"$output")" != *"_ses.$ID"* ]] || fail "$output"
+}
+
+@test "message queues belong to the root of the user namespace" {
+	bundle_sh 'stat -c "%u" /dev/mqueue' \
+		'.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+		| .linux.gidMappings = .linux.uidMappings'
+	chown -R 100000:100000 "$B/rootfs"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$B"
+	run -0 ct_run
+	equal "$output" 0
+}
+
+@test "poststop hooks run in the bundle, if that is still there" {
+	not_for runc crun -- "of a bundle that is gone, hooks run where delete does, or not"
+	bundle_sh 'true' '.hooks.poststop = [{"path": "/bin/sh", "args": ["sh", "-c", "pwd >>$OUT"], "env": ["OUT=\($out)", "PATH=/bin"]}]' \
+		--arg out "$BATS_TEST_TMPDIR/pwd"
+	run -0 ct_run
+	equal "$(cat "$BATS_TEST_TMPDIR/pwd")" "$B"
+	ct_create
+	mv "$B" "$B.away"
+	rt delete "$ID"
+	mv "$B.away" "$B"
+	equal "$(cat "$BATS_TEST_TMPDIR/pwd")" "$B"$'\n'/
+}

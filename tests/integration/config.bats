@@ -412,6 +412,18 @@ CapAmb: 0000000000000020"
 	equal "$output" 123
 }
 
+@test "an oom_score_adj that cannot be had is refused" {
+	bundle_sh 'cat /proc/self/oom_score_adj' '.process.oomScoreAdj = -900'
+	# CAP_SYS_RESOURCE of whoever asks
+	if [ $((0x$(awk '/^CapEff/ { print $2 }' /proc/self/status) >> 24 & 1)) = 1 ]; then
+		run -0 ct_run
+		equal "$output" -900
+	else
+		ct_refused
+		contains "$output" oom_score_adj
+	fi
+}
+
 @test "scheduler and priorities are set" {
 	[ "$RUNTIME" != runc ] && [ "$RUNTIME" != crun ] || skip "peer of bookworm: ignores scheduler and ioPriority"
 	inside 'cut -d" " -f19,41 /proc/self/stat; ionice -p $$' \
