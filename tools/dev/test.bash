@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # test: sections in turn. Each writes logs to out/test/SECTION/ and appends its test cases to out/test/SECTION/cases,
-# one a line: "ok NAME", "not ok NAME" or "skip NAME # REASON". The last line of all is "N passed, N failed".
-# A skip is a failure for root, who has all that the tests need; but where a peer stands in for ours (RUNTIME=runc),
-# a test may say that it does not hold for that peer.
+# one a line: "ok NAME", "not ok NAME", "skip NAME # REASON" or "peer NAME # REASON". The last line of all is
+# "N passed, N failed". A skip is a failure for root, who has all that the tests need. But a file runs under several
+# peers, or with a peer in place of ours (RUNTIME=runc), and a test may say that it is not about one of them.
 
 # The section vm takes long, for its machine is emulated: it is run by name, `./dev test vm`, as is `./dev vm test`.
 ALL_SECTIONS=(unit san fuzz lint integration soak)
@@ -30,7 +30,7 @@ tap_cases() { # PREFIX
 		/^1\.\.[0-9]+/ { plan += substr($1, 4); next }
 		!/^(not )?ok / { next }
 		{ seen++; result = $1 == "not" ? "not ok" : "ok"; sub(/^(not )?ok +[0-9]* *-? */, "") }
-		tolower($0) ~ /# *skip/ { result = "skip" }
+		tolower($0) ~ /# *skip/ { result = $0 ~ /# skip peer[ :]/ ? "peer" : "skip" }
 		{ print result " " prefix $0 }
 		END { if (plan != seen) print "not ok " prefix "ended after " seen + 0 " of " plan + 0 " tests" }'
 }
@@ -190,7 +190,7 @@ section_vm() {
 
 # section NAME: run it and say one line about it.
 section() {
-	local name=$1 start=$SECONDS passed failed skipped
+	local name=$1 start=$SECONDS passed failed skipped peer
 	SECTION_DIR=$OUT/test/$name
 	rm -rf "$SECTION_DIR"
 	mkdir -p "$SECTION_DIR"
@@ -199,12 +199,14 @@ section() {
 	passed=$(grep -c '^ok ' "$SECTION_DIR/cases" || true)
 	failed=$(grep -c '^not ok ' "$SECTION_DIR/cases" || true)
 	skipped=$(grep -c '^skip ' "$SECTION_DIR/cases" || true)
-	[ "$((passed + failed + skipped))" -gt 0 ] || return 0
+	peer=$(grep -c '^peer ' "$SECTION_DIR/cases" || true)
+	[ "$((passed + failed + skipped + peer))" -gt 0 ] || return 0
 	printf '%-13s %d passed, %d failed%s  (%d s)\n' "$name" "$passed" "$failed" \
 		"$([ "$skipped" = 0 ] || echo ", $skipped skipped")" $((SECONDS - start))
 	grep '^not ok ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
 	grep '^skip ' "$SECTION_DIR/cases" | sed 's/^/  /' || true
-	skipped=$(grep '^skip ' "$SECTION_DIR/cases" | grep -cv '# skip peer' || true)
+	[ "$peer" = 0 ] || echo "  $peer not about the peer of that run:"
+	sed -n 's/^peer \(.*\) in [0-9]*ms # skip peer:* */    \1: /p' "$SECTION_DIR/cases"
 	if [ "$skipped" != 0 ] && [ "$(id -u)" = 0 ]; then
 		echo "  a skip as root counts as a failure"
 		failed=$((failed + skipped))
