@@ -151,7 +151,7 @@ long exec_copy_up(struct exec *x, int from, int to)
 {
 	long in = sys_openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	long out = sys_openat(to, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	struct stat st;
+	struct stat st, made;
 	long r = in < 0 ? in : out;
 
 	if (r >= 0)
@@ -159,7 +159,12 @@ long exec_copy_up(struct exec *x, int from, int to)
 	if (r >= 0)
 		r = sys_call2(__NR_fstat, in, &st);
 	if (r >= 0)
+		r = sys_call2(__NR_fstat, out, &made);
+	/* Its mode it has already, from an option or from what it covers; an owner only by options. */
+	if (r >= 0 && !made.st_uid && !made.st_gid) {
+		st.st_mode = made.st_mode;
 		r = copy_owner((int)out, &st);
+	}
 	if (in >= 0)
 		sys_close((int)in);
 	if (out >= 0)

@@ -240,7 +240,7 @@ int mount_option_parse(const char *const *words, size_t n, struct arena *arena,
 			r = apply(row, &o, err);
 		else if (str_starts(words[i], "idmap=") || str_starts(words[i], "ridmap="))
 			r = add_idmap(words[i], arena, &o, err);
-		else
+		else if (*words[i]) /* podman 5 puts an empty one at the end */
 			o.data[o.n_data++] = words[i];
 		if (r < 0)
 			return r;

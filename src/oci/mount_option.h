@@ -3,7 +3,7 @@
 /*
  * Mount options: the words of mounts[].options as what the mount system calls are asked for.
  *
- * Words that nobody knows are data for the file system. Of words that contradict each other the
+ * Words that nobody knows are data for the file system; an empty word is nothing. Of words that contradict each other the
  * last wins. Sources: runtime-spec "Linux mount options", spec/oci-runtime.md 2.3.
  *
  * Owner    Takes memory from the caller's arena; `data` points to the words that were given.

@@ -16,6 +16,7 @@ setup() {
 
 teardown() {
 	local bad=0 dir
+	[ -z "${MANAGER_PID:-}" ] || kill "$MANAGER_PID" 2>/dev/null || true
 	runtime_teardown || bad=1
 	for dir in src/sub s/sub; do
 		! mountpoint -q "$BATS_TEST_TMPDIR/$dir" || umount "$BATS_TEST_TMPDIR/$dir"
@@ -161,6 +162,28 @@ options_of() {
 	run -0 ct_run
 	equal "${lines[*]}" "text ../file 644:7:8 750:0:0"
 	[ ! -e "$B/rootfs/data/new" ]
+}
+
+@test "a mode that an option gives stands, and the owner of what is covered; an empty option is nothing" {
+	not_for crun old-runc -- "the owner stays root's"
+	bundle_sh 'stat -c %a:%u:%g /data /more' \
+		'.mounts += [{"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup", "mode=700", ""]},
+			{"destination": "/more", "type": "tmpfs", "source": "tmpfs", "options": ["", "tmpcopyup"]}]'
+	mkdir -p "$B/rootfs/data" "$B/rootfs/more"
+	chown 7:8 "$B/rootfs/data" "$B/rootfs/more"
+	chmod 751 "$B/rootfs/data" "$B/rootfs/more"
+	run -0 ct_run
+	equal "${lines[*]}" "700:7:8 751:7:8"
+}
+
+@test "a tmpfs that is read-only is so when all was made in it" {
+	bundle_sh 'ls /dev/pts /dev/shm >/dev/null && echo >/dev/null && cat /ro/below/file; tty; for d in /dev /ro; do touch $d/x 2>/dev/null || echo $d; done; touch /dev/shm/x' \
+		'.mounts |= map(if .destination == "/dev" then .options += ["ro"] else . end) | .process.terminal = true | .mounts += [
+			{"destination": "/ro", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]},
+			{"destination": "/ro/below", "type": "bind", "source": $t, "options": ["bind"]}]' --arg t "$BATS_TEST_TMPDIR"
+	echo in >"$BATS_TEST_TMPDIR/file"
+	run -0 script -qec "$RT --root $RT_ROOT run --bundle $B $ID" /dev/null
+	matches "$(tr -d '\r' <<<"$output" | paste -sd' ')" "in /dev/pts/0 /dev /ro\$"
 }
 
 @test "links at the ends of a bind are mounted, copied and covered as such" {
@@ -331,22 +354,22 @@ while True:
 SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; };'
 
 @test "a service manager is told READY, the main process, and nothing else that the program says" {
+	not_for runc crun -- "runc waits for nothing but its own order, crun names no main process"
 	start_manager
 	bundle_sh "$SAY"' say "MAINPID=1"; say "STATUS=evil"; say "READY=1"; echo said; while :; do sleep 0.05; done'
 	NOTIFY_SOCKET=$MANAGER ct_create
 	NOTIFY_SOCKET=$MANAGER rt start "$ID"
 	wait_until 10 grep -q said "$B/stdout"
 	equal "$(paste -sd' ' "$MANAGER.log")" "READY=1 MAINPID=$(pid_of) BARRIER=1"
-	kill "$MANAGER_PID"
 }
 
 @test "start waits for READY no longer than the program lives" {
+	not_for runc -- "does not come to an end"
 	start_manager
 	bundle_sh 'sleep 0.2'
 	NOTIFY_SOCKET=$MANAGER ct_create
 	NOTIFY_SOCKET=$MANAGER rt start "$ID"
 	equal "$(cat "$MANAGER.log")" ""
-	kill "$MANAGER_PID"
 }
 
 @test "run tells the service manager, too, whoever the program runs as" {
@@ -357,7 +380,6 @@ SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; }
 	run -0 env NOTIFY_SOCKET="$MANAGER" "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
 	equal "$output" end
 	matches "$(paste -sd' ' "$MANAGER.log")" "^READY=1 MAINPID=[0-9]+ BARRIER=1$"
-	kill "$MANAGER_PID"
 }
 
 # --- labels and annotations -------------------------------------------------------------------------------------

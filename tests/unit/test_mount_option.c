@@ -164,6 +164,18 @@ TEST(what_nobody_knows_is_for_the_file_system)
 	arena_done(&arena);
 }
 
+TEST(an_empty_word_is_nothing)
+{
+	static const char *const words[] = { "", "size=64k", "" };
+	struct mount_options o;
+	struct err err;
+
+	assert_int_equal(mount_option_parse(words, ARRAY_LEN(words), &arena, &o, &err), 0);
+	assert_int_equal(o.n_data, 1);
+	assert_string_equal(o.data[0], "size=64k");
+	arena_done(&arena);
+}
+
 TEST(mappings_in_a_word_are_checked)
 {
 	struct mount_options o = parse("ridmap=uids=0-1-2;gids=@3-4-5#6-7-8");
