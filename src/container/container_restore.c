@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "container/container_criu.h"
+#include "container/mount_point.h"
 #include "container/sandbox_group.h"
 
 #define FILE_MAX (1u << 20)
@@ -288,6 +289,9 @@ static int start_criu(struct container *c, const struct container_create *req,
 	if (!str_empty(o->lsm_mount_context))
 		helper_words_add(&w, "lsm_mount_context", "%s", o->lsm_mount_context);
 	order_cgroups(c, &w);
+	if (r == 0)
+		r = mount_point_make_all(
+			c->spec, c->state.record.bundle, c->state.record.rootfs, err);
 	if (r == 0)
 		r = container_criu_empty_ns(o, &w, err);
 	if (r == 0)
