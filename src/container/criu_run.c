@@ -17,7 +17,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/kernel.h"
 #include "container/criu_wire.h"
 
 #define PATIENCE_NS (600 * NS_PER_SEC) /* memory goes to a disk: no client waits longer */
@@ -96,7 +95,7 @@ static void take(struct criu_run *r, struct criu_news *n, int *fd)
 		r->over = true;
 		r->criu = n->criu_pid;
 		n->text[sizeof(n->text) - 1] = '\0';
-		if (n->type == CRIU_NEWS_FAILED)
+		if (n->type == CRIU_NEWS_FAILED && !r->result.code)
 			err_set(&r->result, n->code < 0 ? n->code : -EIO, "%s", n->text);
 		break;
 	default:
@@ -121,14 +120,14 @@ static void on_news(struct loop_fd *s, uint32_t events)
 		end(r);
 }
 
-/* criu sees the end of its client, and ends; then so does the socket. */
+/* The helper sees the end of its client and ends criu; then so does the socket. */
 static void on_patience(struct loop_timer *t)
 {
 	struct criu_run *r = container_of(t, struct criu_run, patience);
 
 	err_set(&r->result, -ETIMEDOUT, "criu did not come to an end within %u seconds",
 		(unsigned int)(PATIENCE_NS / NS_PER_SEC));
-	kernel_pidfd_send_signal(r->watch.pidfd, SIGKILL, NULL, 0);
+	shutdown(r->sock, SHUT_WR);
 }
 
 int criu_run_start(const struct host *h, const struct helper_words *order,
@@ -183,8 +182,8 @@ void criu_run_free(struct criu_run *r)
 		return;
 	loop_fd_remove(&r->source);
 	loop_timer_cancel(&r->patience);
-	if (r->watch.pidfd >= 0 && !r->over)
-		kernel_pidfd_send_signal(r->watch.pidfd, SIGKILL, NULL, 0);
+	if (r->sock >= 0) /* a helper that is still there ends criu, and itself */
+		shutdown(r->sock, SHUT_RDWR);
 	if (r->watched)
 		r->host->reaper.unwatch(r->host->reaper.arg, &r->watch);
 	loop_defer(r->host->loop, &r->release, release);

@@ -6,13 +6,16 @@
  * the guardian, if that is ours) from the beginning, and who waits for exits there sees this one too.
  *
  * What surprises: criu wants the root file system to be a mount point that does not propagate. It gets one in a mount
- * namespace of our own, so the host's table of mounts never changes.
+ * namespace of our own, so the host's table of mounts never changes. And criu may wait for others, for ever with
+ * --lazy-pages: whoever started us and is gone takes criu along, and what it had frozen goes on.
  */
 #include "helper/criu.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +25,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/kernel.h"
+#include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "container/criu_wire.h"
@@ -29,13 +34,16 @@
 #include "helper/criu_order.h"
 
 #define ANSWER_MAX 65536
+#define PATIENCE_MS 2000 /* of a criu that has lost its client, to end by itself */
 
 struct session {
 	struct criu_order order;
 	int news;
 	int sock; /* to criu */
 	pid_t pid;
+	int pidfd;
 	bool sibling;
+	bool was_frozen; /* before criu came: then it stays so */
 };
 
 /* ---- news ---- */
@@ -101,7 +109,7 @@ static int start_criu(struct session *s, struct err *err)
 				  .keep = s->order.keep,
 				  .n_keep = s->order.n_keep + 1,
 				  .with_parent = s->sibling },
-		&s->pid, NULL, err);
+		&s->pid, &s->pidfd, err);
 	free(path);
 	return r;
 }
@@ -135,6 +143,57 @@ static int make_root(const struct session *s, struct err *err)
 		mount(root, root, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(err, "bind root file system '%s'", root);
 	return 0;
+}
+
+/* ---- the end of whom we work for ---- */
+
+static const char *const freezers[][3] = {
+	{ "freezer.state", "THAWED", "FROZEN" },
+	{ "cgroup.freeze", "0", "1" },
+};
+
+/* Of the cgroup by which criu freezes: whether it is, or else make it go on. */
+static bool frozen(const struct session *s, bool thaw)
+{
+	auto_close int dir = s->order.opts.freeze_cgroup
+				     ? fd_open(s->order.opts.freeze_cgroup, O_PATH | O_DIRECTORY, 0)
+				     : -EBADF;
+	auto_free char *state = NULL;
+
+	for (size_t i = 0; dir >= 0 && i < ARRAY_LEN(freezers); i++) {
+		if (thaw)
+			(void)fd_write_file_at(dir, freezers[i][0], freezers[i][1]);
+		else if (fd_read_file_at(dir, freezers[i][0], 64, &state, NULL) == 0)
+			return str_starts(state, freezers[i][2]);
+	}
+	return false;
+}
+
+/* 0: criu says something. */
+static int await(const struct session *s, struct err *err)
+{
+	struct pollfd p[] = { { .fd = s->sock, .events = POLLIN },
+		{ .fd = s->news, .events = POLLRDHUP } };
+
+	while (poll(p, ARRAY_LEN(p), -1) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "listen to criu");
+	return p[1].revents & (POLLRDHUP | POLLHUP | POLLERR)
+		       ? err_set(err, -ECANCELED, "cancelled")
+		       : 0;
+}
+
+/* It learns that its client has left where it asks it for something; elsewhere it does not. */
+static void end_criu(struct session *s, bool cancelled)
+{
+	struct pollfd p = { .fd = s->pidfd, .events = POLLIN };
+
+	if (cancelled && s->pidfd >= 0 && poll(&p, 1, PATIENCE_MS) == 0)
+		kernel_pidfd_send_signal(s->pidfd, SIGKILL, NULL, 0);
+	if (s->pid && !s->sibling)
+		waitpid(s->pid, NULL, 0);
+	if (cancelled && !s->was_frozen)
+		frozen(s, true);
 }
 
 /* ---- the conversation ---- */
@@ -253,14 +312,17 @@ static int converse(struct session *s, struct err *err)
 	m.type = s->order.type;
 	m.opts = &s->order.opts;
 	r = send_request(s, &m, err);
-	while (r == 0)
-		r = take_answer(s, err);
+	while (r == 0) {
+		r = await(s, err);
+		if (r == 0)
+			r = take_answer(s, err);
+	}
 	return r < 0 ? r : 0;
 }
 
 int criu_main(int news, char *const *words, size_t n)
 {
-	struct session s = { .news = news, .sock = -EBADF };
+	struct session s = { .news = news, .sock = -EBADF, .pidfd = -EBADF };
 	struct err err = { 0 };
 	int r = criu_order_read(&s.order, words, n, &err);
 
@@ -268,15 +330,16 @@ int criu_main(int news, char *const *words, size_t n)
 		r = make_root(&s, &err);
 	if (r == 0)
 		r = criu_order_open(&s.order, &err);
-	if (r == 0)
+	if (r == 0) {
+		s.was_frozen = frozen(&s, false);
 		r = start_criu(&s, &err);
+	}
 	if (r == 0)
 		r = enter_cgroups(&s, &err);
 	if (r == 0)
 		r = converse(&s, &err);
 	fd_close(s.sock);
-	if (s.pid && !s.sibling)
-		waitpid(s.pid, NULL, 0);
+	end_criu(&s, r == -ECANCELED);
 	if (r < 0)
 		tell_failure(&s, &err);
 	return r < 0;

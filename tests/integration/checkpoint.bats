@@ -203,6 +203,26 @@ restore() { # [OPTION]...
 	run -1 rt checkpoint --status-fd 77 --image-path "$IMAGES" nosuch
 }
 
+criu_of() { # pids of criu and our helper
+	ps -eo pid=,comm= | awk '$2 == "criu" || $2 ~ /^reeve-helper/ { print $1 }'
+}
+
+@test "who is killed while memory is fetched leaves no criu, and the container goes on" {
+	counting
+	mkfifo "$B/status"
+	exec 7<>"$B/status"
+	"$RT" --root "$RT_ROOT" checkpoint --lazy-pages --page-server 127.0.0.1:27000 --status-fd 7 --image-path "$IMAGES" "$ID" >"$B/out" 2>&1 3>&- &
+	local job=$! before
+	timeout 20 dd bs=1 count=1 <&7 >/dev/null 2>&1
+	exec 7>&-
+	[ -n "$(criu_of)" ]
+	kill -KILL "$job"
+	wait_until 20 eval '[ -z "$(criu_of)" ]'
+	before=$(cat "$B/rootfs/count")
+	wait_until 10 counted $((before + 2))
+	equal "$(status_of)" running
+}
+
 @test "what engines ask before they rely on it" {
 	run -0 rt checkpoint --help
 	run -0 rt restore --help
