@@ -99,6 +99,11 @@ podman_setup_file() {
 	export ORPHANS_BEFORE
 }
 
+# What podman itself leaves mounted.
+podman_teardown_file() {
+	grep -o " $BATS_FILE_TMPDIR/[^ ]* " /proc/self/mountinfo | sort -ru | xargs -r umount
+}
+
 podman_setup() {
 	ID=t$BATS_TEST_NUMBER
 	export RT_ROOT=/run/$KIND

@@ -14,6 +14,10 @@ setup_file() {
 	podman_setup_file
 }
 
+teardown_file() {
+	podman_teardown_file
+}
+
 setup() {
 	podman_setup
 }

@@ -114,7 +114,7 @@ integration_runs() {
 			echo "docker-28 docker DOCKER=28"
 			for version in path shim; do echo "docker-20.10-$version docker DOCKER=20.10 VIA=$version"; done
 			;;
-		podman) for version in 4 5; do echo "podman-$version podman PODMAN_VERSION=$version"; done ;;
+		podman | buildah) for version in 4 5; do echo "$file-$version $file PODMAN_VERSION=$version"; done ;;
 		guardian) for version in 1.6 1.7 2.1; do echo "guardian-$version guardian CONTAINERD=$version"; done ;;
 		worker-kill) for version in 1.6 1.7 2.1; do echo "worker-kill-$version worker-kill CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
