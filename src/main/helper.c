@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helper/criu.h"
+#include "helper/layer.h"
 #include "helper/systemd.h"
 
 int main(int argc, char **argv)
@@ -16,6 +18,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc >= 2 && strcmp(argv[1], "criu") == 0)
 		return criu_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	if (argc >= 2 && strcmp(argv[1], "layer") == 0) {
+		umask(0); /* modes are the layer's */
+		return layer_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	}
 	if (argc >= 2 && strcmp(argv[1], "systemd") == 0)
 		return systemd_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	fprintf(stderr, "reeve-helper: for reeve's own programs\n");

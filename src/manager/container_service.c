@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "manager/core.h"
 #include "manager/filter.h"
+#include "manager/gc.h"
 #include "manager/identifier.h"
 #include "manager/services.h"
 
@@ -373,6 +374,7 @@ static int delete_(struct core_call *c)
 		return err_oom(c->err);
 	pb__api__container_delete__init(event);
 	event->id = in->id;
+	gc_want(c->core->gc, c->ns);
 	c->topic = "/containers/delete";
 	c->event_type = "containerd.events.ContainerDelete";
 	c->event = &event->base;

@@ -49,15 +49,15 @@ static int carry_out(struct core_call *c, core_fn *fn, unsigned int flags)
 			return r;
 		c->ns = c->req->ns;
 	}
-	if (!(flags & CORE_WRITES))
-		return fn(c);
-	r = store_begin(c->core->store, c->err);
+	r = flags & CORE_WRITES ? store_begin(c->core->store, c->err) : 0;
 	if (r == 0)
 		r = fn(c);
-	if (r == 0)
+	if (r == 0 && (flags & CORE_WRITES))
 		r = store_commit(c->core->store, c->err);
-	else
+	else if (r < 0 && (flags & CORE_WRITES))
 		store_rollback(c->core->store);
+	if (r == 0 && c->after)
+		c->after(c->core);
 	return r == 0 ? publish(c) : r;
 }
 
@@ -114,6 +114,36 @@ int core_touch_namespace(struct core_call *c)
 		return r;
 	made.name = (char *)c->ns;
 	return core_save(c, STORE_NAMESPACE, "", c->ns, &made.base);
+}
+
+int core_lease(struct core_call *c, const char *lease, const char *type, const char *id)
+{
+	Pb__Api__Resource new = PB__API__RESOURCE__INIT, **more;
+	Pb__Api__LeaseRecord *l;
+	ProtobufCMessage *m;
+	int r;
+
+	if (str_empty(lease))
+		return 0;
+	r = core_load(c, STORE_LEASE, c->ns, lease, &pb__api__lease_record__descriptor, &m);
+	if (r == -ENOENT)
+		return err_set(c->err, r, "lease does not exist");
+	if (r < 0)
+		return r;
+	l = (Pb__Api__LeaseRecord *)(void *)m;
+	for (size_t i = 0; i < l->n_resources; i++)
+		if (str_eq(l->resources[i]->id, id) && str_eq(l->resources[i]->type, type))
+			return 0;
+	more = arena_calloc(c->arena, l->n_resources + 1, sizeof(Pb__Api__Resource *));
+	if (!more)
+		return err_oom(c->err);
+	if (l->n_resources)
+		memcpy(more, l->resources, l->n_resources * sizeof(Pb__Api__Resource *));
+	new.id = (char *)id;
+	new.type = (char *)type;
+	more[l->n_resources++] = &new;
+	l->resources = more;
+	return core_save(c, STORE_LEASE, c->ns, lease, &l->base);
 }
 
 struct collect {
@@ -226,17 +256,21 @@ int core_stream(struct core_call *c, const struct core_list *list, core_wrap_fn 
 
 /* ---- words ---- */
 
-Pb__Timestamp *core_now(struct core_call *c)
+Pb__Timestamp *core_time(struct core_call *c, uint64_t wall_ns)
 {
 	Pb__Timestamp *t = arena_calloc(c->arena, 1, sizeof(*t));
-	uint64_t now = clock_wall_ns();
 
 	if (!t)
 		return NULL;
 	pb__timestamp__init(t);
-	t->seconds = (int64_t)(now / NS_PER_SEC);
-	t->nanos = (int32_t)(now % NS_PER_SEC);
+	t->seconds = (int64_t)(wall_ns / NS_PER_SEC);
+	t->nanos = (int32_t)(wall_ns % NS_PER_SEC);
 	return t;
+}
+
+Pb__Timestamp *core_now(struct core_call *c)
+{
+	return core_time(c, clock_wall_ns());
 }
 
 const char *core_quote(struct core_call *c, const char *s)

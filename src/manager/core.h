@@ -15,18 +15,28 @@
  * Context  Parent, on the loop's thread.
  */
 #include "base/log.h"
+#include "container/reaper.h"
 #include "event/loop.h"
 #include "manager/labels.h"
 #include "rpc/service.h"
 #include "store/store.h"
 
+struct blobs;
+struct core_writer;
 struct event_bus;
+struct gc;
 
 struct core {
 	struct loop *loop;
 	struct log *log;
 	struct store *store;
 	struct event_bus *events;
+	struct blobs *blobs;
+	struct gc *gc;
+	struct core_writer *writers; /* of content_service.c: content that is being written */
+	struct reaper reaper;        /* of our helpers */
+	int root;                    /* directory, and its path */
+	const char *root_path;
 	/* What is served, for Introspection. */
 	const struct rpc_service *services;
 	size_t n_services;
@@ -43,7 +53,8 @@ struct core_call {
 	/* To be published when all is done; topic NULL: nothing. */
 	const char *topic, *event_ns, *event_type;
 	const ProtobufCMessage *event;
-	bool answered; /* the method has answered itself, or will */
+	void (*after)(struct core *core); /* when all is done; NULL: nothing */
+	bool answered;                    /* the method has answered itself, or will */
 };
 
 typedef int core_fn(struct core_call *c);
@@ -72,10 +83,15 @@ int core_save(struct core_call *c, enum store_bucket bucket, const char *ns, con
 /* The first object of a namespace makes it. */
 int core_touch_namespace(struct core_call *c);
 
+/* What a call makes under a lease is kept as long as that. lease "" or NULL: nothing to do;
+ * -ENOENT: there is no such lease. */
+int core_lease(struct core_call *c, const char *lease, const char *type, const char *id);
+
 /* All records of a bucket that `keep` lets through, decoded, in the call's arena. */
 struct core_list {
 	ProtobufCMessage **items;
 	size_t n, cap;
+	size_t damaged; /* records that could not be read, and are not in it */
 };
 typedef bool core_keep_fn(void *arg, ProtobufCMessage *m);
 int core_list(struct core_call *c, enum store_bucket bucket, const char *ns,
@@ -89,5 +105,6 @@ typedef ProtobufCMessage *core_wrap_fn(void *room, ProtobufCMessage *item);
 int core_stream(struct core_call *c, const struct core_list *list, core_wrap_fn *wrap);
 
 Pb__Timestamp *core_now(struct core_call *c);
+Pb__Timestamp *core_time(struct core_call *c, uint64_t wall_ns);
 /* A string in the call's arena, as Go's %q writes it, cut. */
 const char *core_quote(struct core_call *c, const char *s);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "manager/core.h"
 #include "manager/filter.h"
+#include "manager/gc.h"
 #include "manager/services.h"
 
 #include "proto/api.pb-c.h"
@@ -101,6 +102,9 @@ static int delete_(struct core_call *c)
 	const Pb__Api__DeleteLeaseRequest *in = (const void *)c->req->message;
 	int r = store_delete(c->core->store, STORE_LEASE, c->ns, in->id, c->err);
 
+	gc_want(c->core->gc, c->ns);
+	if (in->sync)
+		c->after = gc_now;
 	return r == -ENOENT ? err_set(c->err, r, "lease %s", core_quote(c, in->id)) : r;
 }
 

@@ -17,9 +17,12 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "manager/blobs.h"
 #include "manager/core.h"
 #include "manager/event_bus.h"
+#include "manager/gc.h"
 #include "manager/services.h"
+#include "manager/snapshots.h"
 #include "rpc/grpc_server.h"
 #include "rpc/ttrpc_server.h"
 
@@ -28,6 +31,7 @@
 struct manager {
 	struct manager_config config;
 	struct core core;
+	struct blobs blobs;
 	int root, lock, sockets; /* the last: the directory of the sockets */
 	char *socket_name;
 	struct rpc_service *services;
@@ -133,17 +137,44 @@ static int know_uuid(struct manager *m, struct err *err)
 	return r;
 }
 
+/* ---- content and snapshots ---- */
+
+static int open_content(struct manager *m, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct err why = { 0 };
+	struct core_call call = { .core = &m->core, .arena = &arena, .err = &why };
+	int r = blobs_open(m->root, &m->blobs, err);
+
+	if (r < 0)
+		return r;
+	m->core.blobs = &m->blobs;
+	m->core.root = m->root;
+	m->core.root_path = m->config.root;
+	if (snapshots_sweep(&call) < 0 && m->config.log)
+		log_write(m->config.log, LOG_WARN_,
+			"directories of snapshots that nobody has are left alone: %s", why.text);
+	if (gc_sweep_blobs(&m->core, &why) < 0 && m->config.log)
+		log_write(m->config.log, LOG_WARN_, "content that nobody has is left alone: %s",
+			why.text);
+	return gc_new(&m->core, &m->core.gc, err);
+}
+
 /* ---- doors ---- */
 
 static int make_tables(struct manager *m, struct err *err)
 {
 	const struct rpc_service *const ours[] = {
 		&container_service,
+		&content_service,
+		&diff_service,
 		&event_service,
 		&health_service,
+		&image_service,
 		&introspection_service,
 		&lease_service,
 		&namespace_service,
+		&snapshot_service,
 		&version_service,
 	};
 	size_t n = 0;
@@ -258,6 +289,8 @@ static int begin(struct manager *m, struct err *err)
 	if (r == 0)
 		r = event_bus_new(&m->core.events, err);
 	if (r == 0)
+		r = open_content(m, err);
+	if (r == 0)
 		r = make_tables(m, err);
 	if (r == 0)
 		r = make_doors(m, err);
@@ -274,7 +307,9 @@ int manager_new(const struct manager_config *config, struct manager **ret, struc
 	m->config = *config;
 	m->core.loop = config->loop;
 	m->core.log = config->log;
+	m->core.reaper = config->reaper.watch ? config->reaper : reaper_own(config->loop);
 	m->root = m->lock = m->sockets = -EBADF;
+	m->blobs = (struct blobs){ -EBADF, -EBADF };
 	r = begin(m, err);
 	if (r < 0) {
 		manager_free(m);
@@ -292,6 +327,8 @@ void manager_free(struct manager *m)
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
 	event_bus_free(m->core.events);
+	gc_free(m->core.gc);
+	blobs_close(&m->blobs);
 	store_free(m->core.store);
 	free(m->services);
 	free(m->socket_name);

@@ -17,6 +17,7 @@
  */
 #include "base/err.h"
 #include "base/log.h"
+#include "container/reaper.h"
 #include "event/loop.h"
 #include "rpc/service.h"
 
@@ -31,6 +32,8 @@ struct manager_config {
 	const char *address;            /* absolute path of the socket */
 	const struct rpc_service *more; /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
+	struct reaper
+		reaper; /* of our short-lived children; zero: they are waited for one by one */
 	void (*drained)(void *arg); /* after manager_leave() */
 	void *arg;
 };

@@ -19,3 +19,7 @@ extern const struct rpc_service container_service;
 extern const struct rpc_service event_service;
 extern const struct rpc_service event_forward_service; /* on the ttrpc socket, for shims */
 extern const struct rpc_service lease_service;
+extern const struct rpc_service content_service;
+extern const struct rpc_service image_service;
+extern const struct rpc_service snapshot_service;
+extern const struct rpc_service diff_service;

@@ -262,7 +262,7 @@ int store_delete(
 	return take_out(s, DELETE, bucket, ns, key, err);
 }
 
-/* `bad` is told of values that are not what was written; NULL: nobody. */
+/* `bad` is told of values that are not what was written; NULL: fn is, without the value. */
 static int each_row(sqlite3_stmt *st, store_each_fn *fn, store_each_fn *bad, void *arg)
 {
 	int r = 0, got;
@@ -276,10 +276,13 @@ static int each_row(sqlite3_stmt *st, store_each_fn *fn, store_each_fn *bad, voi
 
 		if (!item.ns || !item.key)
 			continue;
-		if (good)
-			r = fn(arg, &item);
-		else if (bad)
+		if (!good && bad) {
 			r = bad(arg, &item);
+			continue;
+		}
+		if (!good)
+			item.data = NULL, item.size = 0;
+		r = fn(arg, &item);
 	}
 	return r;
 }

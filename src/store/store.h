@@ -75,7 +75,8 @@ int store_delete(struct store *s, enum store_bucket bucket, const char *ns, cons
 int store_clear(struct store *s, enum store_bucket bucket, const char *ns, struct err *err);
 
 /*
- * Call fn for each record of a bucket, by key; ns NULL: of all namespaces. A value that is damaged is left out. fn may end it with a number other than 0, which
+ * Call fn for each record of a bucket, by key; ns NULL: of all namespaces. One whose value is damaged comes
+ * without it (data NULL). fn may end it with a number other than 0, which
  * is returned, and must not change the store.
  */
 typedef int store_each_fn(void *arg, const struct store_item *item);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What surprises: a blob gets its name only when all of it is on the disk, by a rename, so that what
+ * has the name of a digest has its bytes, whenever the machine stops. And the digest goes along with
+ * the writing; only who goes on with another process's beginning reads that again.
+ */
+#include "manager/blobs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#define PLACE "io.containerd.content.v1.content"
+
+static int open_dir(int root, const char *path, int *ret, struct err *err)
+{
+	int r = file_mkdirs_at(root, path, 0700);
+
+	if (r < 0 && r != -EEXIST)
+		return err_code(err, r, "make directory '%s'", path);
+	*ret = fd_open_at(root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return *ret < 0 ? err_code(err, *ret, "open directory '%s'", path) : 0;
+}
+
+int blobs_open(int root, struct blobs *ret, struct err *err)
+{
+	struct blobs b = { -EBADF, -EBADF };
+	int r = open_dir(root, PLACE "/blobs/sha256", &b.blobs, err);
+
+	if (r == 0)
+		r = open_dir(root, PLACE "/ingest", &b.ingest, err);
+	if (r == 0)
+		*ret = b;
+	else
+		blobs_close(&b);
+	return r;
+}
+
+void blobs_close(struct blobs *b)
+{
+	b->blobs = fd_close(b->blobs);
+	b->ingest = fd_close(b->ingest);
+}
+
+static const char *hex_of(const char *digest)
+{
+	return digest + strlen("sha256:");
+}
+
+int blobs_read(
+	const struct blobs *b, const char *digest, int *ret_fd, uint64_t *ret_size, struct err *err)
+{
+	auto_close int fd = fd_open_at(b->blobs, hex_of(digest), O_RDONLY | O_NOFOLLOW, 0);
+	struct stat st;
+
+	if (fd == -ENOENT)
+		return err_set(err, fd, "content %s", digest);
+	if (fd < 0)
+		return err_code(err, fd, "open content %s", digest);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "stat content %s", digest);
+	*ret_size = (uint64_t)st.st_size;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *digest), void *arg,
+	struct err *err)
+{
+	DIR *d = fdopendir(fd_open_at(b->blobs, ".", O_RDONLY | O_DIRECTORY, 0));
+	char digest[DIGEST_SIZE];
+	struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return err_sys(err, "read the directory of content");
+	while (r == 0 && (e = readdir(d))) {
+		if (strlen(e->d_name) != SHA256_HEX_SIZE - 1)
+			continue;
+		snprintf(digest, sizeof(digest), "sha256:%.64s", e->d_name);
+		if (unwanted(arg, digest) && unlinkat(b->blobs, e->d_name, 0) < 0 &&
+			errno != ENOENT)
+			r = err_sys(err, "remove content %s", digest);
+	}
+	closedir(d);
+	return r;
+}
+
+/* ---- what is being written ---- */
+
+static void name_of(const char *ns, const char *ref, char out[SHA256_HEX_SIZE])
+{
+	uint8_t sum[SHA256_SIZE];
+	struct sha256 h;
+
+	sha256_init(&h);
+	sha256_add(&h, ns, strlen(ns) + 1); /* the NUL parts them */
+	sha256_add(&h, ref, strlen(ref));
+	sha256_final(&h, sum);
+	for (size_t i = 0; i < SHA256_SIZE; i++)
+		snprintf(out + 2 * i, 3, "%02x", sum[i]);
+}
+
+/* What somebody has begun: its sum is lost with him. */
+static int read_again(struct ingest *g, struct err *err)
+{
+	auto_free char *box = malloc(64 << 10);
+	ssize_t n;
+
+	if (!box)
+		return err_oom(err);
+	while ((n = read(g->fd, box, 64 << 10)) > 0) {
+		sha256_add(&g->sum, box, (size_t)n);
+		g->size += (uint64_t)n;
+	}
+	return n < 0 ? err_sys(err, "read what was written before") : 0;
+}
+
+int ingest_open(
+	const struct blobs *b, const char *ns, const char *ref, struct ingest *ret, struct err *err)
+{
+	struct ingest g = { .fd = -EBADF };
+	int r;
+
+	name_of(ns, ref, g.name);
+	sha256_init(&g.sum);
+	g.fd = fd_open_at(b->ingest, g.name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (g.fd < 0)
+		return err_code(err, g.fd, "open the file of a reference");
+	r = read_again(&g, err);
+	if (r < 0)
+		ingest_close(&g);
+	else
+		*ret = g;
+	return r;
+}
+
+int ingest_write(struct ingest *g, const void *data, size_t size, struct err *err)
+{
+	int r = fd_write_full(g->fd, data, size);
+
+	if (r < 0) {
+		/* What of it has got there is not in the sum. */
+		if (ftruncate(g->fd, (off_t)g->size) < 0 ||
+			lseek(g->fd, (off_t)g->size, SEEK_SET) < 0)
+			g->fd = fd_close(g->fd);
+		return err_code(err, r, "write content");
+	}
+	sha256_add(&g->sum, data, size);
+	g->size += size;
+	return 0;
+}
+
+int ingest_empty(struct ingest *g, struct err *err)
+{
+	if (ftruncate(g->fd, 0) < 0 || lseek(g->fd, 0, SEEK_SET) < 0)
+		return err_sys(err, "truncate content");
+	sha256_init(&g->sum);
+	g->size = 0;
+	return 0;
+}
+
+void ingest_digest(const struct ingest *g, char out[DIGEST_SIZE])
+{
+	struct sha256 copy = g->sum;
+	uint8_t sum[SHA256_SIZE];
+
+	sha256_final(&copy, sum);
+	snprintf(out, 8, "sha256:");
+	for (size_t i = 0; i < SHA256_SIZE; i++)
+		snprintf(out + 7 + 2 * i, 3, "%02x", sum[i]);
+}
+
+int ingest_commit(const struct blobs *b, struct ingest *g, struct err *err)
+{
+	char digest[DIGEST_SIZE];
+
+	ingest_digest(g, digest);
+	if (fchmod(g->fd, 0444) < 0)
+		return err_sys(err, "finish content %s", digest);
+	if (!file_is_volatile(g->fd) && fdatasync(g->fd) < 0)
+		return err_sys(err, "write content %s", digest);
+	if (renameat(b->ingest, g->name, b->blobs, hex_of(digest)) < 0)
+		return err_sys(err, "name content %s", digest);
+	if (!file_is_volatile(b->blobs) && fsync(b->blobs) < 0)
+		return err_sys(err, "name content %s", digest);
+	return 0;
+}
+
+void ingest_close(struct ingest *g)
+{
+	g->fd = fd_close(g->fd);
+}
+
+int ingest_remove(const struct blobs *b, const char *ns, const char *ref, struct err *err)
+{
+	char name[SHA256_HEX_SIZE];
+
+	name_of(ns, ref, name);
+	if (unlinkat(b->ingest, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove the file of a reference");
+	return 0;
+}
+
+int ingest_stat(const struct blobs *b, const char *ns, const char *ref, uint64_t *ret_size,
+	uint64_t *ret_wall_ns, struct err *err)
+{
+	char name[SHA256_HEX_SIZE];
+	struct stat st;
+
+	name_of(ns, ref, name);
+	if (fstatat(b->ingest, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "stat the file of a reference");
+	*ret_size = (uint64_t)st.st_size;
+	*ret_wall_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_SEC + (uint64_t)st.st_mtim.tv_nsec;
+	return 0;
+}

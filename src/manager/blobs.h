@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Blobs: content on the disk, named by its digest, and what is being written. Which namespace sees
+ * which blob is the store's business; here they are shared.
+ *
+ *	DIR/blobs/sha256/HEX    whole, never changed
+ *	DIR/ingest/HEX          being written; the name is a sum of namespace and reference
+ *
+ * Owner    The caller's structs; blobs_close() and ingest_close() accept zero and done ones (whose
+ *          fds are -EBADF).
+ * Errors   Negative errno with *err.
+ * Blocks   On the disk; ingest_commit() until the bytes are on it.
+ * Context  Parent.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/sha256.h"
+
+#define DIGEST_SIZE (7 + SHA256_HEX_SIZE)
+
+struct blobs {
+	int blobs, ingest; /* directories */
+};
+
+struct ingest {
+	int fd;
+	char name[SHA256_HEX_SIZE];
+	uint64_t size; /* written */
+	struct sha256 sum;
+};
+
+int blobs_open(int root, struct blobs *ret, struct err *err);
+void blobs_close(struct blobs *b);
+
+/* digest is a good one (identifier_check_digest). -ENOENT. */
+int blobs_read(const struct blobs *b, const char *digest, int *ret_fd, uint64_t *ret_size,
+	struct err *err);
+/* Remove those that `unwanted` says so of. */
+int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *digest), void *arg,
+	struct err *err);
+
+/* Begin, or go on with what is there. */
+int ingest_open(const struct blobs *b, const char *ns, const char *ref, struct ingest *ret,
+	struct err *err);
+int ingest_write(struct ingest *g, const void *data, size_t size, struct err *err);
+/* From the beginning. */
+int ingest_empty(struct ingest *g, struct err *err);
+/* Of what has been written so far. */
+void ingest_digest(const struct ingest *g, char out[DIGEST_SIZE]);
+/* It becomes the blob of its digest, also when there is one already. The name is gone then. */
+int ingest_commit(const struct blobs *b, struct ingest *g, struct err *err);
+void ingest_close(struct ingest *g);
+/* -ENOENT is success. */
+int ingest_remove(const struct blobs *b, const char *ns, const char *ref, struct err *err);
+/* Size, and when it was last written to. */
+int ingest_stat(const struct blobs *b, const char *ns, const char *ref, uint64_t *ret_size,
+	uint64_t *ret_wall_ns, struct err *err);

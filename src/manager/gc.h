@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Collector: removes content and snapshots that nothing leads to any more, in containerd's sense:
+ * images, leases, containers and the label containerd.io/gc.root are where it begins, labels
+ * containerd.io/gc.ref.* and the parents of snapshots lead on.
+ *
+ * Owner    The caller owns *ret and ends it with gc_free(). The core outlives it.
+ * Errors   What cannot be removed is logged and tried again the next time.
+ * Blocks   On the disk.
+ * Context  Parent, on the loop's thread.
+ */
+#include "base/err.h"
+#include "base/mem.h"
+
+struct core;
+struct gc;
+
+int gc_new(struct core *core, struct gc **ret, struct err *err);
+void gc_free(struct gc *g);
+AUTO_FREE(struct gc, gc)
+
+/* Something has been taken away in this namespace: look at it soon. */
+void gc_want(struct gc *g, const char *ns);
+/* Remove the bytes of which no namespace has a record, also what a crash has left. */
+int gc_sweep_blobs(struct core *core, struct err *err);
+/* Look at what is wanted now. Not inside of a transaction. */
+void gc_now(struct core *core);

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots as a service; what a snapshot is on the disk is in snapshots.c. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "manager/filter.h"
+#include "manager/gc.h"
+#include "manager/services.h"
+#include "manager/snapshots.h"
+
+#include "proto/api.pb-c.h"
+
+enum { PREPARE, VIEW, MOUNTS, COMMIT, REMOVE, STAT, UPDATE, LIST, USAGE, CLEANUP };
+
+typedef Pb__Image__SnapshotRecord record;
+
+static int lease(struct core_call *c, const char *snapshotter, const char *key)
+{
+	const char *type = arena_printf(c->arena, "snapshots/%s", snapshotter);
+
+	return type ? core_lease(c, c->req->lease, type, key) : err_oom(c->err);
+}
+
+static int make(struct core_call *c, enum snapshot_kind kind)
+{
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	Pb__Image__MountsAnswer *m = NULL;
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_make(c, in, kind, &s);
+	if (r == 0)
+		r = lease(c, in->snapshotter, in->key);
+	if (r == 0)
+		r = snapshots_mounts(c, in->snapshotter, s, &m);
+	if (r == 0)
+		c->reply = &m->base;
+	return r;
+}
+
+static int prepare(struct core_call *c)
+{
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	Pb__Api__SnapshotPrepare *event = arena_calloc(c->arena, 1, sizeof(*event));
+	int r = make(c, SNAPSHOT_ACTIVE);
+
+	if (r < 0)
+		return r;
+	if (!event)
+		return err_oom(c->err);
+	pb__api__snapshot_prepare__init(event);
+	event->key = in->key;
+	event->parent = in->parent;
+	event->snapshotter = in->snapshotter;
+	c->topic = "/snapshot/prepare";
+	c->event_type = "containerd.events.SnapshotPrepare";
+	c->event = &event->base;
+	return 0;
+}
+
+static int view(struct core_call *c)
+{
+	return make(c, SNAPSHOT_VIEW);
+}
+
+static int mounts(struct core_call *c)
+{
+	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
+	Pb__Image__MountsAnswer *m = NULL;
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_load(c, in->snapshotter, in->key, &s);
+	if (r == 0)
+		r = snapshots_mounts(c, in->snapshotter, s, &m);
+	if (r == 0)
+		c->reply = &m->base;
+	return r;
+}
+
+static int announce_commit(struct core_call *c, const Pb__Image__CommitRequest *in)
+{
+	Pb__Api__SnapshotCommit *event = arena_calloc(c->arena, 1, sizeof(*event));
+
+	if (!event)
+		return err_oom(c->err);
+	pb__api__snapshot_commit__init(event);
+	event->key = in->key;
+	event->name = in->name;
+	event->snapshotter = in->snapshotter;
+	c->topic = "/snapshot/commit";
+	c->event_type = "containerd.events.SnapshotCommit";
+	c->event = &event->base;
+	return 0;
+}
+
+static int add_labels(struct core_call *c, record *s, const Pb__Image__CommitRequest *in)
+{
+	struct labels labels = { in->labels, in->n_labels };
+
+	if (labels_check(&labels, "info.Labels", c->err) < 0)
+		return c->err->code;
+	if (labels_clean(&labels, c->arena) < 0)
+		return err_oom(c->err);
+	s->info->labels = labels.pairs;
+	s->info->n_labels = labels.n;
+	return 0;
+}
+
+static int commit(struct core_call *c)
+{
+	const Pb__Image__CommitRequest *in = (const void *)c->req->message;
+	record *s = NULL, *old;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r < 0)
+		return r;
+	if (!*in->name)
+		return err_set(c->err, -EINVAL, "snapshot name must not be empty");
+	if (snapshots_load(c, in->snapshotter, in->name, &old) == 0)
+		return err_set(c->err, -EEXIST, "snapshot %s", core_quote(c, in->name));
+	r = snapshots_load(c, in->snapshotter, in->key, &s);
+	if (r < 0)
+		return r;
+	if (s->info->kind != SNAPSHOT_ACTIVE)
+		return err_set(c->err, -EBUSY,
+			"failed to commit snapshot: snapshot %s is not active",
+			core_quote(c, in->key));
+	r = snapshots_usage(c, s, &s->size, &s->inodes);
+	if (r == 0)
+		r = add_labels(c, s, in);
+	if (r < 0)
+		return r;
+	s->info->kind = SNAPSHOT_COMMITTED;
+	s->info->name = in->name;
+	s->info->created_at = s->info->updated_at = core_now(c);
+	r = store_delete(c->core->store, STORE_SNAPSHOT, c->ns,
+		snapshots_store_key(c, in->snapshotter, in->key), c->err);
+	if (r == 0)
+		r = core_save(c, STORE_SNAPSHOT, c->ns,
+			snapshots_store_key(c, in->snapshotter, in->name), &s->base);
+	if (r == 0)
+		r = lease(c, in->snapshotter, in->name);
+	return r == 0 ? announce_commit(c, in) : r;
+}
+
+static int remove_(struct core_call *c)
+{
+	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
+	Pb__Api__SnapshotRemove *event = arena_calloc(c->arena, 1, sizeof(*event));
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_load(c, in->snapshotter, in->key, &s);
+	if (r == 0)
+		r = snapshots_has_child(c, in->snapshotter, in->key);
+	if (r > 0)
+		return err_set(c->err, -EBUSY, "cannot remove snapshot with child");
+	if (r == 0)
+		r = snapshots_drop(c, snapshots_store_key(c, in->snapshotter, in->key));
+	if (r < 0)
+		return r;
+	if (!event)
+		return err_oom(c->err);
+	pb__api__snapshot_remove__init(event);
+	event->key = in->key;
+	event->snapshotter = in->snapshotter;
+	c->topic = "/snapshot/remove";
+	c->event_type = "containerd.events.SnapshotRemove";
+	c->event = &event->base;
+	gc_want(c->core->gc, c->ns);
+	return 0;
+}
+
+static int answer(struct core_call *c, record *s)
+{
+	Pb__Image__SnapshotAnswer *m = arena_calloc(c->arena, 1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	pb__image__snapshot_answer__init(m);
+	m->info = s->info;
+	c->reply = &m->base;
+	return 0;
+}
+
+static int stat_(struct core_call *c)
+{
+	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_load(c, in->snapshotter, in->key, &s);
+	return r == 0 ? answer(c, s) : r;
+}
+
+static int update_labels(
+	struct core_call *c, const Pb__Image__UpdateSnapshotRequest *in, struct labels *labels)
+{
+	const struct labels new = { in->info->labels, in->info->n_labels };
+	const Pb__Api__FieldMask *mask = in->update_mask;
+
+	if (!mask || mask->n_paths == 0)
+		*labels = new;
+	for (size_t i = 0; mask && i < mask->n_paths; i++) {
+		const char *path = mask->paths[i], *value;
+
+		if (str_eq(path, "labels")) {
+			*labels = new;
+			continue;
+		}
+		if (!str_starts(path, "labels."))
+			return err_set(c->err, -EINVAL, "cannot update %s field on snapshot %s",
+				core_quote(c, path), core_quote(c, in->info->name));
+		value = labels_get(&new, path + 7);
+		if (labels_set(labels, path + 7, value ? value : "", c->arena) < 0)
+			return err_oom(c->err);
+	}
+	return 0;
+}
+
+static int update(struct core_call *c)
+{
+	const Pb__Image__UpdateSnapshotRequest *in = (const void *)c->req->message;
+	struct labels labels;
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_load(c, in->snapshotter, in->info ? in->info->name : "", &s);
+	if (r < 0)
+		return r;
+	labels = (struct labels){ s->info->labels, s->info->n_labels };
+	r = update_labels(c, in, &labels);
+	if (r == 0)
+		r = labels_check(&labels, "info.Labels", c->err);
+	if (r < 0)
+		return r;
+	if (labels_clean(&labels, c->arena) < 0)
+		return err_oom(c->err);
+	s->info->labels = labels.pairs;
+	s->info->n_labels = labels.n;
+	s->info->updated_at = core_now(c);
+	r = core_save(c, STORE_SNAPSHOT, c->ns,
+		snapshots_store_key(c, in->snapshotter, in->info->name), &s->base);
+	return r == 0 ? answer(c, s) : r;
+}
+
+/* ---- lists ---- */
+
+static const char *snapshot_field(void *object, const char *const *path, size_t n)
+{
+	static const char *const kinds[] = { NULL, "view", "active", "committed" };
+	const Pb__Image__SnapshotInfo *i = object;
+
+	if (str_eq(path[0], "kind"))
+		return i->kind < ARRAY_LEN(kinds) ? kinds[i->kind] : NULL;
+	if (str_eq(path[0], "name"))
+		return i->name;
+	if (str_eq(path[0], "parent"))
+		return i->parent;
+	if (str_eq(path[0], "labels"))
+		return labels_at(&(struct labels){ i->labels, i->n_labels }, path + 1, n - 1);
+	return NULL;
+}
+
+static bool keep(void *filter, ProtobufCMessage *m)
+{
+	record *s = (record *)(void *)m;
+
+	return s->info && filter_match(filter, snapshot_field, s->info);
+}
+
+/* ListSnapshotsResponse with a list of one: its field has the number of SnapshotAnswer's. */
+static ProtobufCMessage *wrap(void *room, ProtobufCMessage *item)
+{
+	Pb__Image__SnapshotAnswer *m = room;
+
+	_Static_assert(sizeof(*m) <= CORE_WRAP_SIZE, "room for a message");
+	pb__image__snapshot_answer__init(m);
+	m->info = ((record *)(void *)item)->info;
+	return &m->base;
+}
+
+static int list(struct core_call *c)
+{
+	const Pb__Image__ListSnapshotsRequest *in = (const void *)c->req->message;
+	const struct filter *filter;
+	struct core_list all;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = filter_parse(in->filters, in->n_filters, c->arena, &filter, c->err);
+	if (r == 0)
+		r = core_list(c, STORE_SNAPSHOT, c->ns, &pb__image__snapshot_record__descriptor,
+			keep, (void *)filter, &all);
+	return r == 0 ? core_stream(c, &all, wrap) : r;
+}
+
+static int usage(struct core_call *c)
+{
+	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
+	Pb__Image__UsageResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+	record *s = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_load(c, in->snapshotter, in->key, &s);
+	if (r == 0 && s->info->kind == SNAPSHOT_ACTIVE)
+		r = snapshots_usage(c, s, &s->size, &s->inodes);
+	if (r < 0)
+		return r;
+	if (!m)
+		return err_oom(c->err);
+	pb__image__usage_response__init(m);
+	m->size = s->size;
+	m->inodes = s->inodes;
+	c->reply = &m->base;
+	return 0;
+}
+
+static int cleanup(struct core_call *c)
+{
+	const Pb__Image__CleanupRequest *in = (const void *)c->req->message;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	return r == 0 ? snapshots_sweep(c) : r;
+}
+
+static const struct core_method methods[] = {
+	[PREPARE] = { prepare, CORE_WRITES },
+	[VIEW] = { view, CORE_WRITES },
+	[MOUNTS] = { mounts, 0 },
+	[COMMIT] = { commit, CORE_WRITES },
+	[REMOVE] = { remove_, 0 }, /* its record is gone for good before its directory is */
+	[STAT] = { stat_, 0 },
+	[UPDATE] = { update, CORE_WRITES },
+	[LIST] = { list, 0 },
+	[USAGE] = { usage, 0 },
+	[CLEANUP] = { cleanup, 0 },
+};
+
+static void handle(void *arg, const struct rpc_request *req)
+{
+	core_run(arg, req, methods[req->method->kind].fn, methods[req->method->kind].flags);
+}
+
+static const struct rpc_method rows[] = {
+	{ "Prepare", &pb__image__prepare_request__descriptor, PREPARE, handle },
+	{ "View", &pb__image__prepare_request__descriptor, VIEW, handle },
+	{ "Mounts", &pb__image__snapshot_key__descriptor, MOUNTS, handle },
+	{ "Commit", &pb__image__commit_request__descriptor, COMMIT, handle },
+	{ "Remove", &pb__image__snapshot_key__descriptor, REMOVE, handle },
+	{ "Stat", &pb__image__snapshot_key__descriptor, STAT, handle },
+	{ "Update", &pb__image__update_snapshot_request__descriptor, UPDATE, handle },
+	{ "List", &pb__image__list_snapshots_request__descriptor, LIST, handle, RPC_STREAM },
+	{ "Usage", &pb__image__snapshot_key__descriptor, USAGE, handle },
+	{ "Cleanup", &pb__image__cleanup_request__descriptor, CLEANUP, handle },
+};
+
+const struct rpc_service snapshot_service = { "containerd.services.snapshots.v1.Snapshots", rows,
+	ARRAY_LEN(rows) };
