@@ -124,6 +124,12 @@ int cgroup_apply_devices(struct cgroup *cg, const struct spec_resources *res, bo
 /* Not root of the machine: the kernel reserves device rules to that, and systemd's own manager its units. */
 bool cgroup_in_user_namespace(void);
 
+/*
+ * v2 only: who is not root puts a process only where he may write the cgroup.procs of the lowest cgroup above both that and
+ * his own. -EPERM names it.
+ */
+int cgroup_check_entry(struct cgroup *cg, struct err *err);
+
 /* v2 only: give directory and delegable files to a user (root of the container's user namespace). */
 int cgroup_delegate(struct cgroup *cg, uid_t uid, gid_t gid, struct err *err);
 

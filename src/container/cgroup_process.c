@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -433,4 +434,49 @@ int cgroup_freeze(struct cgroup *cg, uint64_t deadline_ns, struct err *err)
 int cgroup_thaw(struct cgroup *cg, uint64_t deadline_ns, struct err *err)
 {
 	return freeze_and_wait(cg, false, deadline_ns, err);
+}
+
+/* ---- entry ---- */
+
+/* How much of both names is the name of a cgroup above both; 0: the root. */
+static size_t common_length(const char *a, const char *b)
+{
+	size_t end = 0, i;
+
+	for (i = 0; a[i] && a[i] == b[i]; i++)
+		if (a[i] == '/')
+			end = i;
+	if ((a[i] == '\0' || a[i] == '/') && (b[i] == '\0' || b[i] == '/'))
+		end = i;
+	return end;
+}
+
+int cgroup_check_entry(struct cgroup *cg, struct err *err)
+{
+	struct cgroup_dir *d = cgroup_v2_dir(cg);
+	auto_free char *text = NULL;
+	char path[PATH_MAX];
+	const char *own;
+	size_t strip;
+	int r;
+
+	if (!d)
+		return 0;
+	r = cgroup_host_self(cg->prefix, &text, err);
+	if (r < 0)
+		return r;
+	r = cgroup_self_path(text, "", &cg->arena, &own);
+	if (r < 0)
+		return err_code(err, r, "find the own cgroup");
+	strip = strlen(d->name) - common_length(d->name, own);
+	if (strip > strlen(d->path) ||
+		(size_t)snprintf(path, sizeof(path), "%.*s/cgroup.procs",
+			(int)(strlen(d->path) - strip), d->path) >= sizeof(path))
+		return err_set(err, -ENAMETOOLONG, "cgroup '%s'", d->path);
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+		return 0;
+	return err_set(err, -EPERM,
+		"cgroup '%s' cannot be entered from '%s': '%s' is not ours to write; call from a "
+		"unit of the user's own manager, as `systemd-run --user --scope` makes one",
+		d->name, own, path);
 }

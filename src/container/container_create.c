@@ -160,6 +160,68 @@ static int resolve_cgroup(struct container *c, const struct container_create *re
 	return cgroup_resolve(c->host->cgroups, &cr, &c->cgroup, err);
 }
 
+static bool is_cgroup_mount(const struct spec_mount *m)
+{
+	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
+}
+
+static bool cgroup_mount_is_readonly(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *m = &spec->mounts[i];
+
+		for (size_t k = 0; is_cgroup_mount(m) && k < m->n_options; k++)
+			if (str_eq(m->options[k], "ro"))
+				return true;
+	}
+	return false;
+}
+
+static bool mounts_cgroup(const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (is_cgroup_mount(&spec->mounts[i]))
+			return true;
+	return false;
+}
+
+/* Whom the user of the container's process is outside. False: nobody. */
+static bool host_uid(const struct spec *spec, uid_t *ret)
+{
+	const struct spec_linux *l = spec->linux_;
+	uint32_t uid = spec->process->user.uid;
+
+	*ret = uid;
+	if (!spec_namespace_is_new(spec, SPEC_NS_USER))
+		return !spec_namespace_find(spec, SPEC_NS_USER);
+	for (size_t i = 0; i < l->n_uid_mappings; i++) {
+		const struct spec_id_mapping *m = &l->uid_mappings[i];
+
+		if (uid < m->container_id || uid - m->container_id >= m->size)
+			continue;
+		*ret = m->host_id + (uid - m->container_id);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Who sees a cgroup2 file system of his own that he may write gets the cgroup that is its root, as the runtime-spec has
+ * it: to make groups in there and to spread his processes, but not to change the limits.
+ */
+static int delegate_cgroup(struct container *c, struct err *err)
+{
+	uid_t uid;
+	int r;
+
+	if (c->cgroup->mode != CGROUP_MODE_V2 || !cgroup_v2_dir(c->cgroup) ||
+		!spec_namespace_is_new(c->spec, SPEC_NS_CGROUP) || !mounts_cgroup(c->spec) ||
+		cgroup_mount_is_readonly(c->spec) || !host_uid(c->spec, &uid) || uid == geteuid())
+		return 0;
+	r = cgroup_delegate(c->cgroup, uid, (gid_t)-1, err);
+	return r == -EPERM && (c->cgroup->unprivileged || cgroup_in_user_namespace()) ? 0 : r;
+}
+
 static int make_cgroup(struct container *c, struct err *err)
 {
 	const struct spec_resources *res = c->spec->linux_ ? c->spec->linux_->resources : NULL;
@@ -177,19 +239,7 @@ static int make_cgroup(struct container *c, struct err *err)
 		r = cgroup_apply(c->cgroup, res, false, err);
 	if (r == 0)
 		r = cgroup_apply_devices(c->cgroup, res, false, c->host->devices, err);
-	return r;
-}
-
-static bool cgroup_mount_is_readonly(const struct spec *spec)
-{
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct spec_mount *m = &spec->mounts[i];
-
-		for (size_t k = 0; str_eq(m->type, "cgroup") && k < m->n_options; k++)
-			if (str_eq(m->options[k], "ro"))
-				return true;
-	}
-	return false;
+	return r < 0 ? r : delegate_cgroup(c, err);
 }
 
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs)

@@ -138,7 +138,9 @@ static void on_started(void *arg, const char *cgroup, const char *invocation)
 	struct err e = { 0 };
 
 	container_trace(c, "systemd unit started");
-	if (take_cgroup(c, cgroup, invocation, &e) < 0 || container_go_on(c, &e) < 0)
+	if (take_cgroup(c, cgroup, invocation, &e) < 0 ||
+		(c->state.record.rootless && cgroup_check_entry(c->cgroup, &e) < 0) ||
+		container_go_on(c, &e) < 0)
 		container_create_failed(c, &e);
 }
 

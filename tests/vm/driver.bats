@@ -262,3 +262,184 @@ killed() {
 	echo "# $points points" >&3
 	[ "$points" -gt 10 ]
 }
+
+@test "update changes properties and files, all or nothing, and both outlive a reload" {
+	bundle_sh 'exec sleep 1000' "$(scope "$limits")"
+	ct_start
+	plain update --memory 100M --memory-swap 200M --pids-limit 44 --cpu-quota 20000 --cpuset-cpus 0-1 "$ID"
+	updated() {
+		equal "$(show MemoryMax)" 104857600
+		equal "$(show MemorySwapMax)" 104857600
+		equal "$(show TasksMax)" 44
+		equal "$(show CPUQuotaPerSecUSec)" 200ms
+		equal "$(show CPUWeight)" 59
+		equal "$(show AllowedCPUs)" 0-1
+		equal "$(file memory.max)" 104857600
+		equal "$(file memory.swap.max)" 104857600
+		equal "$(file pids.max)" 44
+		equal "$(file cpu.max)" "20000 100000"
+		equal "$(file cpuset.cpus)" 0-1
+	}
+	updated
+	systemctl daemon-reload
+	updated
+	systemctl daemon-reexec
+	[ "$(show ActiveState)" = active ]
+	updated
+	plain update --cpu-quota 12345 "$ID"
+	equal "$(file cpu.max)" "12345 100000"
+	equal "$(show CPUQuotaPerSecUSec)" 130ms
+	plain update --cpu-quota 20000 "$ID"
+	# The last one is what the kernel refuses: those before it are taken back, and systemd hears of none.
+	run -1 plain update --memory 50M --memory-swap 60M --pids-limit 55 --cpuset-cpus 77 "$ID"
+	updated
+	plain update --pids-limit -1 --memory -1 "$ID"
+	equal "$(show TasksMax)" infinity
+	equal "$(file pids.max)" max
+	equal "$(show MemoryMax)" infinity
+	plain delete --force "$ID"
+}
+
+@test "annotations set properties of the list, all others are refused" {
+	bundle_sh 'exec sleep 1000' "$(scope '.annotations = {"org.systemd.property.TimeoutStopSec": "uint64 7",
+		"org.systemd.property.CollectMode": "'"'inactive-or-failed'"'", "org.systemd.property.MemoryHigh": "33554432",
+		"org.systemd.property.TasksMax": "@t 99", "org.systemd.property.AllowedCPUs": "[byte 0x01]"}')"
+	ct_start
+	equal "$(show TimeoutStopUSec)" 7s
+	equal "$(show CollectMode)" inactive-or-failed
+	equal "$(show MemoryHigh)" 33554432
+	equal "$(show TasksMax)" 99
+	equal "$(show AllowedCPUs)" 0
+	equal "$(file memory.high)" 33554432
+	plain delete --force "$ID"
+	refused "$(scope '.annotations = {"org.systemd.property.ExecStartPre": "[('"'/bin/touch', ['touch', '/tmp/pwned']"', false)]"}')"
+	contains "$output" "annotation 'org.systemd.property.ExecStartPre': a container may not set this property of its unit"
+	[ ! -e /tmp/pwned ]
+	refused "$(scope '.annotations = {"org.systemd.property.User": "'"'nobody'"'"}')"
+	contains "$output" "org.systemd.property.User"
+	refused "$(scope '.annotations = {"org.systemd.property.TasksMax": "many"}')"
+	contains "$output" "'many' is not a value of the type 't'"
+	# which without the driver are nobody's business
+	bundle '.process.args = ["/bin/true"] | .annotations = {"org.systemd.property.User": "x"}'
+	run -0 plain run --bundle "$B" "$ID" </dev/null
+}
+
+@test "checkpoint and restore, into a scope again" {
+	local pid
+	[ -n "$(command -v criu)" ] || skip "no criu"
+	bundle_sh 'i=0; while :; do i=$((i + 1)); echo $i >/count; sleep 0.05; done' "$(scope '.linux.resources.pids.limit = 33')"
+	rt create --bundle "$B" "$ID" </dev/null >/dev/null 2>&1
+	rt start "$ID"
+	wait_until 10 test -s "$B/rootfs/count"
+	plain checkpoint --image-path "$BATS_TEST_TMPDIR/images" "$ID" || { tail -n 20 "$BATS_TEST_TMPDIR/images/dump.log"; false; }
+	no_unit "$UNIT"
+	: >"$B/rootfs/count"
+	rt restore --detach --bundle "$B" --image-path "$BATS_TEST_TMPDIR/images" "$ID" </dev/null >"$B/restored" 2>&1 || fail "$(cat "$B/restored")"
+	wait_until 10 test -s "$B/rootfs/count"
+	pid=$(pid_of)
+	equal "$(cgroup_of "$pid")" "/system.slice/$UNIT"
+	equal "$(show TasksMax)" 33
+	! grep -q reeve-helper /proc/[0-9]*/comm || fail "the helper has not left"
+	plain delete --force "$ID"
+	no_unit "$UNIT"
+}
+
+@test "a writable cgroup file system of its own: the container's root may make groups, not raise limits" {
+	local how ours='.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}] | .linux.gidMappings = .linux.uidMappings
+		| .linux.namespaces += [{type: "user"}, {type: "cgroup"}] | .linux.namespaces |= unique_by(.type)
+		| .mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end) | .linux.resources.pids.limit = 33'
+	for how in systemd cgroupfs; do
+		bundle_sh 'cd /sys/fs/cgroup && mkdir sub && echo $$ >sub/cgroup.procs && cat /proc/self/cgroup && echo +pids >cgroup.subtree_control &&
+			echo 5 >sub/pids.max && cat sub/pids.max; echo 99 >pids.max; exec sleep 1000' "$(scope "$ours")"
+		if [ "$how" = cgroupfs ]; then
+			jq --arg path "/reeve-test-$ID" '.linux.cgroupsPath = $path' "$B/config.json" >"$B/c"
+			mv "$B/c" "$B/config.json"
+		fi
+		chmod 755 "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR"
+		chown -R 100000:100000 "$B/rootfs"
+		within 60 "$RT" --root "$RT_ROOT" --cgroup-manager "$how" run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
+		wait_until 10 grep -q denied "$B/stdout"
+		cat "$B/stdout"
+		grep -qx '0::/sub' "$B/stdout"
+		grep -qx 5 "$B/stdout"
+		plain delete --force "$ID"
+	done
+	# read-only, or with the host's cgroup namespace: it stays root's
+	bundle_sh 'exec sleep 1000' "$(scope "$ours"' | .mounts |= map(if .type == "cgroup" then .options += ["ro"] else . end)')"
+	chown -R 100000:100000 "$B/rootfs"
+	ct_start
+	equal "$(stat -c %u "/sys/fs/cgroup/system.slice/$UNIT")" 0
+	plain delete --force "$ID"
+}
+
+# --- who is not root --------------------------------------------------------------------------------------------
+
+RUN=/run/user/65534
+ROOTLESS='.linux.namespaces |= (map(select(.type != "network")) + [{"type": "user"}, {"type": "cgroup"}] | unique_by(.type))
+	| .linux.uidMappings = [{"containerID": 0, "hostID": 65534, "size": 1}] | .linux.gidMappings = .linux.uidMappings
+	| .linux.resources = {pids: {limit: 33}, memory: {limit: 67108864}} | .process.user = {"uid": 0, "gid": 0}
+	| .mounts |= map(if .destination == "/sys" then {"destination": "/sys", "type": "none", "source": "/sys", "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]} else . end)'
+
+# A manager of nobody's, as user@.service is one.
+user_manager() {
+	mkdir -p "$RUN" && chown 65534:65534 "$RUN" && chmod 700 "$RUN"
+	cat >/run/systemd/system/reeve-user.service <<-UNIT
+		[Service]
+		User=nobody
+		Type=notify
+		Slice=user-65534.slice
+		Delegate=cpu cpuset io memory pids
+		Environment=XDG_RUNTIME_DIR=$RUN HOME=$RUN
+		ExecStart=/usr/lib/systemd/systemd --user
+		KillMode=mixed
+	UNIT
+	systemctl daemon-reload
+	systemctl start reeve-user.service || { systemctl status reeve-user.service && false; }
+}
+
+user_manager_end() {
+	systemctl stop reeve-user.service
+	rm /run/systemd/system/reeve-user.service
+	systemctl daemon-reload
+}
+
+as_nobody() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups env XDG_RUNTIME_DIR="$RUN" PATH="$PATH" timeout -k 5 60 "$@"
+}
+
+# In a unit of nobody's manager, as a login has one; its output is in $B/said.
+from_unit() {
+	as_nobody systemd-run --user --quiet --collect -p Type=oneshot -p "StandardOutput=append:$B/said" -p "StandardError=append:$B/said" -- "$@"
+}
+
+@test "a user's container is a scope of the user's manager" {
+	local cgroup slice=/user.slice/user-65534.slice/reeve-user.service/user.slice
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test"
+	bundle_sh 'exec sleep 1000' "$ROOTLESS | .linux.cgroupsPath = \":reeve:$ID\""
+	chown -R 65534:65534 "$B"
+	user_manager
+	from_unit "$RT" --root "$RUN/reeve" --systemd-cgroup run --detach --bundle "$B" "$ID" || fail "$(cat "$B/said")"
+	cgroup=$(cgroup_of "$(as_nobody "$RT" --root "$RUN/reeve" state "$ID" | jq -r .pid)")
+	equal "$cgroup" "$slice/$UNIT"
+	equal "$(as_nobody systemctl --user show -P TasksMax "$UNIT")" 33
+	equal "$(file pids.max "$cgroup")" 33
+	equal "$(file memory.max "$cgroup")" 67108864
+	from_unit "$RT" --root "$RUN/reeve" exec "$ID" /bin/sh -c 'cat /proc/self/cgroup; id -u' || fail "$(cat "$B/said")"
+	grep -qx "0::/" "$B/said"
+	from_unit "$RT" --root "$RUN/reeve" update --pids-limit 44 "$ID" || fail "$(cat "$B/said")"
+	equal "$(as_nobody systemctl --user show -P TasksMax "$UNIT")" 44
+	as_nobody "$RT" --root "$RUN/reeve" delete --force "$ID"
+	equal "$(as_nobody systemctl --user show -P LoadState "$UNIT")" not-found
+	# root ends it as well, at the manager of its owner
+	from_unit "$RT" --root "$RUN/reeve" --systemd-cgroup run --detach --bundle "$B" "$ID" || fail "$(cat "$B/said")"
+	"$RT" --root "$RUN/reeve" delete --force "$ID"
+	equal "$(as_nobody systemctl --user show -P LoadState "$UNIT")" not-found
+	# from a cgroup that is root's nobody can enter a scope of the user's
+	run -1 as_nobody "$RT" --root "$RUN/reeve" --systemd-cgroup run --detach --bundle "$B" "$ID" </dev/null
+	contains "$output" "systemd"
+	wait_until 10 eval '[ "$(as_nobody systemctl --user show -P LoadState "$UNIT")" = not-found ]'
+	user_manager_end
+	run -1 as_nobody "$RT" --root "$RUN/reeve" --systemd-cgroup run --bundle "$B" "$ID" </dev/null
+	contains "$output" "systemd cgroup driver: systemd does not run here: nobody listens at '$RUN/systemd/private'"
+	equal "$(ls "$RUN/reeve")" ""
+}
