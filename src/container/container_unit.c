@@ -11,13 +11,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "container/cgroup_host.h"
 #include "container/unit_name.h"
 #include "container/unit_property.h"
+
+#define SUBGROUP "run.oci.systemd.subgroup"
+
+/* A cgroup below the unit's for the container, as crun has it; v2 only. NULL: none. */
+static const char *subgroup(const struct container *c)
+{
+	const char *name = spec_annotation(c->spec, SUBGROUP);
+
+	return c->host->cgroups->mode == CGROUP_MODE_V2 && !str_empty(name) ? name : NULL;
+}
 
 bool container_has_unit(const struct container *c)
 {
@@ -42,6 +55,9 @@ int container_unit_name(struct container *c, const struct container_create *req,
 		return err_set(err, -EOPNOTSUPP,
 			"systemd cgroup driver: no cgroup file system is mounted");
 	rec->rootless = rec->owner != 0 || cgroup_in_user_namespace();
+	if (subgroup(c) && strchr(subgroup(c), '/'))
+		return err_set(err, -EINVAL,
+			"annotation '" SUBGROUP "': '%s' is not the name of a cgroup", subgroup(c));
 	r = unit_name_resolve(l ? l->cgroups_path : NULL,
 		str_empty(req->unit_prefix) ? "reeve" : req->unit_prefix, req->id, rec->rootless,
 		&rec->arena, &name, err);
@@ -52,17 +68,11 @@ int container_unit_name(struct container *c, const struct container_create *req,
 
 /* ---- orders ---- */
 
-/* Of a user's manager, where root works on a container of that user. */
 static void add_unit(const struct container *c, const char *what, struct helper_words *w)
 {
-	const struct state_record *rec = &c->state.record;
-
 	helper_words_add(w, "do", "%s", what);
-	helper_words_add(w, "unit", "%s", rec->cgroup_unit);
-	if (rec->rootless && rec->owner != geteuid())
-		helper_words_add(w, "user", "%u", (unsigned int)rec->owner);
-	else if (rec->rootless)
-		helper_words_add(w, "user", "%s", "");
+	helper_words_add(w, "unit", "%s", c->state.record.cgroup_unit);
+	helper_words_add(w, "of", "%s", c->state.record.rootless ? "user" : "system");
 }
 
 static const char *description(const struct container *c, struct arena *arena)
@@ -116,13 +126,34 @@ static int order_start(struct container *c, const struct container_create *req,
 
 /* ---- start ---- */
 
+/* The starter goes there too: with a process in it a cgroup has no controllers to give to those below. */
+static int enter_subgroup(struct container *c, struct err *err)
+{
+	struct cgroup_dir *d = cgroup_v2_dir(c->cgroup);
+	char pid[16];
+	int r;
+
+	snprintf(pid, sizeof(pid), "%d", (int)unit_run_pid(c->unit));
+	if (mkdir(d->path, 0755) < 0)
+		return err_sys(err, "make cgroup '%s'", d->path);
+	r = cgroup_put(d, "cgroup.procs", pid);
+	return r < 0 ? err_code(err, r, "enter cgroup '%s'", d->path) : 0;
+}
+
 /* What systemd has made is on record before anything is done with it. */
 static int take_cgroup(
 	struct container *c, const char *cgroup, const char *invocation, struct err *err)
 {
 	struct state_record *rec = &c->state.record;
-	int r = cgroup_of_unit(c->host->cgroups, cgroup, rec->rootless, &c->cgroup, err);
+	const char *sub = subgroup(c);
+	const char *path = sub ? arena_printf(&rec->arena, "%s/%s", cgroup, sub) : cgroup;
+	int r;
 
+	if (!path)
+		return err_oom(err);
+	r = cgroup_of_unit(c->host->cgroups, path, rec->rootless, &c->cgroup, err);
+	if (r == 0 && sub)
+		r = enter_subgroup(c, err);
 	if (r < 0)
 		return r;
 	rec->cgroup_unit_invocation = state_record_string(rec, invocation);

@@ -69,10 +69,14 @@ static size_t list_archs(const char **archs, size_t max)
 
 int machine_features_write(const char *alias, const char *alias_version, struct buf *out)
 {
-	/* They tell of which sandbox a container is, whose OOM score follows from it; and whose groups it has. */
+	/*
+	 * They tell of which sandbox a container is, whose OOM score follows from it; whose groups it has; and what its
+	 * systemd unit is like.
+	 */
 	static const char *const unsafe[] = { "io.kubernetes.cri.container-type",
 		"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.ContainerType",
-		"io.kubernetes.cri-o.SandboxID", "run.oci.keep_original_groups" };
+		"io.kubernetes.cri-o.SandboxID", "run.oci.keep_original_groups",
+		"org.systemd.property.", "run.oci.systemd.subgroup" };
 	const struct scmp_version *v = seccomp_version();
 	const char *archs[64];
 	char version[32] = "";

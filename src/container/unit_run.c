@@ -163,6 +163,11 @@ int unit_run_start(const struct host *h, const struct helper_words *order,
 	return 0;
 }
 
+pid_t unit_run_pid(const struct unit_run *r)
+{
+	return r->watch.pid;
+}
+
 void unit_run_leave(struct unit_run *r)
 {
 	if (r->sock < 0)

@@ -28,6 +28,8 @@ struct unit_run_handler {
 
 int unit_run_start(const struct host *h, const struct helper_words *order,
 	const struct unit_run_handler *handler, struct unit_run **ret, struct err *err);
+/* Of the helper. */
+pid_t unit_run_pid(const struct unit_run *r);
 /* Idempotent. */
 void unit_run_leave(struct unit_run *r);
 void unit_run_free(struct unit_run *r); /* accepts NULL */

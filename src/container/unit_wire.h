@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What reeve-helper and the program that starts it say to each other about systemd. The order comes as words of the
- * command line: "do=start|set|stop", "unit=NAME", "user=UID" for that user's manager, for stop "invocation=HEX" or
+ * command line: "do=start|set|stop", "unit=NAME", "of=system|user" (whose manager), for stop "invocation=HEX" or
  * "description=TEXT" of the unit that is meant, and properties (unit_property.h). News go through a SOCK_SEQPACKET socket,
  * which is the helper's standard input. Both are built together, so nothing here has a version.
  *

@@ -28,7 +28,7 @@
 
 struct order {
 	struct systemd_bus bus;
-	const char *what, *unit, *user, *invocation, *description;
+	const char *what, *unit, *of, *invocation, *description;
 	char *const *property; /* those words that are properties */
 	size_t n;
 	unsigned int version; /* systemd's, when asked for */
@@ -41,7 +41,7 @@ static int read_order(struct order *o, char *const *words, size_t n, struct err 
 	struct {
 		const char *name;
 		const char **at;
-	} own[] = { { "do=", &o->what }, { "unit=", &o->unit }, { "user=", &o->user },
+	} own[] = { { "do=", &o->what }, { "unit=", &o->unit }, { "of=", &o->of },
 		{ "invocation=", &o->invocation }, { "description=", &o->description } };
 	size_t i;
 
@@ -381,7 +381,8 @@ static int set(struct order *o, struct err *err)
 
 static int carry_out(struct order *o, struct unit_news *n, struct err *err)
 {
-	int r = systemd_bus_open(&o->bus, o->user, clock_boot_ns() + PATIENCE_NS, err);
+	int r = systemd_bus_open(
+		&o->bus, str_eq(o->of, "user"), clock_boot_ns() + PATIENCE_NS, err);
 
 	n->type = UNIT_NEWS_DONE;
 	if (r == -EHOSTDOWN && str_eq(o->what, "stop")) /* and so no unit of it */

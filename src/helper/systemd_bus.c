@@ -125,33 +125,33 @@ static int nobody(int r, const char *where, struct err *err)
 	return err_code(err, r, WHO ": connect to systemd at '%s'", where);
 }
 
-int systemd_bus_open(struct systemd_bus *b, const char *user, uint64_t deadline_ns, struct err *err)
+static int open_user(struct systemd_bus *b, char where[512], struct err *err)
 {
 	const char *session = getenv("DBUS_SESSION_BUS_ADDRESS"), *dir = getenv("XDG_RUNTIME_DIR");
-	char other[64], where[512];
+
+	session = str_empty(session) ? NULL : session;
+	if (str_empty(dir) && !session)
+		return err_set(err, -EHOSTDOWN,
+			WHO ": no user manager: neither XDG_RUNTIME_DIR nor "
+			    "DBUS_SESSION_BUS_ADDRESS is set");
+	snprintf(where, 512, "%.400s%s", str_empty(dir) ? session : dir,
+		str_empty(dir) ? "" : "/systemd/private");
+	return open_at(b, str_empty(dir) ? "/nonexistent" : dir, "systemd/private", "bus", session);
+}
+
+int systemd_bus_open(struct systemd_bus *b, bool user, uint64_t deadline_ns, struct err *err)
+{
+	char where[512] = "/run/systemd/private";
 	int r;
 
 	*b = (struct systemd_bus){ .deadline_ns = deadline_ns };
-	if (!user) {
+	*err = (struct err){ 0 };
+	if (user)
+		r = open_user(b, where, err);
+	else
 		r = open_at(b, "/run", "systemd/private", "dbus/system_bus_socket", NULL);
-		snprintf(where, sizeof(where), "/run/systemd/private");
-	} else {
-		if (*user) {
-			snprintf(other, sizeof(other), "/run/user/%.20s", user);
-			dir = other;
-			session = NULL;
-		}
-		if (str_empty(dir) && str_empty(session))
-			return err_set(err, -EHOSTDOWN,
-				WHO ": no user manager: neither XDG_RUNTIME_DIR nor "
-				    "DBUS_SESSION_BUS_ADDRESS is set");
-		r = open_at(b, str_empty(dir) ? "/nonexistent" : dir, "systemd/private", "bus",
-			str_empty(session) ? NULL : session);
-		snprintf(where, sizeof(where), "%.400s/systemd/private",
-			str_empty(dir) ? session : dir);
-	}
 	if (r < 0)
-		return nobody(r, where, err);
+		return err->code ? r : nobody(r, where, err);
 	r = subscribe(b);
 	return r < 0 ? err_code(err, r, WHO ": listen to systemd") : 0;
 }

@@ -27,9 +27,8 @@ struct systemd_bus {
 	char result[SYSTEMD_JOB_RESULT]; /* how it ended; "": not yet */
 };
 
-/* user: NULL: the system's manager; "": our own user's; or that uid's. */
-int systemd_bus_open(
-	struct systemd_bus *b, const char *user, uint64_t deadline_ns, struct err *err);
+/* user: the manager of who calls, not the system's. */
+int systemd_bus_open(struct systemd_bus *b, bool user, uint64_t deadline_ns, struct err *err);
 void systemd_bus_close(struct systemd_bus *b);
 
 /* A call of the manager's; the error of the reply is in *ret_name (free) when it is one of systemd's. */

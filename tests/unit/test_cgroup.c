@@ -1074,6 +1074,70 @@ static struct cgroup_host sample_host(enum cgroup_mode mode)
 	return host;
 }
 
+TEST(a_unit_s_cgroup_is_ours_in_every_hierarchy)
+{
+	struct cgroup_host host = sample_host(CGROUP_MODE_V2);
+	struct cgroup *cg;
+	struct err err = { 0 };
+
+	assert_ok(cgroup_of_unit(&host, "/system.slice/a-b.scope", false, &cg, &err));
+	assert_int_equal(cg->n_dirs, 1);
+	assert_string_equal(cg->dirs[0].path, "/sys/fs/cgroup/system.slice/a-b.scope");
+	assert_string_equal(cg->dirs[0].name, "/system.slice/a-b.scope");
+	assert_int_equal(cg->dirs[0].owned, CGROUP_OWNED);
+	assert_int_equal(cg->dirs[0].depth, 2);
+	assert_false(cgroup_is_intended(cg));
+	cgroup_free(cg);
+	host.h[0].root = "/outer";
+	assert_ok(cgroup_of_unit(&host, "/outer/a.scope", false, &cg, &err));
+	assert_string_equal(cg->dirs[0].path, "/sys/fs/cgroup/a.scope");
+	assert_string_equal(cg->dirs[0].name, "/outer/a.scope");
+	cgroup_free(cg);
+	assert_int_equal(cgroup_of_unit(&host, "/a.scope", false, &cg, &err), -EOPNOTSUPP);
+	assert_int_equal(cgroup_of_unit(&host, "/outer2/a", false, &cg, &err), -EOPNOTSUPP);
+	assert_text_has(err.text, "'/outer2/a' is not mounted here");
+	assert_int_equal(cgroup_of_unit(&host, "/outer", false, &cg, &err), -EOPNOTSUPP);
+}
+
+/* Root may write what is there, so a file that is missing says which one was looked at. */
+static void assert_entry(const char *own, const char *theirs, const char *looked_at)
+{
+	struct test_tmpdir t = test_tmpdir();
+	struct cgroup_host host = sample_host(CGROUP_MODE_V2);
+	struct err err = { 0 };
+	char path[256];
+	struct cgroup *cg;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc", t.path);
+	assert_ok(mkdir(path, 0700));
+	snprintf(path, sizeof(path), "%s/proc/self", t.path);
+	assert_ok(mkdir(path, 0700));
+	snprintf(path, sizeof(path), "%s/proc/self/cgroup", t.path);
+	f = fopen(path, "w");
+	fprintf(f, "0::%s\n", own);
+	fclose(f);
+	host.prefix = t.path;
+	host.h[0].mount = "/nowhere";
+	assert_ok(cgroup_of_unit(&host, theirs, true, &cg, &err));
+	assert_int_equal(cgroup_check_entry(cg, &err), -EPERM);
+	assert_text_has(err.text, looked_at);
+	assert_text_has(err.text, own);
+	cgroup_free(cg);
+	test_tmpdir_remove(&t);
+}
+
+TEST(who_is_not_root_needs_the_lowest_cgroup_above_both)
+{
+	assert_entry("/a/b/x", "/a/b/y", "'/nowhere/a/b/cgroup.procs'");
+	assert_entry("/a/bc", "/a/bd/y", "'/nowhere/a/cgroup.procs'");
+	assert_entry("/a", "/a/b", "'/nowhere/a/cgroup.procs'");
+	assert_entry("/ab", "/a", "'/nowhere/cgroup.procs'");
+	assert_entry("/a", "/ab", "'/nowhere/cgroup.procs'");
+	assert_entry("/", "/a/b", "'/nowhere/cgroup.procs'");
+	assert_entry("/a/b", "/a/b", "'/nowhere/a/b/cgroup.procs'");
+}
+
 TEST(records_are_read_back_whole)
 {
 	struct cgroup_host host = sample_host(CGROUP_MODE_HYBRID);

@@ -8,13 +8,15 @@ vm_run() { # OPTION... -- COMMAND...
 }
 
 # The machine with this kernel: options of the VM tool. criu of Debian 12 is too old for newer kernels than its own.
-vm_machine() { # 6.1 | 6.12 | sid
+vm_machine() { # 6.1 | hybrid | 6.12 | sid
 	local with=(--with python3 --with libcmocka0)
 	case $1 in
 	6.1) echo --suite bookworm "${with[@]}" --with criu ;;
+	# the same with cgroup v1 for everything but processes
+	hybrid) echo --suite bookworm "${with[@]}" --with criu --append systemd.unified_cgroup_hierarchy=0 ;;
 	6.12) echo --suite trixie "${with[@]}" --with criu/sid ;;
 	sid) echo --suite trixie --kernel linux-image-amd64/sid "${with[@]}" --with criu/sid ;;
-	*) die "vm: which kernel is '$1'? 6.1, 6.12 (when none is named) or sid" ;;
+	*) die "vm: which kernel is '$1'? 6.1, hybrid, 6.12 (when none is named) or sid" ;;
 	esac
 }
 
