@@ -5,7 +5,6 @@
 load ../integration/lib.bash
 
 setup_file() {
-	is_v2 || skip "this machine has cgroup v1"
 	runtime_setup_file
 	export ON_MACHINE=1
 }
