@@ -36,7 +36,9 @@ struct exec {
 	int listen_fd;     /* of the LISTEN step; -1 */
 	unsigned preserve; /* fds after 2 that the program gets */
 	int hooks;         /* the plan has some */
-	int at_root;       /* PIVOT has been: the working directory is "/" */
+	int born;       /* CLONE was the launcher's: we are in the new namespaces and the cgroup */
+	int clone_slot; /* the cgroup of CLONE, or none */
+	int at_root;    /* PIVOT has been: the working directory is "/" */
 	int empty_dir; /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;

@@ -246,22 +246,29 @@ long exec_op_console_ctty(struct exec *x, const struct plan_step *s)
 	return sys_call3(__NR_ioctl, 0, TIOCSCTTY, 0);
 }
 
-long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
+static int is_null(int fd)
 {
 	struct stat st;
+
+	return sys_call2(__NR_fstat, fd, &st) == 0 && (st.st_mode & S_IFMT) == S_IFCHR &&
+	       st.st_rdev == 0x103;
+}
+
+long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
+{
 	long null = -1;
+	int known = 0;
 
 	for (int i = 0; i < 3; i++) {
-		if (s->num[0] >> i & 1 || sys_call2(__NR_fstat, i, &st) < 0 ||
-			(st.st_mode & S_IFMT) != S_IFCHR || st.st_rdev != 0x103)
+		if (s->num[0] >> i & 1 || (!(s->num[0] >> (8 + i) & 1) && !is_null(i)))
 			continue;
 		if (null < 0)
 			null = exec_open_in_root(x, "/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY, 0);
 		if (null < 0)
 			return 0; /* an image without the node keeps the host's open file */
-		if (sys_call2(__NR_fstat, null, &st) < 0 || (st.st_mode & S_IFMT) != S_IFCHR ||
-			st.st_rdev != 0x103)
+		if (!known && !is_null((int)null))
 			break;
+		known = 1;
 		sys_dup3((int)null, i, 0);
 	}
 	if (null >= 0)

@@ -173,6 +173,8 @@ static long op_open(struct exec *x, const struct plan_step *s)
 {
 	long fd = -EPERM;
 
+	if (x->born && (s->fd[0] == x->clone_slot || s->fd[0] == x->procs_slot))
+		return 0;
 	x->detail = exec_str(x, s->str[0]);
 	if (s->flags & PLAN_F_ALONE)
 		fd = exec_clone_tree(
@@ -209,6 +211,8 @@ static long op_clone(struct exec *x, const struct plan_step *s)
 	struct clone_args a;
 	long pid;
 
+	if (x->born)
+		return 0;
 	memset(&a, 0, sizeof(a));
 	/* CLONE_PARENT: the child is the launcher's (or the guardian's), and outlives this process as such.
 	 * exit_signal must be 0 then; the kernel gives the child that of this process: SIGCHLD. */
@@ -538,6 +542,10 @@ static void look_ahead(struct exec *x, const struct plan_step *steps)
 			x->listen_fd = x->slots[steps[i].fd[0]];
 		else if (steps[i].op == PLAN_HOOK)
 			x->hooks = 1;
+		else if (steps[i].op == PLAN_CLONE) {
+			x->clone_slot = steps[i].fd[0];
+			x->procs_slot = (int)steps[i].num[1];
+		}
 	}
 }
 
@@ -570,13 +578,11 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 	struct exec *x = &the_exec;
 	char **argv = (char **)(stack + 1);
 	const struct plan_step *steps;
-	uint64_t no_signals = 0;
 	long r;
 
 	/* Not traceable, /proc/PID closed, before anything is joined (CVE-2016-9962). */
 	sys_call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	sys_call2(__NR_prctl, PR_SET_NAME, "reeve-exec");
-	sys_call4(__NR_rt_sigprocmask, SIG_SETMASK, &no_signals, NULL, sizeof(no_signals));
 	sys_call1(__NR_umask, 0);
 	if (stack[0] != 2 && stack[0] != 3)
 		exec_exit(2);
@@ -584,7 +590,8 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 		exec_exit(unmount_all(argv[2]));
 	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = x->sys = -1;
 	x->sync = number(argv[1]);
-	r = load(x, stack[0] == 3 ? number(argv[2]) : -1);
+	x->born = stack[0] == 3 && strcmp(argv[2], PLAN_BORN) == 0;
+	r = load(x, stack[0] == 3 && !x->born ? number(argv[2]) : -1);
 	if (r < 0)
 		exec_exit(3); /* the launcher sees an end of file before STARTED */
 	steps = (const struct plan_step *)(const void *)(x->base + x->plan->steps);

@@ -4,7 +4,8 @@
  * The plan: what the executor does, as one flat block of bytes, and the messages between it and its launcher.
  *
  * Way      The executor is started as `reeve-exec SYNC [PLAN]`, numbers of fds: the socket, whose first message is the
- *          plan, or a memfd with a plan that is too large for one.
+ *          plan, or a memfd with a plan that is too large for one; or as `reeve-exec SYNC born` by a launcher that has
+ *          carried out PLAN_CLONE itself, where nobody else is in any of the namespaces.
  * Layout   header, slot table, step table, then strings and blobs; every reference is a 32-bit offset from the
  *          start of the block, checked by plan_check() before the first step is carried out. The block ends in a
  *          zero byte, so that a string can never run past it. Host byte order: writer and reader are one machine.
@@ -27,6 +28,7 @@
 #define PLAN_MAX_SLOTS 8192u
 #define PLAN_MAX_STEPS 32768u
 
+#define PLAN_BORN "born"
 #define PLAN_SLOT_NONE (-1)
 #define PLAN_SLOT_SYNC 0 /* the launcher's socket (SOCK_SEQPACKET) */
 
@@ -44,7 +46,7 @@
 	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that */ \
 	X(USERNS)       /* host side: slot fd[0] <- a user namespace for IDMAP with the lines str[0] of uids and str[1] of gids */ \
 	X(IDMAP)        /* host side: ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
-	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none; num[1] = slot of its cgroup.procs, open for writing, or 0 */ \
+	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none; num[1] = slot of its cgroup.procs, open for writing, or 0; nothing to do when born there */ \
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
 	X(DUMPABLE)     /* num[0] = 1: who has started us may open our files of /proc; ROOT_IDS ends that */ \
 	X(BARRIER)      /* send BARRIER num[0], wait for GO num[0] */ \
@@ -76,7 +78,7 @@
 	X(HOOK)         /* run str[0]; args list str[1] (num[0] of them), env list str[2] (num[1]); num[2] timeout seconds or 0; stdin = str[3] + pid + blob; F_FINAL_CAPS */ \
 	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot */ \
 	X(ROOT_ATTR)    /* attributes of "/" after PIVOT: num[0] set, num[2] propagation */ \
-	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none */ \
+	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none, bit 8 + i: to be one */ \
 	X(SCHEDULER)    /* blob = struct sched_attr */ \
 	X(IOPRIO)       /* num[0] = class << 13 | priority */ \
 	X(PERSONALITY)  /* num[0] */ \

@@ -76,8 +76,9 @@ static int write_temporary(int fd, const void *data, size_t size, mode_t mode, b
 	return 0;
 }
 
-static int replace(
-	int dirfd, const char *name, const void *data, size_t size, mode_t mode, bool durable)
+/* ret_fd may be NULL. */
+static int replace(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
+	bool durable, int *ret_fd)
 {
 	char temporary[NAME_MAX + 1];
 	bool sync;
@@ -93,25 +94,35 @@ static int replace(
 		return fd;
 	sync = durable && !file_is_volatile(fd);
 	r = write_temporary(fd, data, size, mode, sync);
-	if (close(fd) < 0 && r == 0 && errno != EINTR)
+	if (!ret_fd && close(fd) < 0 && r == 0 && errno != EINTR)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
 		r = -errno;
 	if (r < 0) {
 		unlinkat(dirfd, temporary, 0);
+		if (ret_fd)
+			fd_close(fd);
 		return r;
 	}
+	if (ret_fd)
+		*ret_fd = fd;
 	return sync ? sync_dir(dirfd) : 0;
 }
 
 int file_save_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode)
 {
-	return replace(dirfd, name, data, size, mode, true);
+	return replace(dirfd, name, data, size, mode, true, NULL);
 }
 
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode)
 {
-	return replace(dirfd, name, data, size, mode, false);
+	return replace(dirfd, name, data, size, mode, false, NULL);
+}
+
+int file_replace_keep_at(
+	int dirfd, const char *name, const void *data, size_t size, mode_t mode, int *ret_fd)
+{
+	return replace(dirfd, name, data, size, mode, false, ret_fd);
 }
 
 static int make_dir(int dirfd, const char *path, mode_t mode)

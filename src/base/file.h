@@ -21,6 +21,9 @@ int file_save_at(int dirfd, const char *name, const void *data, size_t size, mod
 
 /* The same without fsync, for what outlives no reboot anyway (a pid file). */
 int file_replace_at(int dirfd, const char *name, const void *data, size_t size, mode_t mode);
+/* The same, and the new file stays open: when its name is another's one day, it has no link left. */
+int file_replace_keep_at(
+	int dirfd, const char *name, const void *data, size_t size, mode_t mode, int *ret_fd);
 
 /* mkdir -p below dirfd; existing directories are fine. */
 int file_mkdirs_at(int dirfd, const char *path, mode_t mode);

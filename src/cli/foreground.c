@@ -58,10 +58,7 @@ int foreground_wait(struct foreground *f, const struct pidref *p, int *ret_statu
 		r = loop_fd_add(h->loop, &f->signals, f->signal_fd, EPOLLIN, on_signal);
 	while (r == 0 && !f->ended)
 		r = loop_round(h->loop, -1);
-	if (f->signals.loop) {
-		loop_fd_close(&f->signals);
-		f->signal_fd = -EBADF;
-	}
+	loop_fd_remove(&f->signals);
 	if (r < 0)
 		return err_code(err, r, "wait for process %d", p->pid);
 	console_drain(f->console);
@@ -76,6 +73,7 @@ void foreground_done(struct foreground *f)
 		return;
 	if (f->watch.fn && !f->ended)
 		f->session->host.reaper.unwatch(f->session->host.reaper.arg, &f->watch);
-	fd_close(f->signal_fd);
+	if (!session_is_last(f->session))
+		fd_close(f->signal_fd);
 	*f = FOREGROUND_NULL;
 }

@@ -39,6 +39,7 @@ int session_open(struct session *s, struct cli *cli, bool create, struct err *er
 
 	*s = (struct session){ .cli = cli, .state = STATE_DIR_NULL };
 	r = cli_open_state(cli, create, &s->state, err);
+	s->state.brief = true;
 	if (r == 0)
 		r = open_loop(s, err);
 	return r < 0 ? r : open_host(s, err);
@@ -78,6 +79,7 @@ int session_browse(struct session *s, struct cli *cli, struct err *err)
 
 	*s = (struct session){ .cli = cli, .state = STATE_DIR_NULL };
 	r = cli_open_state(cli, false, &s->state, err);
+	s->state.brief = true;
 	return r < 0 ? r : open_loop(s, err);
 }
 

@@ -61,6 +61,7 @@ static int resolve_dir(const struct cgroup_host *host, size_t i, const char *pat
 		.depth = count_components(relative),
 		.owned = CGROUP_INTENDED,
 		.v2 = h->v2,
+		.below_us = *path != '/' && !strchr(path, '/') && host->mode != CGROUP_MODE_V2,
 		.fake = host->fake,
 		.fd = -EBADF,
 	};
@@ -230,12 +231,18 @@ static int make_dir(struct cgroup_dir *d)
 	return r;
 }
 
+/* New, and nothing above it can be frozen: not the root, and not what we run in ourselves. */
+static bool is_fresh_and_free(const struct cgroup_dir *d)
+{
+	return d->made > 0 && (d->depth == 1 || (d->below_us && d->made == 1));
+}
+
 static int check_v2(struct cgroup_dir *d, struct err *err)
 {
 	bool populated, frozen;
 	int r;
 
-	if (d->made > 0 && d->depth == 1) /* fresh, below a root that cannot be frozen */
+	if (is_fresh_and_free(d))
 		return 0;
 	r = cgroup_v2_events(d, &populated, &frozen);
 	if (r < 0)
@@ -263,7 +270,7 @@ static int check_v1(struct cgroup_dir *d, struct err *err)
 				"container's cgroup is not empty: '%s' has %zu process(es)",
 				d->path, list.n);
 	}
-	if ((d->controllers & CGROUP_BIT(CGROUP_FREEZER)) && (d->made == 0 || d->depth > 1))
+	if ((d->controllers & CGROUP_BIT(CGROUP_FREEZER)) && !is_fresh_and_free(d))
 		r = cgroup_v1_frozen(d, &frozen);
 	if (r < 0)
 		return err_code(err, r, "read freezer.state of cgroup '%s'", d->path);
@@ -505,7 +512,7 @@ static void remove_parents(const struct cgroup_dir *d)
 	char path[PATH_MAX];
 	size_t size = strlen(d->path) + 1;
 
-	if (size > sizeof(path))
+	if (size > sizeof(path) || d->below_us)
 		return;
 	memcpy(path, d->path, size);
 	for (unsigned int up = 1; up < d->depth; up++)

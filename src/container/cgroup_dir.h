@@ -66,6 +66,7 @@ struct cgroup_dir {
 	unsigned int made;    /* how many of the last ones we made */
 	enum cgroup_owned owned;
 	bool v2;
+	bool below_us; /* its parent is the cgroup that we run in: never frozen while we ask, never empty */
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
 	int fd;    /* O_PATH; -EBADF until needed */
 	/* Called before each cgroup_put(); NULL: nobody asks. */

@@ -70,6 +70,9 @@ int cgroup_mounts(const struct cgroup_host *host, const struct cgroup *cg, bool 
 		for (size_t i = 0; i < host->n; i++) {
 			const char *base = path_basename(host->h[i].mount);
 
+			/* Beside v1 it is how we hold the container together; programs look for v1, and peers leave it out. */
+			if (host->h[i].v2)
+				continue;
 			add(&out, CGROUP_MOUNT_BIND, directory(&host->h[i], cg), base, NULL);
 			add_links(&out, &host->h[i], base, arena);
 		}

@@ -59,7 +59,7 @@ struct compile_init {
 	bool start_by_socket;
 	int listen_fd; /* of start_by_socket */
 	unsigned preserve_fds;
-	unsigned no_null;               /* bit i: standard stream i is not the host's /dev/null */
+	unsigned null_stdio;            /* num[0] of PLAN_NULL_STDIO */
 	const struct self_status *self; /* of who starts the executor, or NULL */
 	const char *listen_fds_env;     /* "LISTEN_FDS=2" or NULL */
 };

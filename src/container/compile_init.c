@@ -430,7 +430,7 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	int r;
 
 	if (!process->terminal)
-		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->no_null;
+		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->null_stdio;
 	r = compile_scheduling(p, process);
 	if (r == 0)
 		r = compile_memory_policy(p, spec, err);

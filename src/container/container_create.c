@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -538,7 +539,7 @@ static int compile_and_start(struct container *c, const struct container_create 
 		.preserve_fds = req->preserve_fds,
 		.rootless = c->state.record.owner != 0,
 		.setgroups_denied = container_denies_setgroups(c->spec),
-		.no_null = c->no_null,
+		.null_stdio = c->null_stdio,
 		.self = &c->host->self,
 	};
 	int r;
@@ -625,8 +626,11 @@ static int record_streams(struct container *c, const struct container_create *re
 		struct stat st;
 
 		if (req->stdio[i] >= 0 && fstat(req->stdio[i], &st) == 0) {
+			/* What a character device is that is not this one, is looked at again. */
 			if (!S_ISCHR(st.st_mode))
-				c->no_null |= 1u << i;
+				c->null_stdio |= 1u << i;
+			else if (st.st_rdev == makedev(1, 3))
+				c->null_stdio |= 1u << (8 + i);
 			if (S_ISFIFO(st.st_mode))
 				pipe_name(req->stdio[i], name, sizeof(name));
 		}

@@ -65,8 +65,8 @@ struct container {
 	char *hook_state;   /* text for the hooks that run */
 	struct err failure; /* kept while what it broke is undone */
 	struct loop_deferred release;
-	unsigned no_null; /* bit i: standard stream i is no null device */
-	bool was_paused;  /* before its checkpoint */
+	unsigned null_stdio; /* num[0] of PLAN_NULL_STDIO */
+	bool was_paused;     /* before its checkpoint */
 	bool start_by_socket;
 	bool starts_at_once;
 	bool adopted; /* the launch is of another process, which may have released it */

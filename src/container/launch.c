@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct launch {
 	int sync;
 	struct loop_fd source;
 	struct pidref process;
+	pid_t born;  /* the container's process, which began inside; 0: there is a stage */
 	pid_t stage; /* host half of the executor */
 	int stage_pidfd;
 	struct loop_timer stage_timer;
@@ -579,11 +581,91 @@ static int open_stdio(
 	return 0;
 }
 
-static int spawn_it(struct launch *l, const struct launch_request *req, struct err *err)
+/* ---- born where it belongs ---- */
+
+static const struct plan_step *find_clone(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps; i++)
+		if (p->steps[i].op == PLAN_CLONE)
+			return &p->steps[i];
+	return NULL;
+}
+
+static const char *text_of(const struct plan *p, uint32_t at)
+{
+	return at ? p->data.data + at - 1 : "";
+}
+
+/*
+ * Whether the executor may begin behind PLAN_CLONE: a process less, and nobody to report it. Only where it is alone in
+ * its pid namespace, with no user namespace whose rights it would lack or have; where what comes before the clone means
+ * the same in there; and by a command, which may wait for its child: who waits in a vfork waits also for a cgroup that is
+ * throttled.
+ */
+static bool may_be_born_inside(const struct launch *l, const struct plan_step *clone)
+{
+	const struct plan *p = &l->plan;
+	uint64_t needed = CLONE_NEWNS | CLONE_NEWPID;
+
+	if (!l->host->reaper.own || l->host->parent_pid || !clone ||
+		(clone->num[0] & CLONE_NEWUSER) || (clone->num[0] & needed) != needed)
+		return false;
+	for (const struct plan_step *s = p->steps; s < clone; s++) {
+		if (s->op != PLAN_OPEN && s->op != PLAN_TREE && s->op != PLAN_WRITE)
+			return false;
+		/* "self" is another there, and so may be what a process shows of itself. */
+		if (s->op != PLAN_WRITE && str_starts(text_of(p, s->str[0]), "/proc/"))
+			return false;
+	}
+	return true;
+}
+
+static int open_cgroup(const struct plan *p, const struct plan_step *clone)
+{
+	for (const struct plan_step *s = p->steps; s < clone; s++)
+		if (s->op == PLAN_OPEN && s->fd[0] == clone->fd[0])
+			return fd_open(text_of(p, s->str[0]), (int)s->num[0], 0);
+	return -EBADF;
+}
+
+/* -EAGAIN: not this way. A cgroup at its limit, a kernel that cannot: the executor knows what to do, or has the words. */
+static int spawn_inside(struct launch *l, const struct spawn *common, int *cgroup, int *ret_pidfd)
+{
+	const struct plan_step *clone = find_clone(&l->plan);
+	char *argv[] = { common->argv[0], common->argv[1], (char *)PLAN_BORN, NULL };
+	struct spawn_into into = { .cgroup = -EBADF };
+	struct err ignored = { 0 };
+	struct spawn s = *common;
+
+	if (!may_be_born_inside(l, clone))
+		return -EAGAIN;
+	if (clone->fd[0] != PLAN_SLOT_NONE) {
+		*cgroup = open_cgroup(&l->plan, clone);
+		if (*cgroup < 0)
+			return -EAGAIN;
+	}
+	into.namespaces = clone->num[0];
+	into.cgroup = *cgroup;
+	s.into = &into;
+	s.argv = argv;
+	return spawn_process(&s, &l->born, ret_pidfd, &ignored) < 0 ? -EAGAIN : 0;
+}
+
+static void tell_born(struct launch *l, int pidfd)
+{
+	struct plan_msg m = { .type = PLAN_MSG_STARTED, .value = l->born };
+
+	on_started(l, &m, &pidfd);
+	fd_close(pidfd);
+}
+
+static int spawn_it(
+	struct launch *l, const struct launch_request *req, int *ret_born, struct err *err)
 {
 	int pair[2] = { -EBADF, -EBADF };
 	auto_close int plan_fd = -EBADF;
 	auto_close int theirs = -EBADF;
+	auto_close int cgroup = -EBADF;
 	auto_close int null = -EBADF;
 	auto_free int *keep = mem_calloc(req->n_keep + 1, sizeof(int));
 	char numbers[2][16];
@@ -618,6 +700,11 @@ static int spawn_it(struct launch *l, const struct launch_request *req, struct e
 	s.moved = theirs;
 	s.moved_to = place_of_sync(&s, theirs);
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", s.moved_to);
+	if (plan_fd < 0 && spawn_inside(l, &s, &cgroup, ret_born) == 0) {
+		fd_close_all((int[]){ theirs, cgroup }, 2);
+		theirs = cgroup = -EBADF;
+		return 0;
+	}
 	r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);
 	return r < 0 ? err_in(err, "start the executor") : 0;
 }
@@ -626,6 +713,7 @@ int launch_start(const struct host *h, struct launch_request *req,
 	const struct launch_handler *handler, struct launch **ret, struct err *err)
 {
 	struct launch *l = mem_calloc(1, sizeof(*l));
+	int born = -EBADF;
 	int r;
 
 	if (!l)
@@ -637,17 +725,20 @@ int launch_start(const struct host *h, struct launch_request *req,
 	*req->plan = (struct plan){ 0 };
 	l->sync = l->stage_pidfd = -EBADF;
 	l->process = PIDREF_NULL;
-	r = spawn_it(l, req, err);
+	r = spawn_it(l, req, &born, err);
 	if (r == 0) {
 		r = loop_fd_add(h->loop, &l->source, l->sync, EPOLLIN, on_sync);
 		if (r < 0)
 			err_code(err, r, "watch the executor");
 	}
 	if (r < 0) {
+		fd_close(born);
 		launch_free(l);
 		return r;
 	}
 	*ret = l;
+	if (l->born)
+		tell_born(l, born);
 	return 0;
 }
 

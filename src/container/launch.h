@@ -52,6 +52,7 @@ struct launch_request {
 		size_t *ret_n, struct err *err);
 };
 
+/* *ret is written before the handler is called: started(), or its failure, may come from within this call. */
 int launch_start(const struct host *h, struct launch_request *req,
 	const struct launch_handler *handler, struct launch **ret, struct err *err);
 /*

@@ -53,6 +53,7 @@ int self_status_parse(const char *text, struct self_status *ret)
 
 	*ret = (struct self_status){ 0 };
 	if (!groups || !read_ids(text, "\nUid:", s.uid) || !read_ids(text, "\nGid:", s.gid) ||
+		!read_mask(text, "\nSigBlk:", &s.blocked) ||
 		!read_mask(text, "\nSigIgn:", &s.ignored) ||
 		!read_mask(text, "\nCapPrm:", &s.permitted) ||
 		!read_mask(text, "\nCapBnd:", &s.bounding))

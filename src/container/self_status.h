@@ -16,6 +16,7 @@ struct self_status {
 	bool known;
 	bool no_groups;          /* no supplementary ones */
 	uint32_t uid[4], gid[4]; /* real, effective, saved, of the file system */
+	uint64_t blocked;        /* signals: bit 0 is signal 1 */
 	uint64_t ignored;        /* signals: bit 0 is signal 1 */
 	uint64_t permitted;      /* capabilities */
 	uint64_t bounding;

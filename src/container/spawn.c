@@ -3,6 +3,7 @@
  * One clone with CLONE_VM | CLONE_VFORK on a stack of its own: the child shares our memory until execve, so it only
  * makes system calls, and leaves its errno in a variable of the parent's frame.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -17,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/clone_vm.h"
 #include "container/spawn.h"
 
 #ifndef CLONE_PIDFD
@@ -46,6 +48,7 @@ int spawn_open_executor(int *ret_fd, struct err *err)
 struct child_args {
 	const struct spawn *s;
 	uint64_t ignored; /* signals that we ignore: bit 0 is signal 1 */
+	uint64_t blocked; /* and that we block */
 	int error;        /* of the step that failed, positive errno */
 };
 
@@ -74,13 +77,16 @@ IN_CHILD static int place_stdio(const int stdio[3])
  * What we or our caller ignore (a shell's background job: INT and QUIT; service managers: PIPE) would be ignored by the
  * program as well, for execve resets handlers only.
  */
-static uint64_t ignored_signals(const struct self_status *self)
+static void read_signals(const struct self_status *self, struct child_args *a)
 {
 	struct self_status now;
 
-	if (self && self->known)
-		return self->ignored;
-	return self_status_read(&now) == 0 ? now.ignored : 0;
+	if (!self || !self->known) {
+		(void)self_status_read(&now);
+		self = &now;
+	}
+	a->ignored = self->ignored;
+	a->blocked = self->known ? self->blocked : ~UINT64_C(0);
 }
 
 static void heed_signals(uint64_t ignored)
@@ -90,7 +96,7 @@ static void heed_signals(uint64_t ignored)
 			signal(sig, SIG_DFL);
 }
 
-IN_CHILD static int prepare(const struct spawn *s)
+IN_CHILD static int prepare(const struct spawn *s, uint64_t blocked)
 {
 	sigset_t none;
 
@@ -113,7 +119,7 @@ IN_CHILD static int prepare(const struct spawn *s)
 		return -1;
 	if (s->cwd && chdir(s->cwd) < 0) /* the child's: CLONE_FS is not shared */
 		return -1;
-	if (s->new_group)
+	if (blocked)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 	return 0;
 }
@@ -125,7 +131,7 @@ IN_CHILD static int child_main(void *arg)
 	char *const *envp = a->s->envp ? a->s->envp : empty;
 
 	heed_signals(a->ignored);
-	if (prepare(a->s) == 0) {
+	if (prepare(a->s, a->blocked) == 0) {
 		if (a->s->program >= 0)
 			syscall(SYS_execveat, a->s->program, "", a->s->argv, envp, AT_EMPTY_PATH);
 		else
@@ -135,18 +141,46 @@ IN_CHILD static int child_main(void *arg)
 	_exit(127);
 }
 
+/* The child, with -errno in errno's place. */
+static pid_t clone_child(
+	const struct spawn *s, char *stack, size_t size, struct child_args *args, int *ret_pidfd)
+{
+	struct clone_args a = {
+		.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+		.pidfd = (uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+		.stack = (uintptr_t)stack,
+		.stack_size = size,
+	};
+	long pid;
+
+	if (!s->into)
+		return clone(child_main, stack + size,
+			CLONE_VM | CLONE_VFORK | (ret_pidfd ? CLONE_PIDFD : 0) | SIGCHLD |
+				(s->with_parent ? CLONE_PARENT : 0),
+			args, ret_pidfd);
+	a.flags |= s->into->namespaces;
+	if (s->into->cgroup >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)s->into->cgroup;
+	}
+	pid = clone_vm(&a, sizeof(a), child_main, args);
+	if (pid < 0)
+		errno = (int)-pid;
+	return pid < 0 ? -1 : (pid_t)pid;
+}
+
 int spawn_process(const struct spawn *s, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
 	char stack[STACK_SIZE] __attribute__((aligned(16)));
-	struct child_args args = { .s = s, .ignored = ignored_signals(s->self) };
+	struct child_args args = { .s = s };
 	int pidfd = -EBADF;
 	pid_t pid;
 
+	assert(!s->into || (ret_pidfd && !s->with_parent));
+	read_signals(s->self, &args);
 	/* Signals are not blocked: we have no handlers, so none can run in the child, which shares our memory. */
-	pid = clone(child_main, stack + sizeof(stack),
-		CLONE_VM | CLONE_VFORK | (ret_pidfd ? CLONE_PIDFD : 0) | SIGCHLD |
-			(s->with_parent ? CLONE_PARENT : 0),
-		&args, &pidfd);
+	pid = clone_child(s, stack, sizeof(stack), &args, ret_pidfd ? &pidfd : NULL);
 	if (pid < 0)
 		return err_sys(err, "start a process");
 	if (args.error) {

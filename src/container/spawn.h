@@ -18,6 +18,12 @@
 /* Sealed memfd with the executor that the program carries inside. */
 int spawn_open_executor(int *ret_fd, struct err *err);
 
+/* Where the child is born: in new namespaces, and on cgroup2 in this directory. */
+struct spawn_into {
+	uint64_t namespaces; /* CLONE_NEW* */
+	int cgroup;          /* O_PATH; -EBADF: ours */
+};
+
 struct spawn {
 	int program;      /* fd to execute; or -EBADF and */
 	const char *path; /* this path */
@@ -32,6 +38,7 @@ struct spawn {
 	const char *cwd;                /* NULL: ours */
 	int new_group;                  /* own process group, and killed when we die: hooks */
 	const struct self_status *self; /* NULL: is read */
+	const struct spawn_into *into;  /* NULL: where we are */
 	int with_parent;                /* CLONE_PARENT: child of our parent (guardian) */
 };
 

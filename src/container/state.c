@@ -34,6 +34,7 @@
 #define LOCK_PATIENCE_NS (10 * NS_PER_SEC)
 #define PAUSE_MAX_NS (50 * NS_PER_MS)
 #define OPEN_TRIES 16   /* deleted and made again under us */
+#define FILES_MAX 4     /* that a creator brings */
 #define MAKE_TRIES 1000 /* swept away under us: a sweep in a loop takes most of them */
 #define AMBIGUOUS_NAMED 4
 #define NAME_SIZE 32
@@ -431,6 +432,13 @@ static void note_file(struct state *s, const struct stat *st)
 	};
 }
 
+static void forget_kept(struct state *s)
+{
+	if (s->kept > 0)
+		fd_close(s->kept);
+	s->kept = 0;
+}
+
 int state_save(struct state *s, struct err *err)
 {
 	auto_done(buf) struct buf out = { 0 };
@@ -440,14 +448,19 @@ int state_save(struct state *s, struct err *err)
 	assert(s->locked);
 	s->record.generation++;
 	r = record_bytes(&s->record, &out);
-	if (r == 0)
+	s->seen = (struct state_seen){ 0 };
+	forget_kept(s);
+	if (r == 0 && s->dir->brief)
+		r = file_replace_keep_at(s->dirfd, "state", out.data, out.len, 0600, &s->kept);
+	else if (r == 0)
 		r = file_replace_at(s->dirfd, "state", out.data, out.len, 0600);
 	if (r < 0) {
 		s->record.generation--;
 		return err_code(err, r, "save state of container '%s'", s->record.id);
 	}
-	s->seen = (struct state_seen){ 0 };
-	if (fstatat(s->dirfd, "state", &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (s->kept > 0)
+		s->seen.size = (off_t)out.len;
+	else if (fstatat(s->dirfd, "state", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		note_file(s, &st);
 	return 0;
 }
@@ -514,11 +527,11 @@ static int make_temporary(struct state_dir *d, char name[NAME_SIZE], int *ret_di
 	return 0;
 }
 
-static int write_new(int dirfd, const char *name, const void *data, size_t size)
+/* *fd is the caller's to close. */
+static int write_new(int dirfd, const char *name, const void *data, size_t size, int *fd)
 {
-	auto_close int fd = fd_open_at(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-
-	return fd < 0 ? fd : fd_write_full(fd, data, size);
+	*fd = fd_open_at(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	return *fd < 0 ? *fd : fd_write_full(*fd, data, size);
 }
 
 static int fill_temporary(
@@ -526,11 +539,15 @@ static int fill_temporary(
 {
 	auto_done(buf) struct buf out = { 0 };
 	int code = record_bytes(r, &out);
+	int fds[1 + FILES_MAX] = { 0 };
+	size_t n = 0;
 
+	assert(n_files <= FILES_MAX);
 	if (code == 0)
-		code = write_new(dirfd, "state", out.data, out.len);
+		code = write_new(dirfd, "state", out.data, out.len, &fds[n++]);
 	for (size_t i = 0; i < n_files && code == 0; i++)
-		code = write_new(dirfd, files[i].name, files[i].data, files[i].size);
+		code = write_new(dirfd, files[i].name, files[i].data, files[i].size, &fds[n++]);
+	fd_close_all(fds, n);
 	return code;
 }
 
@@ -680,6 +697,9 @@ static bool is_unchanged(const struct state *s)
 	char path[STATE_ID_MAX + sizeof("/state")];
 	struct stat st;
 
+	/* A record is replaced and removed, never written to: then ours would have no name. */
+	if (s->kept > 0)
+		return fstat(s->kept, &st) == 0 && st.st_nlink == 1 && st.st_size == s->seen.size;
 	snprintf(path, sizeof(path), "%s/state", s->record.id);
 	return s->seen.ino && fstatat(s->dir->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       st.st_ino == s->seen.ino && st.st_dev == s->seen.dev && st.st_size == s->seen.size &&
@@ -714,7 +734,7 @@ int state_relock(struct state *s, struct err *err)
 	int r;
 
 	assert(!s->locked);
-	if (s->dirfd < 0) /* removed by ourselves */
+	if (s->removed)
 		return no_container(err, s->record.id);
 	r = lock_patiently(s->dirfd, true);
 	if (r < 0)
@@ -756,7 +776,10 @@ int state_remove(struct state *s, struct err *err)
 	/* From here the container does not exist; what cannot be removed now, a sweep removes. */
 	if (r == 0)
 		take_apart(s, name);
-	s->dirfd = fd_close(s->dirfd); /* and with it the lock */
+	/* Who waits for the lock of what is gone waits for the end of a brief command. */
+	s->removed = true;
+	if (!s->dir->brief)
+		s->dirfd = fd_close(s->dirfd);
 	s->locked = false;
 	return 0;
 }
@@ -768,6 +791,7 @@ void state_done(struct state *s)
 	/* 0 is a standard stream, so the fds of a zeroed struct are none of ours. */
 	if (s->dirfd > 0)
 		fd_close(s->dirfd);
+	forget_kept(s);
 	state_record_done(&s->record);
 	*s = STATE_NULL;
 }

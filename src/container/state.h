@@ -34,6 +34,7 @@ struct state_dir {
 	int fd;
 	char *path;     /* absolute */
 	bool in_memory; /* of a file system that ends with the boot */
+	bool brief;     /* for one command: a record that it saves stays open, which saves calls */
 };
 
 #define STATE_DIR_NULL ((struct state_dir){ .fd = -9 })
@@ -81,13 +82,15 @@ struct state {
 	int dirfd; /* ROOT/ID; the lock is its */
 	bool locked;
 	bool damaged;
+	bool removed; /* by ourselves */
 	struct state_record record;
 	struct state_seen {
 		dev_t dev;
 		ino_t ino; /* 0: not known */
 		off_t size;
 		struct timespec written, changed;
-	} seen; /* the record's file as we saved it */
+	} seen;   /* the record's file as we saved it */
+	int kept; /* or that file itself, in a brief directory; <= 0: not */
 };
 
 #define STATE_NULL ((struct state){ .dirfd = -9 })

@@ -1239,7 +1239,6 @@ TEST(the_mount_inside_shows_the_container_s_own_cgroups)
 		"link cpu,cpuacct at 'cpu'\n"
 		"link cpu,cpuacct at 'cpuacct'\n"
 		"bind /sys/fs/cgroup/systemd/p/x at 'systemd'\n"
-		"bind /sys/fs/cgroup/unified/p/x at 'unified'\n"
 		"rdonly  at ''\n");
 	cgroup_free(cg);
 	host = sample_host(CGROUP_MODE_V2);

@@ -62,7 +62,7 @@ static struct made make_as(
 		.state_creating_tail = "}",
 		.state_created_head = "{",
 		.state_created_tail = "}",
-		.no_null = 6,
+		.null_stdio = 6,
 		.self = self,
 	};
 

@@ -10,7 +10,7 @@
 #define STATUS(groups) \
 	"Name:\treeve\nUmask:\t0022\nUid:\t0\t1\t2\t3\nGid:\t4\t5\t6\t4294967295\nGroups:" \
 	"\t" groups \
-	"\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001006\nCapInh:\t0000000000000000\n" \
+	"\nSigBlk:\t0000000000010000\nSigIgn:\t0000000000001006\nCapInh:\t0000000000000000\n" \
 	"CapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001fffffffeff\n"
 
 TEST(what_the_kernel_says_is_read)
@@ -23,6 +23,7 @@ TEST(what_the_kernel_says_is_read)
 	assert_int_equal(s.uid[3], 3);
 	assert_int_equal(s.gid[0], 4);
 	assert_int_equal(s.gid[3], UINT32_MAX);
+	assert_int_equal(s.blocked, 0x10000);
 	assert_int_equal(s.ignored, 0x1006);
 	assert_int_equal(s.permitted, 0x1ffffffffff);
 	assert_int_equal(s.bounding, 0x1fffffffeff);
@@ -35,7 +36,7 @@ TEST(what_the_kernel_says_is_read)
 TEST(without_one_of_its_lines_nothing_is_known)
 {
 	static const char *const lines[] = {
-		"\nUid:", "\nGid:", "\nGroups:", "\nSigIgn:", "\nCapPrm:", "\nCapBnd:"
+		"\nUid:", "\nGid:", "\nGroups:", "\nSigBlk:", "\nSigIgn:", "\nCapPrm:", "\nCapBnd:"
 	};
 	char text[1024];
 	struct self_status s;
