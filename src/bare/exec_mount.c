@@ -567,17 +567,30 @@ static void remember_fresh(struct exec *x, const struct plan_step *s, int fd, un
 		x->fresh[x->n_fresh++] = (struct exec_fresh){ path, fd, from };
 }
 
-/* The kernel has made this directory, and every one on the way to it: nothing to resolve, and no fd of its own. */
+#define SIMPLE_ATTRS \
+	(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | \
+		MOUNT_ATTR_NODIRATIME)
+
+/*
+ * The kernel has made this directory, and every one on the way to it: nothing to resolve, and no fd of its own. cgroup2 has
+ * one superblock, which is mounted already and does not become read-only with us.
+ */
 static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
 {
+	uint64_t attrs = SIMPLE_ATTRS;
 	char target[300];
 	unsigned from = sizeof(SYS) - 1;
 	long r;
 
+	if (strcmp(exec_str(x, s->str[0]), "cgroup2") == 0)
+		attrs |= MOUNT_ATTR_RDONLY;
+	if (x->sys < 0 || s->flags || s->num[2] || s->fd[0] >= 0 || (s->num[0] & ~attrs) ||
+		!join_options(x, s))
+		return -ENOSYS;
 	x->detail = SYS_CGROUP;
 	r = sys_call5(__NR_mount, exec_str(x, s->str[2]),
 		exec_fd_path(x->sys, SYS_CGROUP + from + 1, target), exec_str(x, s->str[0]),
-		mount_flags(s->num[0]), x->text);
+		mount_flags(s->num[0]) | (s->num[0] & MOUNT_ATTR_RDONLY), x->text);
 	if (r < 0)
 		return -ENOSYS; /* the long way says why */
 	forget_fresh(x, SYS_CGROUP);
@@ -591,8 +604,6 @@ static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
  */
 static long mount_by_name(struct exec *x, const struct plan_step *s)
 {
-	const uint64_t simple = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-				MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
 	const char *path = exec_str(x, s->str[1]);
 	const char *source = exec_str(x, s->str[2]);
 	const char *name;
@@ -600,12 +611,11 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	int parent = exec_fresh_parent(x, path, &name);
 	long r;
 
-	if ((s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || (s->num[0] & ~simple) ||
-		s->fd[0] >= 0 || exec_starts(path, "/proc") || !join_options(x, s))
-		return -ENOSYS;
-	if (strcmp(path, SYS_CGROUP) == 0 && x->sys >= 0)
+	if (strcmp(path, SYS_CGROUP) == 0)
 		return mount_cgroup_root(x, s);
-	if (parent < 0)
+	if (parent < 0 || (s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || s->fd[0] >= 0 ||
+		(s->num[0] & ~(uint64_t)SIMPLE_ATTRS) || exec_starts(path, "/proc") ||
+		!join_options(x, s))
 		return -ENOSYS;
 	if (exec_starts(path, SYS))
 		leave_sys(x);
@@ -734,8 +744,7 @@ static long open_aside(struct exec *x, const char *path, uint64_t attr)
  */
 static long mount_aside(struct exec *x, const struct plan_step *s)
 {
-	const uint64_t simple = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-				MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+	const uint64_t simple = SIMPLE_ATTRS | MOUNT_ATTR_RDONLY;
 	const char *type = exec_str(x, s->str[0]);
 
 	if (!x->contained || s->flags || (s->num[0] & ~simple) ||
