@@ -26,7 +26,8 @@
 #define MS_SHARED_ (1 << 20)
 #define ATTR_SIZE sizeof(struct mount_attr)
 #define SYS "/sys"
-#define SYS_CGROUP "/sys/fs/cgroup"
+#define SYS_CGROUP "/sys/" BELOW_SYS
+#define BELOW_SYS "fs/cgroup"
 
 static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint64_t propagation)
 {
@@ -589,7 +590,7 @@ static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
 		return -ENOSYS;
 	x->detail = SYS_CGROUP;
 	r = sys_call5(__NR_mount, exec_str(x, s->str[2]),
-		exec_fd_path(x->sys, SYS_CGROUP + from + 1, target), exec_str(x, s->str[0]),
+		exec_fd_path(x->sys, BELOW_SYS, target), exec_str(x, s->str[0]),
 		mount_flags(s->num[0]) | (s->num[0] & MOUNT_ATTR_RDONLY), x->text);
 	if (r < 0)
 		return -ENOSYS; /* the long way says why */

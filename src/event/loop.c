@@ -497,8 +497,9 @@ static int wait_poll(struct loop *l, struct epoll_event *events, const struct ti
 	if (l->alarm >= 0)
 		fds[count++] = (struct pollfd){ .fd = l->alarm, .events = POLLIN };
 	n = ppoll(fds, count, ts, NULL);
+	/* Memory for so few is had the next time; an operation that waits here cannot be undone half-way. */
 	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
+		return errno == EINTR || errno == ENOMEM ? 0 : -errno;
 	for (nfds_t i = 0; i < count && n > 0; i++)
 		if (fds[i].revents)
 			events[ready++] = polled(&fds[i], source[i]);
