@@ -27,11 +27,14 @@
 #define LIVE 0x6c697665u
 #define FREE 0x66726565u
 
-struct head {
+/* The region is bytes, whatever is written there. */
+struct __attribute__((may_alias)) head {
 	size_t size;   /* of the whole block */
 	uint32_t kind; /* class; MAPPED */
 	uint32_t state;
 };
+
+typedef struct head *__attribute__((may_alias)) head_link;
 
 _Static_assert(sizeof(struct head) == 16, "what follows a head is aligned");
 
@@ -48,6 +51,12 @@ static struct head *head_of(void *p)
 	if (h->state != LIVE)
 		abort();
 	return h;
+}
+
+/* A freed block's first bytes. */
+static head_link *next_of(struct head *h)
+{
+	return (head_link *)(void *)(h + 1);
 }
 
 static unsigned int class_of(size_t whole)
@@ -92,7 +101,7 @@ static struct head *take(size_t size, bool *fresh)
 		return map_block(whole);
 	h = heap.freed[kind];
 	if (h) {
-		memcpy(&heap.freed[kind], h + 1, sizeof(h));
+		heap.freed[kind] = *next_of(h);
 		*fresh = false;
 		return h;
 	}
@@ -148,7 +157,7 @@ void free(void *p)
 	} else if (h->kind == MAPPED) {
 		munmap(h, h->size);
 	} else {
-		memcpy(h + 1, &heap.freed[h->kind], sizeof(h));
+		*next_of(h) = heap.freed[h->kind];
 		heap.freed[h->kind] = h;
 	}
 	errno = saved;
