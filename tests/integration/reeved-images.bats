@@ -74,8 +74,10 @@ tree_of() { # DIR: everything that a container could tell
 	both images ls -q labels.a==b
 	both images ls -q labels.a==c
 	both content ls -q "labels.\"containerd.io/uncompressed\""
-	both images tag localhost/good:1 localhost/other:1
-	both images tag localhost/good:1 localhost/other:1
+	# shellcheck disable=SC2086 # nothing, or an option
+	both images tag $LOCAL localhost/good:1 localhost/other:1
+	# shellcheck disable=SC2086
+	both images tag $LOCAL localhost/good:1 localhost/other:1
 	both images rm --sync localhost/good:1
 	both content ls -q
 	both images rm --sync localhost/other:1

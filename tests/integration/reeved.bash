@@ -30,9 +30,9 @@ rctr() {
 }
 
 # What differs from one daemon or moment to the next, without its value. Of a filter that cannot be read containerd says
-# twice that it is invalid, and 1.6 says less of a label that is too long than 2.x.
+# twice that it is invalid; 1.6 says less of a label that is too long than 2.x, and has another order of mount options.
 plain() {
-	sed -E -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
+	sed -E -e 's/index=off,|,index=off//' -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
 		-e 's/Less than a second|About a minute|[0-9]+ (seconds?|minutes?)/AGE/' -e "s#(${CD:-}|${RD:-})/root#ROOT#g" \
 		-e "s#$CONTAINERD_NAMESPACE/[0-9]+/##g" -e 's#/snapshots/[0-9]+/#/snapshots/N/#g' -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g' -e 's/ +/ /g'
 }
