@@ -165,7 +165,10 @@ tree_of() { # DIR: everything that a container could tell
 	both snapshots mounts /mnt s3
 	both snapshots mounts /mnt s5
 	both snapshots mounts /mnt s2
-	both snapshots label s3 a=b
+	run -0 rctr snapshots label s3 a=b # ctr prints several in any order
+	contains "$output" a=b
+	ctr snapshots label s3 a=b
+	both snapshots info s3
 	both snapshots commit s2 s3
 	both snapshots rm s5
 	both snapshots rm s3
