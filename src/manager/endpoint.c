@@ -152,15 +152,23 @@ int endpoint_write(const struct endpoint *e, struct buf *out)
 int endpoint_load(int bundle, struct endpoint *ret, struct err *err)
 {
 	auto_free char *text = NULL;
+	const char *name = FILE_NAME;
 	size_t size;
-	int r = fd_read_regular_at(bundle, FILE_NAME, ADDRESS_MAX, &text, &size);
+	int r = fd_read_regular_at(bundle, name, ADDRESS_MAX, &text, &size);
+	bool bare = r == -ENOENT;
 
-	if (r == -ENOENT)
-		r = fd_read_regular_at(bundle, ADDRESS_NAME, ADDRESS_MAX, &text, &size);
+	if (bare) {
+		name = ADDRESS_NAME;
+		r = fd_read_regular_at(bundle, name, ADDRESS_MAX, &text, &size);
+	}
 	if (r < 0)
-		return err_code(err, r, "the bundle's " FILE_NAME);
+		return err_code(err, r, "the bundle's '%s'", name);
 	r = endpoint_parse(text, size, ret, err);
-	return r < 0 ? err_in(err, "the bundle's " FILE_NAME) : 0;
+	if (r < 0)
+		return err_in(err, "the bundle's '%s'", name);
+	if (bare) /* shims of 2.x leave it as well, and have no version 2 */
+		ret->version = VERSION_MAX;
+	return 0;
 }
 
 /* Readable for all, as containerd's: tools without privileges look into it. */

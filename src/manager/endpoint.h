@@ -23,7 +23,8 @@ int endpoint_parse(const char *text, size_t size, struct endpoint *ret, struct e
 /* As bootstrap.json. */
 int endpoint_write(const struct endpoint *e, struct buf *out);
 
-/* bootstrap.json, else what the shim itself has left: `address`, which containerd 1.6 and 1.7 read. */
+/* bootstrap.json, else what the shim itself has left: `address`, which says nothing of the version: the newest, which is to
+ * be lowered when the shim does not have it. */
 int endpoint_load(int bundle, struct endpoint *ret, struct err *err);
 int endpoint_save(int bundle, const struct endpoint *e, struct err *err);
 

@@ -123,12 +123,17 @@ static void close_streams(struct shim_call *c)
 /* One line of what it said, for people. */
 static void add_said(struct err *e, const struct buf *said)
 {
-	size_t n = said->len > 240 ? 240 : said->len;
 	struct err what = *e;
 	char line[241];
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		line[i] = (unsigned char)said->data[i] < ' ' ? ' ' : said->data[i];
+	for (size_t at = 0, len; at < said->len && n < sizeof(line) - 4; at += len ? len : 1) {
+		const char *c = said->data + at;
+
+		len = (unsigned char)*c < ' ' ? 0 : str_utf8_len(c, said->len - at);
+		memcpy(line + n, len ? c : " ", len ? len : 1);
+		n += len ? len : 1;
+	}
 	while (n > 0 && line[n - 1] == ' ')
 		n--;
 	line[n] = '\0';
@@ -161,8 +166,9 @@ static void finish(struct shim_call *c)
 		kill(-group, SIGKILL);
 	c->out.data = c->errors.data = (struct buf){ 0 };
 	close_streams(c);
+	/* what `delete` prints is no text */
 	if (e.code)
-		add_said(&e, errors.len ? &errors : &out);
+		add_said(&e, str_eq(c->action, "start") ? &out : &errors);
 	else if (errors.len)
 		log_write(env->log, LOG_WARN_, "shim's '%s': %.*s", c->action,
 			(int)(errors.len > 1000 ? 1000 : errors.len), errors.data);

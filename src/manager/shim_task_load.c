@@ -182,8 +182,7 @@ static void guess_endpoint(struct shim_task *t, int bundle)
 		return;
 	if (asprintf(&t->endpoint.address, "unix://" GROUP_SOCKET_DIR "/%s", name) < 0)
 		t->endpoint.address = NULL;
-	t->endpoint.version =
-		2; /* every shim that has version 3 has it, too, or is none of those */
+	t->endpoint.version = 3; /* it says itself when it has none */
 }
 
 static void read_endpoint(struct shim_task *t, int bundle)

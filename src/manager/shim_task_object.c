@@ -375,16 +375,17 @@ void shim_task_call(struct shim_task *t, uint64_t tag, const char *method, const
 	size_t size, uint64_t deadline_ns)
 {
 	bool wait = waits_for_init(method, payload, size);
+	const struct shim_pending p = { .kind = wait ? SHIM_CLIENT_WAIT : SHIM_CLIENT, .tag = tag };
 	struct err err;
 	int r;
 
 	if (!t->client)
 		return answer_dead(t, tag, method, payload, size);
-	r = send(t, wait ? SHIM_CLIENT_WAIT : SHIM_CLIENT, tag, method, payload, size, deadline_ns,
-		&err);
-	if (r < 0)
-		shim_answer(t, tag, r == -ENOTCONN ? RPC_NOT_FOUND : status_from_errno(r), err.text,
-			NULL, 0);
+	r = send(t, p.kind, tag, method, payload, size, deadline_ns, &err);
+	if (r == -ENOTCONN) /* it has died, and we hear of it at the end of this round */
+		answer_lost(t, &p);
+	else if (r < 0)
+		shim_answer(t, tag, status_from_errno(r), err.text, NULL, 0);
 }
 
 void shim_task_note_exit(struct shim_task *t, const struct shim_exit *exit)

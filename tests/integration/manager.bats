@@ -189,3 +189,7 @@ $(tail -n 30 "$BATS_TEST_TMPDIR/w/log")"
 @test "the same with a real container" {
 	case_of crash_points_ours
 }
+
+@test "the same with containerd's shim of 2.1, which leaves no address" {
+	case_of crash_points_runc
+}

@@ -63,7 +63,10 @@ class Server:
                     self.read(key.fileobj)
 
     def read(self, s):
-        data = s.recv(1 << 16)
+        try:
+            data = s.recv(1 << 16)
+        except OSError:
+            data = b""
         if not data:
             trace("closed")
             self.selector.unregister(s)
@@ -94,15 +97,22 @@ class Server:
             wanted = [12, "service " + service]
         if wanted:
             status = encode([(1, wanted[0]), (2, wanted[1])])
-            s.sendall(frame(stream, RESPONSE, encode([(1, status)])))
+            self.send(s, stream, [(1, status)])
             return
         code, answer = self.act(method, id_, p)
         if answer is None and code == 0:
             return
         body = [(2, encode(answer))] if code == 0 else [(1, encode([(1, code), (2, answer)]))]
-        s.sendall(frame(stream, RESPONSE, encode(body)))
+        self.send(s, stream, body)
         if method == "Shutdown" and not self.tasks:
             os._exit(0)
+
+    @staticmethod
+    def send(s, stream, body):
+        try:
+            s.sendall(frame(stream, RESPONSE, encode(body)))
+        except OSError:
+            pass  # its client has died, which is none of ours
 
     def act(self, method, id_, p):
         missing = (5, "task %s: not found" % id_)

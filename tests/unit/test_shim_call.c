@@ -146,6 +146,12 @@ TEST(failures_are_told_and_bounded)
 	assert_int_equal(b.code, -ETIMEDOUT);
 	assert_text_has(b.text, "left its output open");
 	buf_done(&b.output);
+	run(&b, "delete", SH "printf '\\001\\377x'; echo why >&2; exit 1", NULL, 20000);
+	assert_string_equal(b.text, "exit status 1: why");
+	buf_done(&b.output);
+	run(&b, "start", SH "printf 'a\\377b'; exit 1", NULL, 20000);
+	assert_string_equal(b.text, "exit status 1: a b");
+	buf_done(&b.output);
 	run(&b, "start", SH "head -c 100000 /dev/zero", NULL, 20000);
 	assert_int_equal(b.code, -EMSGSIZE);
 	buf_done(&b.output);
