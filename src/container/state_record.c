@@ -244,12 +244,26 @@ static int check_lines(const char *data, size_t size, size_t *ret_len, struct er
 	return 0;
 }
 
+/* json-c lets pass what is beyond Unicode, which the writer would replace. */
+static bool is_utf8(const char *s, size_t len)
+{
+	for (size_t n; len > 0; s += n, len -= n) {
+		n = str_utf8_len(s, len);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 static int parse_document(const char *json, size_t len, struct json_object **ret, struct err *err)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
+	struct json_tokener *tokener;
 	struct json_object *document;
 	size_t end;
 
+	if (!is_utf8(json, len))
+		return err_set(err, -EBADMSG, "its first line is not UTF-8");
+	tokener = json_tokener_new_ex(DEPTH_MAX);
 	if (!tokener)
 		return err_oom(err);
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
