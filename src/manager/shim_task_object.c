@@ -243,6 +243,7 @@ static void on_closed(void *arg)
 {
 	struct shim_task *t = arg;
 
+	loop_defer_cancel(&t->closing); /* it was about to be closed from here */
 	shim_disconnect(t);
 	shim_lost(t);
 }

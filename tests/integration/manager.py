@@ -91,9 +91,6 @@ class World:
                 found += [os.path.relpath(os.path.join(where, n), self.dir) for n in dirs + files]
         return sorted(f for f in found if f.count("/") > 2)
 
-    def sockets(self):
-        return [f for f in os.listdir(self.fake) if f.endswith(".sock") and listens(os.path.join(self.fake, f))]
-
     def shims(self):
         """Processes that serve for this world."""
         return [p for p in pids() if "fake_shim.py" in read_file("/proc/%d/cmdline" % p)]
@@ -106,15 +103,6 @@ class World:
 
 def pids():
     return [int(p) for p in os.listdir("/proc") if p.isdigit()]
-
-
-def listens(path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as s:
-        try:
-            s.connect(path)
-            return True
-        except OSError:
-            return False
 
 
 class Driver:
