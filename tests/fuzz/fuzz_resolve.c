@@ -32,35 +32,6 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
-static size_t make_tree(int root, const uint8_t *data, size_t size)
-{
-	size_t used = 0;
-
-	for (int i = 0; i < ENTRIES_MAX && size - used >= 3 && data[used]; i++, used += 3) {
-		const char *place = places[data[used + 1] % (sizeof(places) / sizeof(*places))];
-		const char *target = targets[data[used + 2] % (sizeof(targets) / sizeof(*targets))];
-		int fd;
-
-		/* Below a link, these would be made elsewhere: all the same to both, for the root is a directory of ours and
-		 * links of the input are followed by neither of these calls at the end. */
-		switch (data[used] % 3) {
-		case 0:
-			fd = openat(root, place,
-				O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0600);
-			if (fd >= 0)
-				close(fd);
-			break;
-		case 1:
-			mkdirat(root, place, 0700);
-			break;
-		default:
-			if (!strchr(place, '/') && symlinkat(target, root, place) < 0)
-				continue; /* something is there */
-		}
-	}
-	return used < size ? used + 1 : used;
-}
-
 static int by_kernel(int root, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = { .flags = (uint64_t)flags, .resolve = resolve };
@@ -71,6 +42,53 @@ static int by_kernel(int root, const char *path, int flags, uint64_t resolve)
 		fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
 	while (fd < 0 && errno == EAGAIN);
 	return fd < 0 ? -errno : (int)fd;
+}
+
+/* The directory that `place` is in, with its last name in *ret_name. Links of the input lead out of the tree: not followed. */
+static int open_parent(int root, const char *place, const char **ret_name)
+{
+	const char *slash = strrchr(place, '/');
+	char dir[16] = ".";
+
+	if (slash)
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - place), place);
+	*ret_name = slash ? slash + 1 : place;
+	return by_kernel(
+		root, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+static void make_entry(int root, uint8_t what, const char *place, const char *target)
+{
+	const char *name;
+	int parent = open_parent(root, place, &name), fd;
+
+	if (parent < 0)
+		return;
+	switch (what % 3) {
+	case 0:
+		fd = openat(
+			parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_WRONLY, 0600);
+		if (fd >= 0)
+			close(fd);
+		break;
+	case 1:
+		mkdirat(parent, name, 0700);
+		break;
+	default:
+		(void)!symlinkat(target, parent, name); /* something may be there */
+	}
+	close(parent);
+}
+
+static size_t make_tree(int root, const uint8_t *data, size_t size)
+{
+	size_t used = 0;
+
+	for (int i = 0; i < ENTRIES_MAX && size - used >= 3 && data[used]; i++, used += 3)
+		make_entry(root, data[used],
+			places[data[used + 1] % (sizeof(places) / sizeof(*places))],
+			targets[data[used + 2] % (sizeof(targets) / sizeof(*targets))]);
+	return used < size ? used + 1 : used;
 }
 
 static void compare(int root, const char *path, int flags, int links)
