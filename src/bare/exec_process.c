@@ -306,6 +306,7 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 	struct stat st;
 	size_t have = 0;
 	size_t total = 0;
+	int overlong = 0; /* what comes is the rest of a line that did not fit: no line either */
 	long n = 1;
 	int fd = exec_open_in_root(x, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
@@ -326,13 +327,14 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 		have += (size_t)n;
 		total += (size_t)n;
 		chunk[have] = 0;
-		for (char *p = chunk; *p; p++) {
+		for (char *p = chunk; p < chunk + have; p++) {
 			char *found;
 
 			if (*p != '\n')
 				continue;
 			*p = 0;
-			found = home_of(line, uid);
+			found = overlong ? NULL : home_of(line, uid);
+			overlong = 0;
 			if (found) {
 				memcpy(home + 5, found, strlen(found) + 1);
 				exec_drop(fd);
@@ -341,8 +343,10 @@ static void set_home(struct exec *x, char **slot, uint64_t uid)
 			line = p + 1;
 		}
 		have -= (size_t)(line - chunk);
-		if (have == sizeof(chunk) - 1)
-			have = 0; /* an overlong line is none */
+		if (have == sizeof(chunk) - 1) {
+			have = 0;
+			overlong = 1;
+		}
 		for (size_t i = 0; i < have; i++)
 			chunk[i] = line[i];
 	}

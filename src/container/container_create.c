@@ -27,6 +27,7 @@
 #include "container/sandbox_group.h"
 #include "container/security_label.h"
 #include "container/stdio_owner.h"
+#include "oci/sysctl_key.h"
 
 #define START_SOCKET "start.sock"
 #define FAKE_PID 2147483646
@@ -65,6 +66,40 @@ static int find_rootfs(const struct container_create *req, char **ret, struct er
 	return r;
 }
 
+/* A namespace that is joined may be the one that we are in: its settings would be the host's. */
+static bool is_callers_namespace(const struct spec_namespace *ns)
+{
+	static const char *const files[SPEC_NS_MAX] = {
+		[SPEC_NS_NETWORK] = "/proc/self/ns/net",
+		[SPEC_NS_IPC] = "/proc/self/ns/ipc",
+		[SPEC_NS_UTS] = "/proc/self/ns/uts",
+		[SPEC_NS_USER] = "/proc/self/ns/user",
+	};
+	struct stat theirs, ours;
+
+	return files[ns->type] && stat(ns->path, &theirs) == 0 &&
+	       stat(files[ns->type], &ours) == 0 && theirs.st_dev == ours.st_dev &&
+	       theirs.st_ino == ours.st_ino;
+}
+
+static int check_sysctls(const struct spec *spec, struct err *err)
+{
+	for (size_t i = 0; spec->linux_ && i < spec->linux_->n_sysctl; i++) {
+		const char *key = spec->linux_->sysctl[i].key;
+		const struct spec_namespace *ns;
+		char path[SYSCTL_KEY_SIZE];
+
+		if (sysctl_key_path(key, path) < 0)
+			continue; /* spec_validate() has said so */
+		ns = spec_namespace_find(spec, sysctl_key_namespace(path));
+		if (ns && !str_empty(ns->path) && is_callers_namespace(ns))
+			return err_set(err, -EINVAL,
+				"linux.sysctl: '%s' belongs to the host: namespace '%s' is its own",
+				key, ns->path);
+	}
+	return 0;
+}
+
 static int check_request(const struct container_create *req, uid_t owner, struct err *err)
 {
 	const struct spec *spec = req->spec;
@@ -80,6 +115,8 @@ static int check_request(const struct container_create *req, uid_t owner, struct
 		return err_set(err, -EPERM,
 			"linux.namespaces: who is not root needs a namespace of type user");
 	r = security_label_check("/sys", spec, err);
+	if (r == 0)
+		r = check_sysctls(spec, err);
 	if (r == 0 && spec->linux_ && spec->linux_->intel_rdt)
 		r = intel_rdt_check(INTEL_RDT_ROOT, err);
 	return r;

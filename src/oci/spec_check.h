@@ -28,7 +28,8 @@ bool spec_check_interface_name(const char *name);
 /* A ".." component, however it is spelled. */
 bool spec_check_has_dotdot(const char *path);
 
-/* The parts. */
+/* The parts. Counts come first: the others walk the lists. */
+int spec_check_counts(const struct spec *s, struct err *err);
 int spec_check_mounts(const struct spec *s, struct err *err);
 int spec_check_linux(const struct spec *s, struct err *err);
 int spec_check_seccomp(const struct spec_seccomp *seccomp, struct err *err);

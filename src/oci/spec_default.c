@@ -82,7 +82,8 @@ int spec_default(bool rootless, bool cgroup2, struct buf *out)
 		.n_namespaces = 4,
 		STRINGS(masked_paths, "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
 			"/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats",
-			"/proc/sched_debug", "/sys/firmware", "/proc/scsi"),
+			"/proc/sched_debug", "/sys/firmware", "/proc/scsi", "/proc/interrupts",
+			"/sys/devices/virtual/powercap"),
 		STRINGS(readonly_paths, "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
 			"/proc/sysrq-trigger"),
 	};

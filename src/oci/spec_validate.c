@@ -122,6 +122,7 @@ static int check_annotations(const struct spec *s, struct err *err)
 int spec_validate(const struct spec *s, struct err *err)
 {
 	static int (*const checks[])(const struct spec *s, struct err *err) = {
+		spec_check_counts,
 		check_version,
 		check_root,
 		check_names,

@@ -527,3 +527,303 @@ masked_inside() {
 	ct_refused
 	matches "$output" 'a/x.*([Tt]oo many|ELOOP)'
 }
+
+# --- 1.3: privileges, ids, numbers -------------------------------------------------------------------------------
+
+caps_of() { # NAME FILE
+	sed -n "s/^$1:[[:space:]]*//p" "$2"
+}
+
+@test "CVE-2022-24769 CVE-2022-27649 CVE-2022-29162 CVE-2025-27612: nothing is inheritable or ambient that was not asked for" {
+	not_for runc crun -- "put an exec's capabilities into the inheritable set"
+	bundle '.process.args = ["/bin/cat", "/proc/self/status"] | del(.process.capabilities.inheritable, .process.capabilities.ambient)'
+	ct_run >"$B/status"
+	equal "$(caps_of CapInh "$B/status")" 0000000000000000
+	equal "$(caps_of CapAmb "$B/status")" 0000000000000000
+	ct_sleep
+	rt exec --cap CAP_NET_ADMIN --user 1000 "$ID" /bin/cat /proc/self/status </dev/null >"$B/status"
+	equal "$(caps_of CapInh "$B/status")" 0000000000000000
+	equal "$(caps_of CapAmb "$B/status")" 0000000000000000
+}
+
+@test "CVE-2016-8867: a user who is not root has no capability" {
+	bundle '.process.args = ["/bin/cat", "/proc/self/status"] | .process.user = {uid: 1000, gid: 1000} | del(.process.capabilities.inheritable, .process.capabilities.ambient)'
+	ct_run >"$B/status"
+	equal "$(caps_of CapEff "$B/status")" 0000000000000000
+	equal "$(caps_of CapPrm "$B/status")" 0000000000000000
+	equal "$(caps_of CapAmb "$B/status")" 0000000000000000
+}
+
+@test "CVE-2026-30892 CVE-2026-46680 CVE-2016-3697: exec takes a user by number only, whole or not at all" {
+	not_for runc crun -- "take other words"
+	local user
+	ct_sleep
+	printf '1abc:x:0:0::/:\n99999999999:x:0:0::/:\n1000:x:0:0::/:\nroot:x:0:0::/:\n-1:x:0:0::/:\n' >"$B/rootfs/etc/passwd"
+	for user in '' : :5 1: ' 1' '1 ' +1 -1 0x1 1abc abc root 1:abc 4294967295 4294967296 99999999999 18446744073709551616 1:4294967295 1:2:3 $'1\n' 1.0 1e3; do
+		run rt exec --user "$user" "$ID" /bin/id -u </dev/null
+		[ "$status" != 0 ] || fail "user '$user' was taken: $output"
+	done
+	equal "$(rt exec --user 1 "$ID" /bin/id -u </dev/null)" 1
+	equal "$(rt exec --user 1:2 "$ID" /bin/id -g </dev/null)" 2
+	equal "$(rt exec --user 1000 "$ID" /bin/id -u </dev/null)" 1000
+}
+
+@test "CVE-2024-40635: ids above 2^31 are what they say, and 2^32-1 is refused" {
+	not_for runc crun -- "hold ids in 31 bits"
+	local id
+	for id in 2147483648 4294967294; do
+		inside 'id -u; id -g' '.process.user = {uid: $id, gid: $id}' --argjson id "$id"
+		equal "$output" "$id"$'\n'"$id"
+	done
+	for id in 4294967295 4294967296 -1 1.5; do
+		refused '.process.user = {uid: $id, gid: 0}' --argjson id "$id"
+		refused '.process.user = {uid: 0, gid: $id}' --argjson id "$id"
+		refused '.process.user = {uid: 0, gid: 0, additionalGids: [5, $id]}' --argjson id "$id"
+	done
+}
+
+@test "CVE-2023-25173 CVE-2022-2989: the groups are those of the config, and none of the caller's" {
+	inside 'id -G' '.process.user = {uid: 1000, gid: 1000, additionalGids: [29, 44]}'
+	equal "$output" "1000 29 44"
+	bundle_sh 'id -G' '.process.user = {uid: 1000, gid: 1000}'
+	run -0 setpriv --groups 4,27 "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
+	equal "$output" 1000
+}
+
+@test "CVE-2021-43784: strings and lists beyond 64 KiB arrive whole, or are refused" {
+	not_for runc crun -- "have other limits"
+	inside 'echo ${#LONG}' '.process.env += ["LONG=" + ("x" * 100000)]'
+	equal "$output" 100000
+	refused '.mounts += [{destination: ("/" + ("x/" * 40000)), type: "tmpfs", source: "tmpfs"}]'
+	refused '.process.cwd = "/" + ("x/" * 40000)'
+	refused '.linux.namespaces[0].path = "/" + ("x/" * 40000)'
+	refused '.process.args = ["/bin/true", "x" * 140000]'
+	refused '.linux.namespaces += [{type: "user"}] | .linux.gidMappings = [{containerID: 0, hostID: 1, size: 9}]
+		| .linux.uidMappings = [range(0; 400) | {containerID: ., hostID: (100000 + .), size: 1}]'
+}
+
+@test "CVE-2022-0811: a sysctl is one key and one value" {
+	local core key
+	core=$(cat /proc/sys/kernel/core_pattern)
+	for key in 'net.ipv4.ip_forward=1+kernel.core_pattern' 'net.ipv4.ip_forward+kernel.core_pattern' 'net/../kernel/core_pattern' \
+		'net.ipv4/../../kernel/core_pattern' 'kernel.core_pattern' $'net.ipv4.ip_forward\nkernel.core_pattern' '../kernel/core_pattern' 'kernel.shm/../core_pattern' ''; do
+		refused '.linux.sysctl = {($key): "|/x"}' --arg key "$key"
+	done
+	bundle_sh 'true' '.linux.sysctl = {"net.ipv4.ip_forward": "1+kernel.core_pattern=|/x"}'
+	attempt_run
+	bundle_sh 'true' '.linux.sysctl = {"net.ipv4.ping_group_range": "0 1\nkernel.core_pattern=|/x"}'
+	attempt_run
+	equal "$(cat /proc/sys/kernel/core_pattern)" "$core"
+}
+
+@test "CVE-2022-0811: no sysctl of the host by a namespace that is the host's" {
+	not_for crun -- "does not look"
+	local forward
+	forward=$(cat /proc/sys/net/ipv4/ip_forward)
+	refused '.linux.namespaces |= map(select(.type != "network")) | .linux.sysctl = {"net.ipv4.ip_forward": "1"}'
+	refused '.linux.namespaces |= map(if .type == "network" then .path = "/proc/self/ns/net" else . end) | .linux.sysctl = {"net.ipv4.ip_forward": "1"}'
+	equal "$(cat /proc/sys/net/ipv4/ip_forward)" "$forward"
+}
+
+@test "CVE-2026-57231 CVE-2020-14370: a variable without a value takes none of the caller's" {
+	HOME_SECRET=caller
+	export HOME_SECRET
+	inside 'env' '.process.env += ["HOME_SECRET", "OTHER=1"]'
+	[[ "$output" != *caller* ]]
+	contains "$output" OTHER=1
+	ct_sleep
+	run rt exec --env HOME_SECRET "$ID" /bin/env </dev/null
+	[[ "$output" != *caller* ]]
+}
+
+@test "CVE-2022-4318: line ends in the environment and the annotations stay where they are" {
+	bundle_sh 'while :; do sleep 0.05; done' '.process.env += ["HOME=/\nroot2:x:0:0::/:/bin/sh"] | .annotations = {"a": "b\n{\"level\":\"error\"}\u001b[2J"}'
+	cp "$B/rootfs/etc/passwd" "$BATS_TEST_TMPDIR/passwd"
+	ct_start
+	rt state "$ID" | jq -e '.annotations.a | startswith("b\n{")' >/dev/null
+	cmp "$BATS_TEST_TMPDIR/passwd" "$B/rootfs/etc/passwd"
+}
+
+@test "CVE-2022-0492: no release agent can be written from a user namespace made inside" {
+	bundle_sh 'unshare -UrmC sh -c "mkdir /tmp/c; for c in memory rdma misc pids freezer; do mount -t cgroup -o \$c c /tmp/c 2>/dev/null && echo x >/tmp/c/release_agent && echo FOUND \$c; done; true" 2>/dev/null
+		for f in $(find / -xdev -name release_agent 2>/dev/null) /sys/fs/cgroup/*/release_agent; do { echo /x >$f; } 2>/dev/null && echo FOUND $f; done; echo "done"' \
+		'.linux.namespaces += [{type: "cgroup"}] | .process.noNewPrivileges = false | .mounts += [{destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["nosuid", "noexec", "nodev", "relatime", "ro"]}]'
+	attempt_run
+	contains "$(cat "$BATS_TEST_TMPDIR/out")" "done"
+	no_finds "$BATS_TEST_TMPDIR/out"
+}
+
+@test "CVE-2025-47291: the process is in the cgroup that was asked for, with a user namespace too" {
+	local more
+	for more in '.' '.linux.namespaces += [{type: "user"}, {type: "cgroup"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'; do
+		bundle '.process.args = ["/bin/sleep", "100"] | '"$more"
+		chown -R 100000:100000 "$B/rootfs"
+		chmod 755 "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$B"
+		ct_create
+		equal "$(grep -c ":/test/$ID\$" "/proc/$(pid_of)/cgroup")" "$(grep -c : /proc/self/cgroup)" "hierarchies"
+		rt delete --force "$ID"
+	done
+}
+
+@test "a cgroup below the container's, by .. or an absolute path, does not leave it" {
+	not_for runc crun -- "answer in other ways"
+	local path
+	ct_sleep
+	for path in ../.. ../../x a/../../x .. /../x; do
+		run rt exec --cgroup "$path" "$ID" /bin/cat /proc/self/cgroup </dev/null
+		[ "$status" != 0 ] || fail "'$path' was taken: $output"
+	done
+	ID=${ID}b
+	refused '.linux.cgroupsPath = "/test/../../escaped"'
+	refused '.linux.cgroupsPath = "../../escaped"'
+	[ -z "$(find /sys/fs/cgroup -name escaped)" ]
+}
+
+# --- 1.4: denial of service and leaks ----------------------------------------------------------------------------
+
+# HOME is looked up in the image's file; whatever that is, the program runs, or an error comes, and soon.
+@test "CVE-2023-25153 CVE-2025-4437: /etc/passwd and /etc/group of the image are anything" {
+	local file what
+	bundle_sh 'echo "home $HOME"' '.process.user = {uid: 1000, gid: 1000} | .process.env |= map(select(startswith("HOME=") | not))'
+	for what in fifo zero sparse dir loop outside nul long lines proc numbers; do
+		for file in passwd group; do
+			rm -rf "$B/rootfs/etc/$file"
+			case $what in
+			fifo) mkfifo "$B/rootfs/etc/$file" ;;
+			zero) ln -s /dev/zero "$B/rootfs/etc/$file" ;;
+			sparse) truncate -s 5G "$B/rootfs/etc/$file" ;;
+			dir) mkdir "$B/rootfs/etc/$file" ;;
+			loop) ln -s "$file" "$B/rootfs/etc/$file" ;;
+			outside) ln -s "$(far_up "$HOST/sub/file")" "$B/rootfs/etc/$file" ;;
+			nul) printf 'a\0b:x:1000:1000:\0:/nul\0:/bin/sh\n' >"$B/rootfs/etc/$file" ;;
+			long) { head -c 900000 /dev/zero | tr '\0' x && echo ':x:1000:1000::/long:/bin/sh'; } >"$B/rootfs/etc/$file" ;;
+			lines) { yes 'u:x:5:5::/five:/bin/sh' | head -n 100000; echo 'v:x:1000:1000::/far:'; } >"$B/rootfs/etc/$file" ;;
+			proc) ln -s /proc/kmsg "$B/rootfs/etc/$file" ;;
+			numbers) printf '%s:x:%s:0::/%s:\n' a 00001000x bad b 4294968296 wrap c -1000 minus d ' 1000' blank e 1000 good >"$B/rootfs/etc/$file" ;;
+			esac
+		done
+		attempt "$BATS_TEST_TMPDIR/out" "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID"
+		"$RT" --root "$RT_ROOT" delete --force "$ID" >/dev/null 2>&1 || true
+		# shellcheck disable=SC2153 # of lib.bash
+		[ "$KIND" != reeve ] || case $what in
+		numbers) equal "$(cat "$BATS_TEST_TMPDIR/out")" "home /good" ;;
+		*) equal "$(cat "$BATS_TEST_TMPDIR/out")" "home /" "$what" ;;
+		esac
+	done
+}
+
+@test "CVE-2021-41103 CVE-2024-25621: what is made for a container nobody else may enter" {
+	not_for runc crun -- "make other files"
+	ct_sleep
+	local path
+	while IFS= read -r path; do
+		fail "open to others: $path"
+	done < <(find "$RT_ROOT" ! -type l -perm /077 ! -path "$RT_ROOT" | grep -v '/.cache' || true)
+	equal "$(stat -c %a "$RT_ROOT")" 700
+	! setpriv --reuid 65534 --regid 65534 --clear-groups ls "$RT_ROOT" 2>/dev/null || fail "nobody reads the state"
+}
+
+@test "ids are names: no pattern, no path, no line end, not even for what only looks" {
+	not_for crun runc -- "have other texts and patterns"
+	local id command
+	ct_sleep
+	for id in '' '*' 't?' '[a-z]*' "../$ID" "x/$ID" "$ID/" . .. $'t\n1' "$(printf 'x%.0s' {1..300})" -- ; do
+		for command in state kill delete pause exec; do
+			run rt "$command" "$id" ps </dev/null
+			[ "$status" != 0 ] || fail "$command '$id' was taken: $output"
+		done
+	done
+	equal "$(status_of)" running
+}
+
+@test "a container in a cgroup that somebody froze: create ends, kill and delete end" {
+	local dir=/sys/fs/cgroup/freezer/test
+	! is_v2 || dir=/sys/fs/cgroup/test
+	mkdir -p "$dir/$ID"
+	if is_v2; then echo 1 >"$dir/$ID/cgroup.freeze"; else echo FROZEN >"$dir/$ID/freezer.state"; fi
+	bundle '.process.args = ["/bin/sleep", "100"]'
+	local rc=0
+	within 20 "$RT" --root "$RT_ROOT" create --bundle "$B" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || rc=$?
+	cat "$BATS_TEST_TMPDIR/out"
+	rt delete --force "$ID" || true
+	if [ -d "$dir/$ID" ]; then
+		if is_v2; then echo 0 >"$dir/$ID/cgroup.freeze"; else echo THAWED >"$dir/$ID/freezer.state"; fi
+		find "$dir/$ID" -depth -type d -exec rmdir {} +
+	fi
+	run ! hung_or_crashed "$rc"
+}
+
+@test "execs of what is not there leave no zombie that holds the container, under a first process that never reaps" {
+	ct_sleep
+	for _ in $(seq 30); do
+		run rt exec "$ID" /no/such </dev/null
+		[ "$status" != 0 ]
+	done
+	local pid
+	pid=$(pid_of)
+	rt kill "$ID" KILL
+	wait_until 10 gone "$pid"
+	wait_until 10 status_is stopped
+	rt delete "$ID"
+}
+
+@test "a fork bomb within its limit of processes is killed and deleted" {
+	# shellcheck disable=SC2016 # the container's
+	bundle_sh 'b() { b | b & }; b; echo ready; while :; do sleep 0.05; done' '.linux.resources.pids = {limit: 60}'
+	ct_start
+	wait_until 10 grep -q "" "$B/stdout" "$B/stderr"
+	rt delete --force "$ID"
+}
+
+@test "log injection: what the container's texts hold is escaped in the log" {
+	not_for crun runc -- "write other lines"
+	bundle '.process.args = [$text]' --arg text $'/no/such\n{"level":"error","msg":"forged"}\u001b[2J'
+	run -1 rt --log "$BATS_TEST_TMPDIR/log" --log-format json create --bundle "$B" "$ID" </dev/null
+	jq -es 'length == 1 and all(.[]; .msg != "forged")' "$BATS_TEST_TMPDIR/log" >/dev/null || fail "$(cat "$BATS_TEST_TMPDIR/log")"
+	bundle '.process.args = ["/bin/true"] | .process.cwd = $text' --arg text $'relative\n\u001b[2J'
+	ct_refused
+	[[ "$output" != *$'\u001b'* ]]
+	equal "$(wc -l <<<"$output")" 1 "lines"
+}
+
+@test "GHSA-7ww5-4wqc-m92c: spec masks the power counters and the interrupts" {
+	not_for runc crun -- "mask fewer"
+	mkdir "$BATS_TEST_TMPDIR/spec"
+	rt spec --bundle "$BATS_TEST_TMPDIR/spec"
+	local path
+	for path in /sys/devices/virtual/powercap /proc/interrupts; do
+		jq -e --arg p "$path" '.linux.maskedPaths | index($p)' "$BATS_TEST_TMPDIR/spec/config.json" >/dev/null || fail "$path"
+	done
+}
+
+@test "documents beyond their limits are refused, soon, and nothing is skipped" {
+	not_for runc crun -- "have other limits"
+	bundle '.annotations = {"x": ("y" * 1100000)}'
+	ct_refused
+	bundle
+	{ printf '{"x":"' && head -c 5000000 /dev/zero | tr '\0' y && printf '"}'; } >"$B/config.json"
+	ct_refused
+	{ head -c 100000 /dev/zero | tr '\0' '['; } >"$B/config.json"
+	ct_refused
+	{ printf '{"annotations":{' && seq -f '"a%.0f":"b",' 1 120000 | tr -d '\n' && printf '"z":"z"}}'; } >"$B/config.json"
+	ct_refused
+	refused '.linux.sysctl = ([range(0; 1100) | {("net.a" + tostring): "1"}] | add)'
+	refused '.mounts = [range(0; 4200) | {destination: "/m", type: "tmpfs", source: "tmpfs"}]'
+	refused '.linux.maskedPaths = [range(0; 8300) | "/proc/x"]'
+	rm "$B/config.json"
+	mkfifo "$B/config.json"
+	ct_refused
+	rm "$B/config.json"
+	ct_sleep
+	ln -s /dev/zero "$B/zero"
+	run within 20 "$RT" --root "$RT_ROOT" exec --process "$B/zero" "$ID" </dev/null
+	[ "$status" != 0 ] && [ "$status" != 124 ] || fail "status $status"
+}
+
+@test "CVE-2020-15257: no abstract socket is made" {
+	local before
+	before=$(awk '$8 ~ /^@/ { print $8 }' /proc/net/unix | sort)
+	bundle_sh 'cat /proc/net/unix; while :; do sleep 0.05; done' '.linux.namespaces |= map(select(.type != "network"))'
+	ct_start
+	equal "$(awk '$8 ~ /^@/ { print $8 }' /proc/net/unix | sort)" "$before"
+}

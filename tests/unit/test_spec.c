@@ -518,7 +518,7 @@ TEST(default_documents_are_valid_and_look_like_everybodys)
 		assert_int_equal(s->linux_->resources != NULL, !rootless);
 		assert_int_equal(s->mounts[2].n_options, rootless ? 5 : 6);
 		assert_string_equal(s->mounts[5].type, rootless ? "none" : "sysfs");
-		assert_int_equal(s->linux_->n_masked_paths, 10);
+		assert_int_equal(s->linux_->n_masked_paths, 12);
 		spec_free(s);
 		buf_done(&out);
 	}

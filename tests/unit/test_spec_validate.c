@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "oci/spec.h"
+#include "oci/spec_check.h"
 
 /* A valid document around the part that a row is about. */
 #define HEAD "{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\"},"
@@ -381,6 +382,56 @@ TEST(annotations_and_hidden_paths_are_bounded_together)
 	assert_int_equal(spec_validate(&s, &err), -E2BIG);
 	assert_text_has(err.text, "at most 8192 are taken");
 	free(value);
+}
+
+/* spec/security.md 3: at the limit, and one beyond it. */
+TEST(lists_are_bounded)
+{
+	struct spec_seccomp seccomp = { 0 };
+	struct spec_resources resources = { 0 };
+	struct spec_linux linux_ = { .resources = &resources, .seccomp = &seccomp };
+	struct spec_process process = { 0 };
+	struct spec_hooks hooks = { 0 };
+	struct spec_mount mounts[4097] = { { 0 } };
+	struct spec s = {
+		.linux_ = &linux_, .process = &process, .hooks = &hooks, .mounts = mounts
+	};
+	struct {
+		size_t *n;
+		size_t max;
+		const char *field;
+	} rows[] = {
+		{ &s.n_mounts, 4096, "mounts" },
+		{ &hooks.n_prestart, 256, "hooks.prestart" },
+		{ &hooks.n_create_runtime, 256, "hooks.createRuntime" },
+		{ &hooks.n_create_container, 256, "hooks.createContainer" },
+		{ &hooks.n_start_container, 256, "hooks.startContainer" },
+		{ &hooks.n_poststart, 256, "hooks.poststart" },
+		{ &hooks.n_poststop, 256, "hooks.poststop" },
+		{ &linux_.n_namespaces, 8, "linux.namespaces" },
+		{ &linux_.n_uid_mappings, 340, "linux.uidMappings" },
+		{ &linux_.n_gid_mappings, 340, "linux.gidMappings" },
+		{ &linux_.n_devices, 4096, "linux.devices" },
+		{ &linux_.n_net_devices, 256, "linux.netDevices" },
+		{ &linux_.n_sysctl, 1024, "linux.sysctl" },
+		{ &seccomp.n_syscalls, 4096, "linux.seccomp.syscalls" },
+		{ &resources.n_devices, 4096, "linux.resources.devices" },
+		{ &resources.n_hugepage_limits, 16, "linux.resources.hugepageLimits" },
+		{ &resources.n_rdma, 64, "linux.resources.rdma" },
+		{ &process.n_rlimits, 32, "process.rlimits" },
+		{ &process.user.n_additional_gids, 65536, "process.user.additionalGids" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = { 0 };
+
+		*rows[i].n = rows[i].max;
+		assert_ok(spec_check_counts(&s, &err));
+		*rows[i].n = rows[i].max + 1;
+		assert_int_equal(spec_check_counts(&s, &err), -E2BIG);
+		assert_text_has(err.text, rows[i].field);
+		*rows[i].n = 0;
+	}
 }
 
 TEST(the_prefix_of_a_standalone_document_is_empty)
