@@ -130,7 +130,7 @@ far_up() { # PATH
 
 # A hunter with CAP_SYS_PTRACE in the container, while execs come in bursts from a caller with secrets.
 hunt() { # EXECS
-	local execs=$1 i end=$((SECONDS + 40))
+	local execs=$1 i pids end=$((SECONDS + 40))
 	bundle '.process.args = ["/bin/hostile", "hunt", "/stop", $host, "secret-of-the-caller", $dir, "/test/\($id)/"]
 		| .process.capabilities[] += ["CAP_SYS_PTRACE"] | .process.noNewPrivileges = false' \
 		--arg host "$HOST/sub/file" --arg dir "$BATS_TEST_TMPDIR" --arg id "$ID"
@@ -138,10 +138,12 @@ hunt() { # EXECS
 	wait_until 10 grep -q ready "$B/stdout"
 	# On a busy machine fewer will do.
 	for ((i = 0; i < execs && (SECONDS < end || i < 160); i += 8)); do
+		pids=()
 		for _ in 1 2 3 4 5 6 7 8; do
 			CALLERS_SECRET=secret-of-the-caller timeout -k 1 60 "$RT" --root "$RT_ROOT" exec "$ID" /bin/true </dev/null >/dev/null 2>&1 3>&- 7<"$HOST" 8<"$HOST/ptmx" &
+			pids+=($!)
 		done
-		wait
+		wait "${pids[@]}" || true
 	done
 	touch "$B/rootfs/stop"
 	wait_until 30 grep -q '^done' "$B/stdout"
@@ -673,7 +675,7 @@ caps_of() { # NAME FILE
 		run rt exec --cgroup "$path" "$ID" /bin/cat /proc/self/cgroup </dev/null
 		[ "$status" != 0 ] || fail "'$path' was taken: $output"
 	done
-	ID=${ID}b
+	rt delete --force "$ID"
 	refused '.linux.cgroupsPath = "/test/../../escaped"'
 	refused '.linux.cgroupsPath = "../../escaped"'
 	[ -z "$(find /sys/fs/cgroup -name escaped)" ]
