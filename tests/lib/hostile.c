@@ -188,11 +188,13 @@ static void take_program(int pid)
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	n = readlink(path, name, sizeof(name) - 1);
-	name[n > 0 ? n : 0] = '\0';
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
+	/* by what was opened: the process goes on meanwhile */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name) - 1);
+	name[n > 0 ? n : 0] = '\0';
 	hunt.programs++;
 	/* The image's programs may be written to by the image. */
 	if (access(name, F_OK) == 0 || hunt.n_kept == KEPT_MAX) {
