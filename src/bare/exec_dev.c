@@ -41,26 +41,6 @@ static long check_same(int dir, const char *name, uint32_t mode, uint64_t dev)
 	return 0;
 }
 
-long exec_op_mknod(struct exec *x, const struct plan_step *s)
-{
-	uint64_t dev = dev_encode(s->num[1] >> 32, s->num[1] & 0xffffffff);
-	uint32_t uid = (uint32_t)(s->num[2] >> 32);
-	uint32_t gid = (uint32_t)s->num[2];
-	char name[256];
-	int dir = exec_parent_in_root(x, exec_str(x, s->str[0]), name);
-	long r;
-
-	if (dir < 0)
-		return dir;
-	r = sys_call4(__NR_mknodat, dir, name, s->num[0], dev);
-	if (r == -EEXIST)
-		r = check_same(dir, name, (uint32_t)s->num[0], dev);
-	else if (r >= 0 && (uid || gid))
-		r = sys_call5(__NR_fchownat, dir, name, uid, gid, SYS_AT_SYMLINK_NOFOLLOW);
-	sys_close(dir);
-	return r;
-}
-
 /* By a link of the image a node could hide what procfs shows: what protects it is done by the name /proc. */
 static long attach_node(struct exec *x, int tree, const char *path)
 {
@@ -89,6 +69,36 @@ static long bind_node(struct exec *x, const char *host, const char *path)
 		return tree;
 	r = attach_node(x, tree, path);
 	exec_drop(tree);
+	return r;
+}
+
+/* Who runs in a user namespace makes no nodes, for containers without one of their own neither: the host's, if it is that. */
+static long bind_instead(struct exec *x, const char *path, uint32_t mode, uint64_t dev)
+{
+	if (check_same(SYS_AT_FDCWD, path, mode, dev) < 0)
+		return -EPERM;
+	return bind_node(x, path, path);
+}
+
+long exec_op_mknod(struct exec *x, const struct plan_step *s)
+{
+	uint64_t dev = dev_encode(s->num[1] >> 32, s->num[1] & 0xffffffff);
+	uint32_t uid = (uint32_t)(s->num[2] >> 32);
+	uint32_t gid = (uint32_t)s->num[2];
+	char name[256];
+	int dir = exec_parent_in_root(x, exec_str(x, s->str[0]), name);
+	long r;
+
+	if (dir < 0)
+		return dir;
+	r = sys_call4(__NR_mknodat, dir, name, s->num[0], dev);
+	if (r == -EEXIST)
+		r = check_same(dir, name, (uint32_t)s->num[0], dev);
+	else if (r == -EPERM)
+		r = bind_instead(x, exec_str(x, s->str[0]), (uint32_t)s->num[0], dev);
+	else if (r >= 0 && (uid || gid))
+		r = sys_call5(__NR_fchownat, dir, name, uid, gid, SYS_AT_SYMLINK_NOFOLLOW);
+	sys_close(dir);
 	return r;
 }
 
@@ -154,7 +164,7 @@ long exec_op_default_devs(struct exec *x, const struct plan_step *s)
 		{ "/proc/self/fd/0", "stdin" }, { "/proc/self/fd/1", "stdout" },
 		{ "/proc/self/fd/2", "stderr" }, { "/proc/kcore", "core" },
 		{ "pts/ptmx", "ptmx" } };
-	int dir = open_dev(x);
+	int dir = open_dev(x), bound = 0;
 	char path[16] = "/dev/";
 	long r = 0;
 
@@ -171,8 +181,12 @@ long exec_op_default_devs(struct exec *x, const struct plan_step *s)
 		r = sys_call4(__NR_mknodat, dir, nodes[i].name, S_IFCHR | 0666, dev);
 		if (r == -EEXIST)
 			r = check_same(dir, nodes[i].name, S_IFCHR, dev);
+		if (r == -EPERM) {
+			bound = 1;
+			r = bind_instead(x, path, S_IFCHR, dev);
+		}
 	}
-	if (r >= 0 && !(s->flags & PLAN_F_BIND))
+	if (r >= 0 && !(s->flags & PLAN_F_BIND) && !bound)
 		for (unsigned i = 0; i < x->n_fresh; i++)
 			if (x->fresh[i].fd == dir)
 				x->null_dir = dir;

@@ -318,7 +318,8 @@ int cgroup_make(struct cgroup *cg, struct err *err)
 		struct cgroup_dir *d = &cg->dirs[i];
 
 		r = make_dir(d);
-		if (r < 0 && cg->unprivileged && is_refusal(r)) {
+		if (is_refusal(r) && (cg->unprivileged || cgroup_in_user_namespace())) {
+			cg->unprivileged = true;
 			r = 0;
 			continue;
 		}

@@ -31,7 +31,7 @@
 struct cgroup_request {
 	const char *path; /* linux.cgroupsPath; NULL or "": `id` below our own cgroup */
 	const char *id;
-	bool unprivileged; /* hierarchies that we may not write are left out without an error */
+	bool unprivileged; /* hierarchies that we may not write are left out without an error, as in a user namespace */
 };
 
 struct cgroup {

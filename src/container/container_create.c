@@ -277,7 +277,15 @@ static int make_cgroup(struct container *c, struct err *err)
 		r = cgroup_apply(c->cgroup, res, false, err);
 	if (r == 0)
 		r = cgroup_apply_devices(c->cgroup, res, false, c->host->devices, err);
-	return r < 0 ? r : delegate_cgroup(c, err);
+	if (r == 0)
+		r = delegate_cgroup(c, err);
+	if (r == 0 && c->cgroup->n_dirs == 0) {
+		/* None may be made: as if cgroups were disabled. */
+		cgroup_free(c->cgroup);
+		c->cgroup = NULL;
+		c->state.record.n_cgroup_dirs = 0;
+	}
+	return r;
 }
 
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs)
