@@ -90,10 +90,18 @@ int identifier_check_topic(const char *topic, struct err *err)
 	return 0;
 }
 
+static bool is_sum(const char *s)
+{
+	size_t n = 0;
+
+	while ((s[n] >= '0' && s[n] <= '9') || (s[n] >= 'a' && s[n] <= 'f'))
+		n++;
+	return n == 64 && !s[n];
+}
+
 int identifier_check_digest(const char *digest, struct err *err)
 {
-	if (str_starts(digest, "sha256:") && strlen(digest) == 7 + 64 &&
-		strspn(digest + 7, "0123456789abcdef") == 64)
+	if (str_starts(digest, "sha256:") && is_sum(digest + strlen("sha256:")))
 		return 0;
 	if (strchr(digest, ':') && !str_starts(digest, "sha256:"))
 		return err_set(err, -EINVAL, "unsupported digest algorithm");

@@ -153,13 +153,26 @@ static int list(struct core_call *c)
 
 /* ---- resources ---- */
 
+/* "snapshots/NAME" */
+static bool is_snapshot_type(const char *type)
+{
+	size_t slashes = 0;
+
+	for (const char *p = type; *p; p++)
+		slashes += *p == '/';
+	return str_starts(type, "snapshots/") && slashes == 1 && !str_ends(type, "/");
+}
+
 static int check_resource(struct core_call *c, const Pb__Api__Resource *r)
 {
-	const char *type = r ? r->type : "";
+	const char *type;
 
+	if (!r)
+		return err_set(c->err, -EINVAL, "a resource must be named");
+	type = r->type;
 	if (str_eq(type, "content") || str_eq(type, "ingests"))
 		return 0;
-	if (str_starts(type, "snapshots/") && type[10] && !strchr(type + 10, '/'))
+	if (is_snapshot_type(type))
 		return 0;
 	if (str_eq(type, "snapshots") || str_eq(type, "snapshots/"))
 		return err_set(
