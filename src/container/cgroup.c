@@ -318,7 +318,9 @@ int cgroup_make(struct cgroup *cg, struct err *err)
 		struct cgroup_dir *d = &cg->dirs[i];
 
 		r = make_dir(d);
-		if (is_refusal(r) && (cg->unprivileged || cgroup_in_user_namespace())) {
+		/* Root of a user namespace; who is not root says so by `unprivileged`. */
+		if (is_refusal(r) && (cg->unprivileged ||
+					     (geteuid() == 0 && cgroup_in_user_namespace()))) {
 			cg->unprivileged = true;
 			r = 0;
 			continue;
