@@ -319,8 +319,8 @@ int cgroup_make(struct cgroup *cg, struct err *err)
 
 		r = make_dir(d);
 		/* Root of a user namespace; who is not root says so by `unprivileged`. */
-		if (is_refusal(r) && (cg->unprivileged ||
-					     (geteuid() == 0 && cgroup_in_user_namespace()))) {
+		if (is_refusal(r) &&
+			(cg->unprivileged || (geteuid() == 0 && cgroup_in_user_namespace()))) {
 			cg->unprivileged = true;
 			r = 0;
 			continue;

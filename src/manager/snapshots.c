@@ -439,7 +439,7 @@ int snapshots_sweep(struct core_call *c)
 
 	if (r == 0)
 		r = open_dir(c, &dir);
-	list = r == 0 ? fdopendir(dup(dir)) : NULL;
+	list = r == 0 ? fdopendir(fd_open_at(dir, ".", O_RDONLY | O_DIRECTORY, 0)) : NULL;
 	while (list && (e = readdir(list)))
 		if (str_to_u64(e->d_name, UINT64_MAX, &number) == 0 && !is_known(&k, number))
 			(void)file_remove_tree_at(dir, e->d_name);
