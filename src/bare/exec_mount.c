@@ -589,9 +589,9 @@ static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
 		!join_options(x, s))
 		return -ENOSYS;
 	x->detail = SYS_CGROUP;
-	r = sys_call5(__NR_mount, exec_str(x, s->str[2]),
-		exec_fd_path(x->sys, BELOW_SYS, target), exec_str(x, s->str[0]),
-		mount_flags(s->num[0]) | (s->num[0] & MOUNT_ATTR_RDONLY), x->text);
+	r = sys_call5(__NR_mount, exec_str(x, s->str[2]), exec_fd_path(x->sys, BELOW_SYS, target),
+		exec_str(x, s->str[0]), mount_flags(s->num[0]) | (s->num[0] & MOUNT_ATTR_RDONLY),
+		x->text);
 	if (r < 0)
 		return -ENOSYS; /* the long way says why */
 	forget_fresh(x, SYS_CGROUP);

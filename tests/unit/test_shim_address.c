@@ -17,12 +17,15 @@ TEST(the_name_is_the_hash_that_others_compute)
 	char name[SHA256_HEX_SIZE], want[SHA256_HEX_SIZE];
 	static const char key[] = "/run/containerd/containerd.sock/k8s.io/abc";
 
-	assert_ok(group_socket_name("/run/containerd/containerd.sock", "k8s.io", "abc", name, NULL));
+	assert_ok(
+		group_socket_name("/run/containerd/containerd.sock", "k8s.io", "abc", name, NULL));
 	assert_string_equal(name, sha256_hex(key, strlen(key), want));
 	/* Joined and cleaned, as Go does. */
-	assert_ok(group_socket_name("/run/containerd//./containerd.sock/", "k8s.io", "abc", name, NULL));
+	assert_ok(group_socket_name(
+		"/run/containerd//./containerd.sock/", "k8s.io", "abc", name, NULL));
 	assert_string_equal(name, want);
-	assert_ok(group_socket_name("/run/containerd/containerd.sock", "k8s.io", "abd", name, NULL));
+	assert_ok(
+		group_socket_name("/run/containerd/containerd.sock", "k8s.io", "abd", name, NULL));
 	assert_string_not_equal(name, want);
 }
 
@@ -31,7 +34,8 @@ TEST(the_name_of_one_known_group)
 	char name[SHA256_HEX_SIZE];
 
 	/* printf /run/containerd/containerd.sock/default/test | sha256sum */
-	assert_ok(group_socket_name("/run/containerd/containerd.sock", "default", "test", name, NULL));
+	assert_ok(group_socket_name(
+		"/run/containerd/containerd.sock", "default", "test", name, NULL));
 	assert_string_equal(
 		name, "cfa94b04d543b3f64f78eff8125c7a7cd0903173f673d87367be72ff09fc92c2");
 }
