@@ -232,7 +232,7 @@ static bool host_uid(const struct spec *spec, uid_t *ret)
 	*ret = uid;
 	if (!spec_namespace_is_new(spec, SPEC_NS_USER))
 		return !spec_namespace_find(spec, SPEC_NS_USER);
-	for (size_t i = 0; i < l->n_uid_mappings; i++) {
+	for (size_t i = 0; l && i < l->n_uid_mappings; i++) {
 		const struct spec_id_mapping *m = &l->uid_mappings[i];
 
 		if (uid < m->container_id || uid - m->container_id >= m->size)

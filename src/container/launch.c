@@ -701,8 +701,7 @@ static int spawn_it(
 	s.moved_to = place_of_sync(&s, theirs);
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", s.moved_to);
 	if (plan_fd < 0 && spawn_inside(l, &s, &cgroup, ret_born) == 0) {
-		fd_close_all((int[]){ theirs, cgroup }, 2);
-		theirs = cgroup = -EBADF;
+		fd_close_all((int[]){ take_fd(&theirs), take_fd(&cgroup) }, 2);
 		return 0;
 	}
 	r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);

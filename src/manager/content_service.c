@@ -101,9 +101,9 @@ static int update(struct core_call *c)
 	info *i = NULL;
 	int r = check_digest(c, in->info ? in->info->digest : "");
 
-	if (r == 0)
+	if (r == 0 && in->info)
 		r = load(c, in->info->digest, &i);
-	if (r < 0)
+	if (r < 0 || !i)
 		return r;
 	labels = (struct labels){ i->labels, i->n_labels };
 	r = update_labels(c, in->info, in->update_mask, &labels);

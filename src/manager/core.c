@@ -161,11 +161,11 @@ static int grow(struct collect *k)
 
 	if (k->list.n < k->list.cap)
 		return 0;
-	more = arena_calloc(k->call->arena, cap, sizeof(*more));
+	more = arena_calloc(k->call->arena, cap, sizeof(ProtobufCMessage *));
 	if (!more)
 		return err_oom(k->call->err);
 	if (k->list.n)
-		memcpy(more, k->list.items, k->list.n * sizeof(*more));
+		memcpy(more, k->list.items, k->list.n * sizeof(ProtobufCMessage *));
 	k->list.items = more;
 	k->list.cap = cap;
 	return 0;

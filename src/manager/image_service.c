@@ -108,7 +108,7 @@ static int check(struct core_call *c, const image *i)
 	if (identifier_check_digest(t ? t->digest : "", c->err) < 0)
 		return err_in(
 			c->err, "Target.Digest %s invalid", core_quote(c, t ? t->digest : ""));
-	if (t->size <= 0)
+	if (!t || t->size <= 0)
 		return err_set(c->err, -EINVAL, "Target.Size must be greater than zero");
 	if (!*t->media_type)
 		return err_set(c->err, -EINVAL, "Target.MediaType must be set");

@@ -49,7 +49,8 @@ int labels_set(struct labels *l, const char *key, const char *value, struct aren
 
 	if (!*value) {
 		if (at) {
-			memmove(at, at + 1, (size_t)(l->pairs + l->n - at - 1) * sizeof(*at));
+			memmove(at, at + 1,
+				(size_t)(l->pairs + l->n - at - 1) * sizeof(Pb__Pair *));
 			l->n--;
 		}
 		return 0;

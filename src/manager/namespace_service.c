@@ -80,6 +80,8 @@ static int list(struct core_call *c)
 /* Labels of the request, as the store and the event have them. */
 static int take_labels(struct core_call *c, const Pb__Api__Namespace *n, struct labels *ret)
 {
+	if (!n)
+		return err_set(c->err, -EINVAL, "namespace must not be empty");
 	*ret = (struct labels){ n->labels, n->n_labels };
 	if (labels_check(ret, "namespace.Labels", c->err) < 0)
 		return c->err->code;
@@ -117,7 +119,7 @@ static int create(struct core_call *c)
 		r = take_labels(c, in->namespace_, &labels);
 	if (r == 0)
 		r = make(c, name, &n);
-	if (r < 0)
+	if (r < 0 || !n)
 		return r;
 	n->labels = labels.pairs;
 	n->n_labels = labels.n;
@@ -162,7 +164,7 @@ static int update(struct core_call *c)
 		r = load(c, name, &n);
 	if (r == -ENOENT)
 		r = make(c, name, &n);
-	if (r < 0)
+	if (r < 0 || !n)
 		return r;
 	labels = (struct labels){ n->labels, n->n_labels };
 	if (in->update_mask && in->update_mask->n_paths > 0)

@@ -83,5 +83,5 @@ int remains_kill(int bundle, const char *id, struct err *err)
 	r = cgroup_host_read("", &host, err);
 	if (r == 0)
 		r = cgroup_resolve(&host, &req, &cg, err);
-	return r < 0 ? r : kill_in(cg, err);
+	return r < 0 || !cg ? r : kill_in(cg, err);
 }

@@ -202,9 +202,12 @@ static int stat_(struct core_call *c)
 static int update_labels(
 	struct core_call *c, const Pb__Image__UpdateSnapshotRequest *in, struct labels *labels)
 {
-	const struct labels new = { in->info->labels, in->info->n_labels };
 	const Pb__Api__FieldMask *mask = in->update_mask;
+	struct labels new;
 
+	if (!in->info)
+		return err_set(c->err, -EINVAL, "snapshot info must not be empty");
+	new = (struct labels){ in->info->labels, in->info->n_labels };
 	if (!mask || mask->n_paths == 0)
 		*labels = new;
 	for (size_t i = 0; mask && i < mask->n_paths; i++) {
@@ -233,7 +236,7 @@ static int update(struct core_call *c)
 
 	if (r == 0)
 		r = snapshots_load(c, in->snapshotter, in->info ? in->info->name : "", &s);
-	if (r < 0)
+	if (r < 0 || !s)
 		return r;
 	labels = (struct labels){ s->info->labels, s->info->n_labels };
 	r = update_labels(c, in, &labels);
@@ -311,9 +314,9 @@ static int usage(struct core_call *c)
 
 	if (r == 0)
 		r = snapshots_load(c, in->snapshotter, in->key, &s);
-	if (r == 0 && s->info->kind == SNAPSHOT_ACTIVE)
+	if (r == 0 && s && s->info->kind == SNAPSHOT_ACTIVE)
 		r = snapshots_usage(c, s, &s->size, &s->inodes);
-	if (r < 0)
+	if (r < 0 || !s)
 		return r;
 	if (!m)
 		return err_oom(c->err);

@@ -607,7 +607,6 @@ static uint64_t price(const nghttp2_frame_hd *hd)
 	case NGHTTP2_WINDOW_UPDATE:
 	case NGHTTP2_GOAWAY:
 	case NGHTTP2_CONTINUATION: /* nghttp2 limits them */
-		return 0;
 	case NGHTTP2_PING:
 		return 0;
 	case NGHTTP2_DATA:

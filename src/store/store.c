@@ -37,20 +37,20 @@ enum statement {
 	N_STATEMENTS
 };
 
+// clang-format off
 static const char *const texts[N_STATEMENTS] = {
 	[GET] = "SELECT value, sum FROM record WHERE bucket = ?1 AND ns = ?2 AND key = ?3",
-	[PUT] = "INSERT OR REPLACE INTO record (bucket, ns, key, value, sum) "
-		"VALUES (?1, ?2, ?3, ?4, ?5)",
+	[PUT] = "INSERT OR REPLACE INTO record (bucket, ns, key, value, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DELETE] = "DELETE FROM record WHERE bucket = ?1 AND ns = ?2 AND key = ?3",
 	[CLEAR] = "DELETE FROM record WHERE bucket = ?1 AND ns = ?2",
 	[EACH] = "SELECT ns, key, value, sum FROM record WHERE bucket = ?1 ORDER BY ns, key",
-	[EACH_NS] = "SELECT ns, key, value, sum FROM record WHERE bucket = ?1 AND ns = ?2 "
-		    "ORDER BY key",
+	[EACH_NS] = "SELECT ns, key, value, sum FROM record WHERE bucket = ?1 AND ns = ?2 ORDER BY key",
 	[ANY] = "SELECT 1 FROM record WHERE bucket = ?1 AND ns = ?2 LIMIT 1",
 	[BEGIN] = "BEGIN IMMEDIATE",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 };
+// clang-format on
 
 struct store {
 	sqlite3 *db;
@@ -265,9 +265,9 @@ int store_delete(
 /* `bad` is told of values that are not what was written; NULL: fn is, without the value. */
 static int each_row(sqlite3_stmt *st, store_each_fn *fn, store_each_fn *bad, void *arg)
 {
-	int r = 0, got;
+	int r = 0;
 
-	while (r == 0 && (got = sqlite3_step(st)) == SQLITE_ROW) {
+	while (r == 0 && sqlite3_step(st) == SQLITE_ROW) {
 		struct store_item item = {
 			.ns = (const char *)sqlite3_column_text(st, 0),
 			.key = (const char *)sqlite3_column_text(st, 1),
@@ -441,9 +441,9 @@ int store_open(const char *path, struct store **ret, struct err *err)
 
 	if (r == 0)
 		r = open_file(path, SQLITE_OPEN_READWRITE, &s, err);
-	if (r == 0)
+	if (r == 0 && s)
 		r = prepare(s, err);
-	if (r == 0)
+	if (r == 0 && s)
 		r = structure(s, "PRAGMA quick_check(1)", &f, err);
 	if (r == 0 && f.n > 0)
 		r = err_set(err, -EUCLEAN, "it is damaged");
@@ -498,11 +498,11 @@ int store_check(const char *path, store_report_fn *report, void *arg, struct err
 	auto_freep(store) struct store *s = NULL;
 	int r = open_file(path, SQLITE_OPEN_READWRITE, &s, err);
 
-	if (r == 0) {
+	if (r == 0 && s) {
 		(void)sqlite3_busy_timeout(s->db, BUSY_MS);
 		r = structure(s, "PRAGMA integrity_check(50)", &f, err);
 	}
-	if (r == 0 && f.n == 0)
+	if (r == 0 && s && f.n == 0)
 		r = values(s, &f, err);
 	if (r < 0)
 		return err_in(err, "store '%s'", path);
@@ -601,7 +601,7 @@ static int fill(const char *path, const char *fresh, struct salvage *v)
 	if (r < 0)
 		return r;
 	v->to = to;
-	if (open_file(path, SQLITE_OPEN_READWRITE, &from, NULL) == 0)
+	if (open_file(path, SQLITE_OPEN_READWRITE, &from, NULL) == 0 && from)
 		return copy_records(v, from);
 	found(&v->findings, "nothing of it can be read");
 	return 0;

@@ -35,8 +35,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-extern char **environ;
-
 static FILE *out;
 static bool comma;
 
@@ -415,11 +413,10 @@ static void say_path(const char *path)
 	snprintf(key, sizeof(key), "path.%s.open", path);
 	if (S_ISDIR(st.st_mode)) {
 		char inner[PATH_MAX];
-		struct dirent *e;
 		int n = 0, fd;
 		DIR *d = opendir(path);
 
-		while (d && (e = readdir(d)))
+		while (d && readdir(d))
 			n++;
 		snprintf(inner, sizeof(inner), "%s/.probe", path);
 		fd = open(inner, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);

@@ -234,45 +234,61 @@ static bool hold_it(struct exit_watch *w)
 	return true;
 }
 
-/* As one that was kept: the record stays until the watch's function has been called. */
+static const struct pidref one_of_ours = { .pid = 1 << 30, .fd = -EBADF };
+static const struct exit_info its_exit = { .pid = 1 << 30, .wait_status = 5 << 8, .record = 7 };
+
+static void watch_and_hold(struct bench *b, struct watcher *w)
+{
+	exit_watch_add(b->exits, &w->watch, &one_of_ours, on_exit_);
+	w->watch.hold = hold_it;
+}
+
+/* The record stays until the watch's function has been called. */
+static void expect_held(struct bench *b, struct watcher *w)
+{
+	rounds(b, 2);
+	CHECK(w->calls == 0 && !exit_is_watched(b->exits, one_of_ours.pid));
+	CHECK(exit_oldest_record(b->exits) == 7);
+	exit_watch_go_on(&w->watch);
+	CHECK(w->calls == 0);
+	rounds(b, 2);
+	CHECK(w->calls == 1 && w->info.wait_status == its_exit.wait_status);
+	CHECK(exit_oldest_record(b->exits) == UINT64_MAX);
+	exit_watch_go_on(&w->watch);
+}
+
 static void run_held(struct bench *b)
 {
-	struct pidref who = { .pid = 1 << 30, .fd = -EBADF };
-	struct exit_info info = { .pid = who.pid, .wait_status = 5 << 8, .record = 7 };
+	struct watcher w = { 0 }, early = { 0 };
 	struct exit_expect expect;
+
+	watch_and_hold(b, &w);
+	CHECK(exit_report(b->exits, &its_exit));
+	expect_held(b, &w);
+	exit_expect_begin(b->exits, &expect);
+	CHECK(exit_report(b->exits, &its_exit));
+	watch_and_hold(b, &early);
+	expect_held(b, &early);
+	exit_expect_end(&expect);
+}
+
+/* Nobody wants it any more. */
+static void run_held_and_removed(struct bench *b)
+{
 	struct watcher w = { 0 };
 
-	for (int kept = 0; kept < 2; kept++) {
-		exit_expect_begin(b->exits, &expect);
-		if (kept)
-			exit_report(b->exits, &info);
-		exit_watch_add(b->exits, &w.watch, &who, on_exit_);
-		w.watch.hold = hold_it;
-		if (!kept)
-			CHECK(exit_report(b->exits, &info));
-		rounds(b, 2);
-		CHECK(w.calls == kept && !exit_is_watched(b->exits, who.pid));
-		CHECK(exit_oldest_record(b->exits) == 7);
-		exit_watch_go_on(&w.watch);
-		CHECK(w.calls == kept);
-		rounds(b, 2);
-		CHECK(w.calls == kept + 1 && w.info.wait_status == 5 << 8);
-		CHECK(exit_oldest_record(b->exits) == UINT64_MAX);
-		exit_watch_go_on(&w.watch);
-		exit_expect_end(&expect);
-	}
-	exit_watch_add(b->exits, &w.watch, &who, on_exit_);
-	w.watch.hold = hold_it;
-	CHECK(exit_report(b->exits, &info));
+	watch_and_hold(b, &w);
+	CHECK(exit_report(b->exits, &its_exit));
 	exit_watch_remove(&w.watch);
 	exit_watch_go_on(&w.watch);
 	rounds(b, 2);
-	CHECK(w.calls == 2 && exit_oldest_record(b->exits) == UINT64_MAX);
+	CHECK(w.calls == 0 && exit_oldest_record(b->exits) == UINT64_MAX);
 }
 
 TEST(an_exit_can_be_held_and_is_not_lost_meanwhile)
 {
 	in_child(run_held);
+	in_child(run_held_and_removed);
 }
 
 static void run_dropped(struct bench *b)
