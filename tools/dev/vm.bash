@@ -11,11 +11,11 @@ vm_run() { # OPTION... -- COMMAND...
 vm_machine() { # 6.1 | hybrid | 6.12 | sid
 	local with=(--with python3 --with libcmocka0)
 	case $1 in
-	6.1) echo --suite bookworm "${with[@]}" --with criu ;;
+	6.1) echo --suite bookworm "${with[@]}" --with criu --with libarchive13 ;;
 	# the same with cgroup v1 for everything but processes
-	hybrid) echo --suite bookworm "${with[@]}" --with criu --append systemd.unified_cgroup_hierarchy=0 ;;
-	6.12) echo --suite trixie "${with[@]}" --with criu/sid ;;
-	sid) echo --suite trixie --kernel linux-image-amd64/sid "${with[@]}" --with criu/sid ;;
+	hybrid) echo --suite bookworm "${with[@]}" --with criu --with libarchive13 --append systemd.unified_cgroup_hierarchy=0 ;;
+	6.12) echo --suite trixie "${with[@]}" --with criu/sid --with libarchive13t64 ;;
+	sid) echo --suite trixie --kernel linux-image-amd64/sid "${with[@]}" --with criu/sid --with libarchive13t64 ;;
 	*) die "vm: which kernel is '$1'? 6.1, hybrid, 6.12 (when none is named) or sid" ;;
 	esac
 }
