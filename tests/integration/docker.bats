@@ -91,6 +91,7 @@ teardown() {
 	contains "$output" "unknown option 'Rout'"
 	docker_configure
 	docker_signal HUP
+	rm -r /run/elsewhere/moby/.seccomp # compiled filters stay
 	rmdir /run/elsewhere/moby /run/elsewhere
 }
 
