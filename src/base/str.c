@@ -146,6 +146,22 @@ static bool reserve(struct buf *b, size_t more)
 	return true;
 }
 
+void str_unescape_octal(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+			s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = '\0';
+}
+
 void buf_add(struct buf *b, const void *data, size_t len)
 {
 	if (!reserve(b, len))

@@ -37,6 +37,9 @@ static inline bool str_empty(const char *s)
 	return !s || !*s;
 }
 
+/* Undo \ooo in place, as mountinfo has blanks: "\040". */
+void str_unescape_octal(char *s);
+
 struct buf {
 	char *data; /* NUL-terminated when not NULL; the NUL is not counted in len */
 	size_t len;

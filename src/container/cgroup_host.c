@@ -39,23 +39,6 @@ const char *cgroup_mode_name(enum cgroup_mode mode)
 
 /* ---- mountinfo ---- */
 
-/* Undo \ooo in place. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-			s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*out++ = *s++;
-		}
-	}
-	*out = '\0';
-}
-
 /* The next word; *s is moved behind the blank. NULL at the end. */
 static char *word(char **s)
 {
@@ -132,8 +115,8 @@ static int read_mount(struct cgroup_host *host, char *line)
 	type = word(&line);
 	if (!mount || !type || (!str_eq(type, "cgroup") && !str_eq(type, "cgroup2")))
 		return 0;
-	unescape(root);
-	unescape(mount);
+	str_unescape_octal(root);
+	str_unescape_octal(mount);
 	word(&line); /* the source says nothing */
 	h.v2 = str_eq(type, "cgroup2");
 	h.root = arena_strdup(&host->arena, root);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/json_write.h"
+#include "base/str.h"
 #include "container/cgroup.h"
 #include "container/criu_run.h"
 
@@ -21,23 +22,6 @@
 struct line {
 	char *device, *root, *point, *type;
 };
-
-/* "\040" is a blank. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-			s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = '\0';
-}
 
 /* "ID PARENT DEVICE ROOT POINT OPTIONS [TAG]... - TYPE SOURCE SUPER"; `text` is cut into pieces. */
 static bool next_line(char **text, struct line *ret)
@@ -61,8 +45,8 @@ static bool next_line(char **text, struct line *ret)
 		}
 		if (!word)
 			continue;
-		unescape(ret->root);
-		unescape(ret->point);
+		str_unescape_octal(ret->root);
+		str_unescape_octal(ret->point);
 		return true;
 	}
 	return false;

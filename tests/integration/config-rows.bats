@@ -16,6 +16,7 @@ setup() {
 
 teardown() {
 	local bad=0 dir
+	# it may have ended by itself
 	[ -z "${MANAGER_PID:-}" ] || kill "$MANAGER_PID" 2>/dev/null || true
 	runtime_teardown || bad=1
 	for dir in src/sub s/sub; do

@@ -232,6 +232,7 @@ bad_probes() {
 	log_differs() {
 		log_of "$NAME/a" stdout >"$BATS_TEST_TMPDIR/have"
 		wc -c "$BATS_TEST_TMPDIR/have" "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/logs/$NAME/a.log"
+		# it says where they differ; that they do is known
 		cmp "$BATS_TEST_TMPDIR/have" "$BATS_TEST_TMPDIR/want" || true
 		tail -n 3 "$BATS_TEST_TMPDIR/logs/$NAME/a.log" | cut -c 1-300
 		return 1
