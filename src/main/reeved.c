@@ -19,7 +19,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "manager/manager.h"
+#include "services/daemon.h"
 
 #include "config.h"
 
@@ -35,7 +35,7 @@ struct options {
 struct program {
 	struct loop *loop;
 	struct log log;
-	struct manager *manager;
+	struct daemon *daemon;
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
@@ -160,7 +160,7 @@ static void on_signal(struct loop_fd *source, uint32_t events)
 		return;
 	}
 	p->leaving = true;
-	manager_leave(p->manager);
+	daemon_leave(p->daemon);
 }
 
 static int watch_signals(struct program *p, struct err *err)
@@ -189,7 +189,7 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 
 static int begin(struct program *p, const struct options *o, struct err *err)
 {
-	const struct manager_config config = {
+	const struct daemon_config config = {
 		.loop = p->loop,
 		.log = &p->log,
 		.root = o->root,
@@ -201,7 +201,7 @@ static int begin(struct program *p, const struct options *o, struct err *err)
 	int r = watch_signals(p, err);
 
 	if (r == 0)
-		r = manager_new(&config, &p->manager, err);
+		r = daemon_new(&config, &p->daemon, err);
 	if (r == 0)
 		loop_on_quiet(p->loop, QUIET_MS, on_quiet, p);
 	return r;
@@ -209,7 +209,7 @@ static int begin(struct program *p, const struct options *o, struct err *err)
 
 static void end(struct program *p)
 {
-	manager_free(p->manager);
+	daemon_free(p->daemon);
 	/* Releases what was put off to the end of a round. */
 	(void)loop_round(p->loop, 0);
 	loop_timer_cancel(&p->leave);

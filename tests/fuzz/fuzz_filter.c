@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "manager/filter.h"
 #include "manager/identifier.h"
-#include "manager/pattern.h"
+#include "services/filter.h"
+#include "services/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,10 +5,10 @@
 #include <time.h>
 
 #include "base/str.h"
-#include "manager/filter.h"
 #include "manager/identifier.h"
-#include "manager/labels.h"
-#include "manager/pattern.h"
+#include "services/filter.h"
+#include "services/labels.h"
+#include "services/pattern.h"
 
 static bool matches(const char *pattern, const char *text)
 {

@@ -12,7 +12,7 @@
  * Blocks   On the disk.
  * Context  Parent.
  */
-#include "manager/core.h"
+#include "services/core.h"
 
 #include "proto/image.pb-c.h"
 

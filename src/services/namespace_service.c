@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "manager/core.h"
 #include "manager/identifier.h"
-#include "manager/services.h"
+#include "services/core.h"
+#include "services/services.h"
 
 #include "proto/api.pb-c.h"
 

@@ -18,10 +18,10 @@
 #include "base/pidref.h"
 #include "base/str.h"
 #include "container/helper_run.h"
-#include "manager/blobs.h"
-#include "manager/core.h"
 #include "manager/identifier.h"
-#include "manager/services.h"
+#include "services/blobs.h"
+#include "services/core.h"
+#include "services/services.h"
 
 #include "proto/image.pb-c.h"
 

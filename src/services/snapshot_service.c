@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "manager/filter.h"
-#include "manager/gc.h"
-#include "manager/services.h"
-#include "manager/snapshots.h"
+#include "services/filter.h"
+#include "services/gc.h"
+#include "services/services.h"
+#include "services/snapshots.h"
 
 #include "proto/api.pb-c.h"
 

@@ -3,7 +3,7 @@
  * What surprises: PCRE2's memory is the arena's, so nothing is freed one by one. A match takes more only while its heap
  * grows, which has a limit.
  */
-#include "manager/pattern.h"
+#include "services/pattern.h"
 
 #include <errno.h>
 #include <string.h>

@@ -17,8 +17,8 @@
 #include "base/log.h"
 #include "container/reaper.h"
 #include "event/loop.h"
-#include "manager/labels.h"
 #include "rpc/service.h"
+#include "services/labels.h"
 #include "store/store.h"
 
 struct blobs;

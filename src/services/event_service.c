@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events: the bus (event_bus.h) as a service, and its Forward once more for shims, over ttrpc. */
 #include "base/clock.h"
-#include "manager/core.h"
-#include "manager/event_bus.h"
 #include "manager/identifier.h"
-#include "manager/services.h"
+#include "services/core.h"
+#include "services/event_bus.h"
+#include "services/services.h"
 
 #include "proto/api.pb-c.h"
 

@@ -4,16 +4,16 @@
  * known types are decoded, once per event and only when somebody's filter looks; the descriptors
  * that protobuf-c makes tell where a field is.
  */
-#include "manager/event_bus.h"
+#include "services/event_bus.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "manager/filter.h"
 #include "manager/identifier.h"
-#include "manager/labels.h"
+#include "services/filter.h"
+#include "services/labels.h"
 
 #include "proto/api.pb-c.h"
 

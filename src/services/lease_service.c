@@ -8,10 +8,10 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "manager/core.h"
-#include "manager/filter.h"
-#include "manager/gc.h"
-#include "manager/services.h"
+#include "services/core.h"
+#include "services/filter.h"
+#include "services/gc.h"
+#include "services/services.h"
 
 #include "proto/api.pb-c.h"
 

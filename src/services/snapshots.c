@@ -4,7 +4,7 @@
  * is gone, so a crash leaves only directories too many; snapshots_sweep() takes those away. Numbers
  * grow for ever: one that was given back could meet a mount that is still there.
  */
-#include "manager/snapshots.h"
+#include "services/snapshots.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "manager/core.h"
-#include "manager/filter.h"
-#include "manager/gc.h"
 #include "manager/identifier.h"
-#include "manager/services.h"
+#include "services/core.h"
+#include "services/filter.h"
+#include "services/gc.h"
+#include "services/services.h"
 
 #include "proto/api.pb-c.h"
 

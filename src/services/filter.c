@@ -5,14 +5,14 @@
  * expression that is none matches nothing, as in containerd, where it is looked at only when an
  * object comes along; the filter itself is not refused.
  */
-#include "manager/filter.h"
+#include "services/filter.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "manager/pattern.h"
+#include "services/pattern.h"
 
 #define PATH_MAX_FIELDS 16
 #define CONDITIONS_MAX 128

@@ -3,7 +3,7 @@
  * What surprises: a store that is damaged does not keep the daemon from starting. What can be read
  * of it is kept, what is lost is logged line by line, and the damaged file stays beside the new one.
  */
-#include "manager/manager.h"
+#include "services/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,19 +17,19 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "manager/blobs.h"
-#include "manager/core.h"
-#include "manager/event_bus.h"
-#include "manager/gc.h"
-#include "manager/services.h"
-#include "manager/snapshots.h"
 #include "rpc/grpc_server.h"
 #include "rpc/ttrpc_server.h"
+#include "services/blobs.h"
+#include "services/core.h"
+#include "services/event_bus.h"
+#include "services/gc.h"
+#include "services/services.h"
+#include "services/snapshots.h"
 
 #define STORE_NAME "meta.db"
 
-struct manager {
-	struct manager_config config;
+struct daemon {
+	struct daemon_config config;
 	struct core core;
 	struct blobs blobs;
 	int root, lock, sockets; /* the last: the directory of the sockets */
@@ -56,7 +56,7 @@ static int open_dir(const char *path, mode_t mode, int *ret, struct err *err)
 	return 0;
 }
 
-static int take_lock(struct manager *m, struct err *err)
+static int take_lock(struct daemon *m, struct err *err)
 {
 	int r;
 
@@ -73,13 +73,13 @@ static int take_lock(struct manager *m, struct err *err)
 
 static void log_finding(void *arg, const char *line)
 {
-	struct manager *m = arg;
+	struct daemon *m = arg;
 
 	if (m->config.log)
 		log_write(m->config.log, LOG_ERROR_, "store: %s", line);
 }
 
-static int open_store(struct manager *m, struct err *err)
+static int open_store(struct daemon *m, struct err *err)
 {
 	auto_free char *path = path_join(m->config.root, STORE_NAME);
 	struct err why = { 0 };
@@ -119,7 +119,7 @@ static int make_uuid(char out[37], struct err *err)
 	return 0;
 }
 
-static int know_uuid(struct manager *m, struct err *err)
+static int know_uuid(struct daemon *m, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	struct store_item item;
@@ -139,7 +139,7 @@ static int know_uuid(struct manager *m, struct err *err)
 
 /* ---- content and snapshots ---- */
 
-static int open_content(struct manager *m, struct err *err)
+static int open_content(struct daemon *m, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	struct err why = { 0 };
@@ -162,7 +162,7 @@ static int open_content(struct manager *m, struct err *err)
 
 /* ---- doors ---- */
 
-static int make_tables(struct manager *m, struct err *err)
+static int make_tables(struct daemon *m, struct err *err)
 {
 	const struct rpc_service *const ours[] = {
 		&container_service,
@@ -191,7 +191,7 @@ static int make_tables(struct manager *m, struct err *err)
 	return 0;
 }
 
-static int make_doors(struct manager *m, struct err *err)
+static int make_doors(struct daemon *m, struct err *err)
 {
 	const struct grpc_server_config grpc = {
 		.loop = m->config.loop,
@@ -215,7 +215,7 @@ static int make_doors(struct manager *m, struct err *err)
 }
 
 /* The lock says that nobody is behind a socket that is left there. */
-static int listen_at(struct manager *m, const char *behind, int *ret, struct err *err)
+static int listen_at(struct daemon *m, const char *behind, int *ret, struct err *err)
 {
 	auto_free char *name = NULL;
 	int r;
@@ -231,7 +231,7 @@ static int listen_at(struct manager *m, const char *behind, int *ret, struct err
 	return 0;
 }
 
-static int open_sockets(struct manager *m, struct err *err)
+static int open_sockets(struct daemon *m, struct err *err)
 {
 	const char *slash = strrchr(m->config.address, '/');
 	auto_free char *dir = NULL;
@@ -259,7 +259,7 @@ static int open_sockets(struct manager *m, struct err *err)
 	return r;
 }
 
-static void close_sockets(struct manager *m)
+static void close_sockets(struct daemon *m)
 {
 	auto_free char *ttrpc = NULL;
 
@@ -273,7 +273,7 @@ static void close_sockets(struct manager *m)
 
 /* ---- the whole ---- */
 
-static int begin(struct manager *m, struct err *err)
+static int begin(struct daemon *m, struct err *err)
 {
 	int state = -EBADF, r = open_dir(m->config.root, 0711, &m->root, err);
 
@@ -297,9 +297,9 @@ static int begin(struct manager *m, struct err *err)
 	return r == 0 ? open_sockets(m, err) : r;
 }
 
-int manager_new(const struct manager_config *config, struct manager **ret, struct err *err)
+int daemon_new(const struct daemon_config *config, struct daemon **ret, struct err *err)
 {
-	struct manager *m = mem_calloc(1, sizeof(*m));
+	struct daemon *m = mem_calloc(1, sizeof(*m));
 	int r;
 
 	if (!m)
@@ -312,14 +312,14 @@ int manager_new(const struct manager_config *config, struct manager **ret, struc
 	m->blobs = (struct blobs){ -EBADF, -EBADF };
 	r = begin(m, err);
 	if (r < 0) {
-		manager_free(m);
+		daemon_free(m);
 		return r;
 	}
 	*ret = m;
 	return 0;
 }
 
-void manager_free(struct manager *m)
+void daemon_free(struct daemon *m)
 {
 	if (!m)
 		return;
@@ -338,12 +338,12 @@ void manager_free(struct manager *m)
 	free(m);
 }
 
-struct core *manager_core(struct manager *m)
+struct core *daemon_core(struct daemon *m)
 {
 	return &m->core;
 }
 
-void manager_leave(struct manager *m)
+void daemon_leave(struct daemon *m)
 {
 	close_sockets(m);
 	ttrpc_server_unlisten(m->ttrpc);

@@ -3,15 +3,15 @@
  * What surprises: the event goes out before the reply, so that a client which has its answer and then
  * looks at what its subscription brought finds it there, as with containerd.
  */
-#include "manager/core.h"
+#include "services/core.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "manager/event_bus.h"
 #include "manager/identifier.h"
+#include "services/event_bus.h"
 
 #include "proto/api.pb-c.h"
 

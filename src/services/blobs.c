@@ -4,7 +4,7 @@
  * has the name of a digest has its bytes, whenever the machine stops. And the digest goes along with
  * the writing; only who goes on with another process's beginning reads that again.
  */
-#include "manager/blobs.h"
+#include "services/blobs.h"
 
 #include <dirent.h>
 #include <errno.h>

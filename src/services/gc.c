@@ -5,16 +5,16 @@
  *
  * Blobs are shared: the bytes go when no namespace has a record of them.
  */
-#include "manager/gc.h"
+#include "services/gc.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "manager/blobs.h"
-#include "manager/core.h"
-#include "manager/snapshots.h"
+#include "services/blobs.h"
+#include "services/core.h"
+#include "services/snapshots.h"
 
 #include "proto/api.pb-c.h"
 #include "proto/image.pb-c.h"

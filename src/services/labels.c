@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "manager/labels.h"
+#include "services/labels.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "manager/core.h"
-#include "manager/filter.h"
-#include "manager/services.h"
+#include "services/core.h"
+#include "services/filter.h"
+#include "services/services.h"
 
 #include "proto/api.pb-c.h"
 
