@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/task_name.h"
 #include "bare/guardian.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -410,10 +411,10 @@ static void log_restart(struct program *p)
 
 static int check_server(const struct shim_args *args, struct err *err)
 {
-	int r = shim_check_identifier(args->ns, "namespace", err);
+	int r = task_name_check(args->ns, "namespace", err);
 
 	if (r == 0)
-		r = shim_check_identifier(args->id, "id", err);
+		r = task_name_check(args->id, "id", err);
 	if (r == 0 && !is_guardian(GUARDIAN_FD))
 		r = err_set(err, -EINVAL, "no action is given, and no socket is to be served");
 	return r;

@@ -8,7 +8,6 @@
  */
 #include "shim/args.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -121,24 +120,5 @@ int shim_args_parse(int argc, char *const *argv, struct shim_args *ret, struct e
 	if (i < argc)
 		out.action = argv[i];
 	*ret = out;
-	return 0;
-}
-
-/* Groups of letters and digits with one of "._-" between them: never a path, never hidden. */
-int shim_check_identifier(const char *s, const char *what, struct err *err)
-{
-	size_t len = s ? strlen(s) : 0;
-
-	if (len == 0)
-		return err_set(err, -EINVAL, "%s is required", what);
-	if (len > 255)
-		return err_set(err, -EINVAL, "%s of %zu characters is too long", what, len);
-	for (size_t i = 0; i < len; i++) {
-		bool inner = i > 0 && i + 1 < len && isalnum((unsigned char)s[i - 1]);
-
-		if (!isalnum((unsigned char)s[i]) && !(inner && strchr("._-", s[i])))
-			return err_set(err, -EINVAL, "%s '%s' has an invalid character at %zu",
-				what, s, i);
-	}
 	return 0;
 }

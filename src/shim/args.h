@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Arguments of a shim as containerd writes them (spec/shim.md 1.3): the syntax of Go's flag package,
- * and the words that ids and namespaces may be.
+ * Arguments of a shim as containerd writes them (spec/shim.md 1.3): the syntax of Go's flag package.
  *
  * Owner    The strings are argv's.
  * Errors   -EINVAL. Unknown flags are none: newer versions may send what we do not know.
@@ -30,6 +29,3 @@ struct shim_args {
 };
 
 int shim_args_parse(int argc, char *const *argv, struct shim_args *ret, struct err *err);
-
-/* -EINVAL unless `s` is what containerd takes for an id or a namespace; `what` names it in the text. */
-int shim_check_identifier(const char *s, const char *what, struct err *err);

@@ -20,7 +20,7 @@ static const char *or_null(const char *s)
 
 /* The options are one of the extensions; the others are not for us. */
 static int find_options(const Pb__Bootstrap__Params *p, struct arena *arena,
-	struct shim_options *ret, struct err *err)
+	struct task_options *ret, struct err *err)
 {
 	int r = 0;
 
@@ -28,7 +28,7 @@ static int find_options(const Pb__Bootstrap__Params *p, struct arena *arena,
 		const Pb__Any *any = p->extensions[i]->value;
 
 		if (any)
-			r = shim_options_decode_any(
+			r = task_options_decode_any(
 				any->type_url, any->value.data, any->value.len, arena, ret, err);
 	}
 	return r < 0 ? r : 0;
@@ -62,7 +62,7 @@ int bootstrap_decode(const void *data, size_t size, const char *id, const char *
 			return r;
 		}
 	}
-	r = shim_options_decode(data, size, arena, &out.options, err);
+	r = task_options_decode(data, size, arena, &out.options, err);
 	if (r < 0) {
 		err_in(err, "standard input");
 		return r;

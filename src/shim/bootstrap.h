@@ -9,8 +9,8 @@
  * Blocks   As options.h.
  * Context  Parent.
  */
+#include "api/task_options.h"
 #include "base/str.h"
-#include "shim/options.h"
 
 struct bootstrap {
 	bool params; /* containerd >= 2.3: BootstrapParams came, BootstrapResult is expected */
@@ -18,7 +18,7 @@ struct bootstrap {
 	const char *ttrpc_address; /* of params; NULL where it says nothing */
 	const char *grpc_address;
 	const char *socket_dir;
-	struct shim_options options;
+	struct task_options options;
 };
 
 /* `id` and `ns` are those of the arguments: they tell the two forms apart. */

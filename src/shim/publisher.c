@@ -17,12 +17,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/event_message.h"
 #include "base/clock.h"
 #include "base/rule.h"
 #include "base/str.h"
 #include "rpc/message.h"
 #include "rpc/ttrpc_client.h"
-#include "shim/event_message.h"
 
 #include "proto/state.pb-c.h"
 

@@ -13,11 +13,12 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "api/stats_message.h"
+#include "api/task_name.h"
 #include "base/clock.h"
 #include "base/json_write.h"
 #include "shim/args.h"
 #include "shim/info.h"
-#include "shim/stats_message.h"
 
 #include "proto/sandbox.pb-c.h"
 
@@ -185,7 +186,7 @@ static int do_create(
 	struct sandbox_service *s, const Pb__Sandbox__CreateRequest *m, struct err *err)
 {
 	struct sandbox_config config = config_of(s);
-	int r = shim_check_identifier(m->sandbox_id, "sandbox id", err);
+	int r = task_name_check(m->sandbox_id, "sandbox id", err);
 
 	if (r < 0)
 		return r;

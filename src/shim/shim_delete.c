@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/task_name.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json_read.h"
@@ -487,9 +488,9 @@ int shim_delete_run(const struct shim_delete *d, struct err *err)
 	auto_free char *path = NULL;
 	int r;
 
-	r = shim_check_identifier(d->args->ns, "namespace", err);
+	r = task_name_check(d->args->ns, "namespace", err);
 	if (r == 0)
-		r = shim_check_identifier(d->args->id, "id", err);
+		r = task_name_check(d->args->id, "id", err);
 	if (r < 0)
 		return r;
 	path = bundle_path(d->args);

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "api/task_name.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -201,10 +202,10 @@ static int join_or_serve(const struct start *s, const struct bootstrap *b, const
 
 static int check_args(const struct shim_args *a, struct err *err)
 {
-	int r = shim_check_identifier(a->ns, "namespace", err);
+	int r = task_name_check(a->ns, "namespace", err);
 
 	if (r == 0)
-		r = shim_check_identifier(a->id, "id", err);
+		r = task_name_check(a->id, "id", err);
 	if (r == 0 && str_empty(a->address))
 		return err_set(err, -EINVAL, "address of containerd is required");
 	return r;

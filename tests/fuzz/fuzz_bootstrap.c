@@ -14,7 +14,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Strings may be read to their end. */
-static size_t touch(const struct shim_options *o)
+static size_t touch(const struct task_options *o)
 {
 	const char *const strings[] = { o->shim_cgroup, o->run.binary_name, o->run.root,
 		o->run.criu_path, o->run.criu_image_path, o->run.criu_work_path };
@@ -40,13 +40,13 @@ static void table(const uint8_t *data, size_t size, struct arena *arena)
 {
 	Pb__Options__Runtime m = PB__OPTIONS__RUNTIME__INIT;
 	ProtobufCBinaryData bytes;
-	struct shim_options o;
+	struct task_options o;
 	struct err err = { 0 };
 
 	m.config_body = (ProtobufCBinaryData){ size, (uint8_t *)data };
 	if (message_to_bytes(&m.base, arena, &bytes) < 0)
 		return;
-	if (shim_options_decode_any(ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, arena, &o, &err) >
+	if (task_options_decode_any(ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, arena, &o, &err) >
 		0)
 		touch(&o);
 	else if (!err.text[0])

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include "api/event_message.h"
 #include "base/mem.h"
 #include "rpc/message.h"
-#include "shim/event_message.h"
 
 #include "proto/events.pb-c.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/task_name.h"
 #include "test.h"
 
 #include "base/mem.h"
@@ -97,14 +98,14 @@ TEST(identifiers_are_never_paths)
 	char big[300];
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
-		assert_ok(shim_check_identifier(good[i], "id", &err));
+		assert_ok(task_name_check(good[i], "id", &err));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(shim_check_identifier(bad[i], "id", &err), -EINVAL);
+		assert_int_equal(task_name_check(bad[i], "id", &err), -EINVAL);
 		assert_text_has(err.text, "id");
 	}
-	assert_int_equal(shim_check_identifier(NULL, "namespace", &err), -EINVAL);
+	assert_int_equal(task_name_check(NULL, "namespace", &err), -EINVAL);
 	assert_string_equal(err.text, "namespace is required");
 	memset(big, 'a', sizeof(big) - 1);
 	big[sizeof(big) - 1] = '\0';
-	assert_int_equal(shim_check_identifier(big, "id", &err), -EINVAL);
+	assert_int_equal(task_name_check(big, "id", &err), -EINVAL);
 }

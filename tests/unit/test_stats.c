@@ -2,10 +2,10 @@
 /* Counters of a cgroup made of plain files, and the metrics that become of them. */
 #include "test.h"
 
+#include "api/stats_message.h"
 #include "counters_fixture.h"
 #include "rpc/any.h"
 #include "rpc/message.h"
-#include "shim/stats_message.h"
 
 #include "proto/cgroup1.pb-c.h"
 #include "proto/cgroup2.pb-c.h"

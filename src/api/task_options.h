@@ -15,19 +15,19 @@
 #include "rpc/message.h"
 #include "supervisor/request.h"
 
-struct shim_options {
+struct task_options {
 	struct request_options run; /* of each container */
 	const char *shim_cgroup;    /* of the shim, in `start`; NULL: stay where we are */
 };
 
 /* The Any in `data`; size 0: none. */
-int shim_options_decode(const void *data, size_t size, struct arena *arena,
-	struct shim_options *ret, struct err *err);
+int task_options_decode(const void *data, size_t size, struct arena *arena,
+	struct task_options *ret, struct err *err);
 
 /* The same for an Any whose parts are known; type_url may be NULL. */
-int shim_options_decode_any(const char *type_url, const void *value, size_t size,
-	struct arena *arena, struct shim_options *ret, struct err *err);
+int task_options_decode_any(const char *type_url, const void *value, size_t size,
+	struct arena *arena, struct task_options *ret, struct err *err);
 
 /* CheckpointTaskRequest.options; of another type than runc's: none. Strings live in the arena. */
-int shim_checkpoint_options_decode(const char *type_url, const void *value, size_t size,
+int task_options_decode_checkpoint(const char *type_url, const void *value, size_t size,
 	struct arena *arena, struct request_checkpoint *ret, struct err *err);

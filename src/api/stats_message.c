@@ -3,7 +3,7 @@
  * Parts that a machine does not have are left out, but for cpu with its two parts: clients read them
  * without looking.
  */
-#include "shim/stats_message.h"
+#include "api/stats_message.h"
 
 #include <errno.h>
 

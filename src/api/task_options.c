@@ -5,7 +5,7 @@
  * with strings, numbers and booleans. A key that we do not know is an error: a misspelt
  * SystemdCgroup must not silently run containers elsewhere.
  */
-#include "shim/options.h"
+#include "api/task_options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -29,19 +29,19 @@ static const struct {
 	enum toml_type type;
 	size_t offset;
 } keys[] = {
-	{ "nopivotroot",   TOML_BOOL,   offsetof(struct shim_options, run.no_pivot_root) },
-	{ "nonewkeyring",  TOML_BOOL,   offsetof(struct shim_options, run.no_new_keyring) },
-	{ "shimcgroup",    TOML_STRING, offsetof(struct shim_options, shim_cgroup) },
-	{ "iouid",         TOML_NUMBER, offsetof(struct shim_options, run.io_uid) },
-	{ "iogid",         TOML_NUMBER, offsetof(struct shim_options, run.io_gid) },
-	{ "iodrainms",     TOML_NUMBER, offsetof(struct shim_options, run.io_drain_ms) },
-	{ "iodirect",      TOML_BOOL,   offsetof(struct shim_options, run.io_direct) },
-	{ "binaryname",    TOML_STRING, offsetof(struct shim_options, run.binary_name) },
-	{ "root",          TOML_STRING, offsetof(struct shim_options, run.root) },
-	{ "criupath",      TOML_STRING, offsetof(struct shim_options, run.criu_path) },
-	{ "systemdcgroup", TOML_BOOL,   offsetof(struct shim_options, run.systemd_cgroup) },
-	{ "criuimagepath", TOML_STRING, offsetof(struct shim_options, run.criu_image_path) },
-	{ "criuworkpath",  TOML_STRING, offsetof(struct shim_options, run.criu_work_path) },
+	{ "nopivotroot",   TOML_BOOL,   offsetof(struct task_options, run.no_pivot_root) },
+	{ "nonewkeyring",  TOML_BOOL,   offsetof(struct task_options, run.no_new_keyring) },
+	{ "shimcgroup",    TOML_STRING, offsetof(struct task_options, shim_cgroup) },
+	{ "iouid",         TOML_NUMBER, offsetof(struct task_options, run.io_uid) },
+	{ "iogid",         TOML_NUMBER, offsetof(struct task_options, run.io_gid) },
+	{ "iodrainms",     TOML_NUMBER, offsetof(struct task_options, run.io_drain_ms) },
+	{ "iodirect",      TOML_BOOL,   offsetof(struct task_options, run.io_direct) },
+	{ "binaryname",    TOML_STRING, offsetof(struct task_options, run.binary_name) },
+	{ "root",          TOML_STRING, offsetof(struct task_options, run.root) },
+	{ "criupath",      TOML_STRING, offsetof(struct task_options, run.criu_path) },
+	{ "systemdcgroup", TOML_BOOL,   offsetof(struct task_options, run.systemd_cgroup) },
+	{ "criuimagepath", TOML_STRING, offsetof(struct task_options, run.criu_image_path) },
+	{ "criuworkpath",  TOML_STRING, offsetof(struct task_options, run.criu_work_path) },
 };
 // clang-format on
 
@@ -195,7 +195,7 @@ static int find_key(const char *name)
 }
 
 static int take_entry(
-	struct line *l, struct arena *arena, struct shim_options *out, struct err *err)
+	struct line *l, struct arena *arena, struct task_options *out, struct err *err)
 {
 	char name[64];
 	void *field;
@@ -222,7 +222,7 @@ static int take_entry(
 
 /* Table headers are stepped over: the table that we are given may stand under its full name. */
 static int parse_toml(
-	const char *text, struct arena *arena, struct shim_options *out, struct err *err)
+	const char *text, struct arena *arena, struct task_options *out, struct err *err)
 {
 	struct line l = { text, 1 };
 	int r;
@@ -248,9 +248,9 @@ static int parse_toml(
 
 /* ---- messages ---- */
 
-static void from_runc(const Pb__Options__Runc *m, struct shim_options *out)
+static void from_runc(const Pb__Options__Runc *m, struct task_options *out)
 {
-	*out = (struct shim_options){
+	*out = (struct task_options){
 		.run = {
 			.no_pivot_root = m->no_pivot_root,
 			.no_new_keyring = m->no_new_keyring,
@@ -267,7 +267,7 @@ static void from_runc(const Pb__Options__Runc *m, struct shim_options *out)
 	};
 }
 
-static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct shim_options *out,
+static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct task_options *out,
 	struct err *err)
 {
 	auto_free char *text = NULL;
@@ -293,10 +293,10 @@ static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct
 	return parse_toml(text, arena, out, err);
 }
 
-int shim_options_decode_any(const char *type_url, const void *value, size_t size,
-	struct arena *arena, struct shim_options *ret, struct err *err)
+int task_options_decode_any(const char *type_url, const void *value, size_t size,
+	struct arena *arena, struct task_options *ret, struct err *err)
 {
-	struct shim_options out = { 0 };
+	struct task_options out = { 0 };
 	const ProtobufCMessage *m = NULL;
 	bool runc = any_is(type_url, ANY_RUNC_OPTIONS);
 	int r = 0;
@@ -315,8 +315,8 @@ int shim_options_decode_any(const char *type_url, const void *value, size_t size
 	return m != NULL;
 }
 
-int shim_options_decode(const void *data, size_t size, struct arena *arena,
-	struct shim_options *ret, struct err *err)
+int task_options_decode(const void *data, size_t size, struct arena *arena,
+	struct task_options *ret, struct err *err)
 {
 	const ProtobufCMessage *m = NULL;
 	const Pb__Any *any;
@@ -326,11 +326,11 @@ int shim_options_decode(const void *data, size_t size, struct arena *arena,
 	if (r < 0)
 		return r;
 	any = (const void *)m;
-	return shim_options_decode_any(
+	return task_options_decode_any(
 		any->type_url, any->value.data, any->value.len, arena, ret, err);
 }
 
-int shim_checkpoint_options_decode(const char *type_url, const void *value, size_t size,
+int task_options_decode_checkpoint(const char *type_url, const void *value, size_t size,
 	struct arena *arena, struct request_checkpoint *ret, struct err *err)
 {
 	const Pb__Options__RuncCheckpoint *o;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include "api/task_options.h"
 #include "rpc/any.h"
-#include "shim/options.h"
 
 #include "proto/common.pb-c.h"
 #include "proto/options.pb-c.h"
 
-static int from_toml(const char *body, struct arena *arena, struct shim_options *o, struct err *err)
+static int from_toml(const char *body, struct arena *arena, struct task_options *o, struct err *err)
 {
 	Pb__Options__Runtime m = PB__OPTIONS__RUNTIME__INIT;
 	ProtobufCBinaryData bytes;
@@ -16,7 +16,7 @@ static int from_toml(const char *body, struct arena *arena, struct shim_options 
 	m.config_body.data = (uint8_t *)body;
 	m.config_body.len = strlen(body);
 	assert_ok(message_to_bytes(&m.base, arena, &bytes));
-	return shim_options_decode_any(ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, arena, o, err);
+	return task_options_decode_any(ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, arena, o, err);
 }
 
 TEST(options_of_runc_are_read)
@@ -25,7 +25,7 @@ TEST(options_of_runc_are_read)
 	Pb__Any any = PB__ANY__INIT;
 	auto_done(arena) struct arena arena = { 0 };
 	ProtobufCBinaryData bytes;
-	struct shim_options o;
+	struct task_options o;
 
 	m.no_pivot_root = m.systemd_cgroup = true;
 	m.io_uid = 1000;
@@ -35,7 +35,7 @@ TEST(options_of_runc_are_read)
 	assert_ok(message_to_bytes(&m.base, &arena, &any.value));
 	any.type_url = (char *)ANY_RUNC_OPTIONS;
 	assert_ok(message_to_bytes(&any.base, &arena, &bytes));
-	assert_int_equal(shim_options_decode(bytes.data, bytes.len, &arena, &o, NULL), 1);
+	assert_int_equal(task_options_decode(bytes.data, bytes.len, &arena, &o, NULL), 1);
 	assert_true(o.run.no_pivot_root);
 	assert_false(o.run.no_new_keyring);
 	assert_true(o.run.systemd_cgroup);
@@ -48,22 +48,22 @@ TEST(options_of_runc_are_read)
 TEST(unknown_types_say_nothing)
 {
 	auto_done(arena) struct arena arena = { 0 };
-	struct shim_options o = { .shim_cgroup = "x" };
+	struct task_options o = { .shim_cgroup = "x" };
 
-	assert_int_equal(shim_options_decode("", 0, &arena, &o, NULL), 0);
+	assert_int_equal(task_options_decode("", 0, &arena, &o, NULL), 0);
 	assert_null(o.shim_cgroup);
 	assert_int_equal(
-		shim_options_decode_any("kata.Options", "\xff\xff", 2, &arena, &o, NULL), 0);
-	assert_int_equal(shim_options_decode_any(NULL, NULL, 0, &arena, &o, NULL), 0);
-	assert_int_equal(shim_options_decode_any(ANY_RUNC_OPTIONS, "\xff\xff", 2, &arena, &o, NULL),
+		task_options_decode_any("kata.Options", "\xff\xff", 2, &arena, &o, NULL), 0);
+	assert_int_equal(task_options_decode_any(NULL, NULL, 0, &arena, &o, NULL), 0);
+	assert_int_equal(task_options_decode_any(ANY_RUNC_OPTIONS, "\xff\xff", 2, &arena, &o, NULL),
 		-EBADMSG);
-	assert_int_equal(shim_options_decode("\xff", 1, &arena, &o, NULL), -EBADMSG);
+	assert_int_equal(task_options_decode("\xff", 1, &arena, &o, NULL), -EBADMSG);
 }
 
 TEST(a_table_as_cri_writes_it)
 {
 	auto_done(arena) struct arena arena = { 0 };
-	struct shim_options o;
+	struct task_options o;
 
 	assert_int_equal(from_toml("BinaryName = \"\"\nCriuImagePath = \"\"\nIoUid = 0\nIoGid = 7\n"
 				   "NoNewKeyring = false\nNoPivotRoot = false\nRoot = \"/run/x\"\n"
@@ -82,7 +82,7 @@ TEST(a_table_as_cri_writes_it)
 TEST(tables_as_people_write_them)
 {
 	auto_done(arena) struct arena arena = { 0 };
-	struct shim_options o;
+	struct task_options o;
 
 	assert_int_equal(
 		from_toml("# runtime\n\n[plugins.\"x\".options] # here\r\n"
@@ -124,7 +124,7 @@ TEST(bad_tables_name_line_and_option)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_done(arena) struct arena arena = { 0 };
 		struct err err = { 0 };
-		struct shim_options o;
+		struct task_options o;
 
 		assert_int_equal(from_toml(rows[i].text, &arena, &o, &err), -EINVAL);
 		assert_text_has(err.text, rows[i].part);
@@ -138,25 +138,25 @@ TEST(a_table_may_be_a_file)
 	Pb__Options__Runtime m = PB__OPTIONS__RUNTIME__INIT;
 	ProtobufCBinaryData bytes;
 	struct err err = { 0 };
-	struct shim_options o;
+	struct task_options o;
 	char path[128];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/o.toml", dir.path);
 	m.config_path = path;
 	assert_ok(message_to_bytes(&m.base, &arena, &bytes));
-	assert_int_equal(shim_options_decode_any(
+	assert_int_equal(task_options_decode_any(
 				 ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, &arena, &o, &err),
 		-EINVAL);
 	assert_text_has(err.text, path);
 	fd = openat(dir.fd, "o.toml", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	assert_int_equal(write(fd, "NoPivotRoot=true\n", 17), 17);
-	assert_int_equal(shim_options_decode_any(
+	assert_int_equal(task_options_decode_any(
 				 ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, &arena, &o, &err),
 		1);
 	assert_true(o.run.no_pivot_root);
 	assert_int_equal(write(fd, "\0", 1), 1);
-	assert_int_equal(shim_options_decode_any(
+	assert_int_equal(task_options_decode_any(
 				 ANY_RUNTIME_OPTIONS, bytes.data, bytes.len, &arena, &o, &err),
 		-EINVAL);
 	close(fd);
