@@ -193,8 +193,9 @@ int container_exec_adopt(struct container *c, const struct pidref *process, int 
 void container_exec_free(struct container_process *p);
 
 /*
- * Fill what process.json leaves out from the container's own process: capabilities, no_new_privileges, labels,
- * rlimits, scheduler, ... (spec/oci-runtime.md 1.5). Memory comes from `arena`.
+ * Fill what process.json leaves out from the container's own process: capabilities, labels, scheduler, priority and
+ * processors. Not rlimits and noNewPrivileges: clients in Go leave out what is empty or false, and mean just that; runc and
+ * crun take both from the document alone. Memory comes from `arena`.
  */
 int container_exec_defaults(const struct container *c, struct spec_process *p, struct arena *arena);
 

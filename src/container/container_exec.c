@@ -253,18 +253,10 @@ int container_exec_defaults(const struct container *c, struct spec_process *p, s
 		return 0;
 	if (!p->capabilities)
 		p->capabilities = own->capabilities;
-	if (!p->has_no_new_privileges) {
-		p->has_no_new_privileges = own->has_no_new_privileges;
-		p->no_new_privileges = own->no_new_privileges;
-	}
 	if (!p->apparmor_profile)
 		p->apparmor_profile = own->apparmor_profile;
 	if (!p->selinux_label)
 		p->selinux_label = own->selinux_label;
-	if (!p->rlimits) {
-		p->rlimits = own->rlimits;
-		p->n_rlimits = own->n_rlimits;
-	}
 	if (!p->io_priority)
 		p->io_priority = own->io_priority;
 	if (!p->scheduler)

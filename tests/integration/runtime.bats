@@ -597,6 +597,24 @@ teardown() {
 	equal "$output" $'from file\n/etc\n5'
 }
 
+# Clients in Go write no false and no empty list: what is not there is off.
+@test "exec by a process document has its limits and no_new_privs alone, the capabilities of the container when it names none" {
+	local caps
+	bundle_sh 'exec sleep 1000' '.process |= (.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 500, "hard": 512}] | .noNewPrivileges = true)'
+	ct_start
+	caps=$(grep CapBnd "/proc/$(pid_of)/status")
+	jq '.process | {cwd, user, env, args: ["/bin/sh", "-c", "ulimit -Hn; grep -E \"NoNewPrivs|CapBnd\" /proc/self/status"]}' \
+		"$B/config.json" >"$B/process.json"
+	run -0 --separate-stderr rt exec --process "$B/process.json" "$ID" </dev/null
+	equal "${lines[0]}" "$(ulimit -Hn)" "limit of descriptors"
+	contains "$output" "$caps"
+	contains "$output" $'NoNewPrivs:\t0'
+	jq '.noNewPrivileges = true | .rlimits = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]' "$B/process.json" >"$B/more.json"
+	run -0 --separate-stderr rt exec --process "$B/more.json" "$ID" </dev/null
+	equal "${lines[0]}" 200 "limit of descriptors"
+	contains "$output" $'NoNewPrivs:\t1'
+}
+
 @test "exec --detach returns with the pid in the file" {
 	ct_sleep
 	rt exec --detach --pid-file "$B/execpid" "$ID" /bin/sh -c 'echo started; exec sleep 1000' </dev/null >"$B/execout" 2>&1 3>&-
