@@ -115,6 +115,9 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		r = cli_check_fds(req.preserve_fds, err);
 	if (r == 0)
 		r = load(o, &bundle, &req.spec, &json, &req.json_size, err);
+	/* What is only created may do without. */
+	if (r == 0 && !by_socket && !o->restore && !req.spec->process)
+		r = err_set(err, -EINVAL, "process: missing in the configuration");
 	/* Without a pid namespace of their own they come to us. */
 	if (r == 0 && !detached && !o->no_subreaper &&
 		!spec_namespace_is_new(req.spec, SPEC_NS_PID)) {

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "container/cgroup_v1.h"
 #include "container/cgroup_v2.h"
@@ -75,11 +76,11 @@ int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *
 	struct cgroup **ret, struct err *err)
 {
 	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
-	const char *path = str_empty(req->path) ? req->id : req->path;
+	auto_free char *path = path_clean(str_empty(req->path) ? req->id : req->path);
 	auto_free char *self = NULL;
 	int r = 0;
 
-	if (!cg)
+	if (!cg || !path)
 		return err_oom(err);
 	cg->mode = host->mode;
 	cg->unprivileged = req->unprivileged;

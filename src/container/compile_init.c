@@ -439,13 +439,15 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	if (r == 0)
 		r = compile_identity(
 			p, spec, process, &in->filter, in->setgroups_denied, in->self, err);
-	if (r == 0)
+	if (r == 0 && process->n_args)
 		r = compile_lookup(p, process, in->listen_fds_env);
 	if (r < 0)
 		return r;
 	plan_add(p, PLAN_READY);
 	if (in->start_by_socket)
 		plan_add(p, PLAN_LISTEN)->fd[0] = plan_slot(p, in->listen_fd);
+	if (!process->n_args)
+		return 0; /* nothing to start: whoever lets it go on sees its end */
 	if (h)
 		add_hooks(p, h->start_container, h->n_start_container, in->state_created_head,
 			in->state_created_tail, PLAN_F_FINAL_CAPS);

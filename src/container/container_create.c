@@ -107,9 +107,7 @@ static int check_request(const struct container_create *req, uid_t owner, struct
 
 	if (r < 0)
 		return r;
-	if (!spec->process)
-		return err_set(err, -EINVAL, "process: missing in the configuration");
-	if (!spec->process->n_args)
+	if (spec->process && !spec->process->n_args)
 		return err_set(err, -EINVAL, "process.args: must not be empty");
 	if (owner != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
 		return err_set(err, -EPERM,
@@ -150,6 +148,7 @@ static int fill_record(struct container *c, const struct container_create *req, 
 		return err_oom(err);
 	rec->own_pidns = spec_namespace_is_new(c->spec, SPEC_NS_PID);
 	rec->session_keyring = !req->no_new_keyring;
+	rec->no_process = !c->spec->process->n_args;
 	rec->terminal = c->spec->process->terminal;
 	rec->poststart_hooks = h && h->n_poststart;
 	rec->poststop_hooks = h && h->n_poststop;
@@ -688,6 +687,18 @@ static int record_streams(struct container *c, const struct container_create *re
 	return rec->streams ? 0 : err_oom(err);
 }
 
+/* It may be missing until start (runtime-spec, "process"). What waits for the start then has no program. */
+static int need_process(struct spec *s, struct err *err)
+{
+	if (s->process)
+		return 0;
+	s->process = arena_calloc(&s->arena, 1, sizeof(*s->process));
+	if (!s->process)
+		return err_oom(err);
+	s->process->cwd = "/";
+	return 0;
+}
+
 /* ---- the plan of what follows ---- */
 
 void container_plan_free(struct container_plan *p)
@@ -772,6 +783,8 @@ int container_begin(const struct host *h, const struct container_plan *plan,
 	c->starts_at_once = req->starts_at_once;
 	log_write(h->log, LOG_DEBUG_, "container '%s': create", req->id);
 	r = check_request(req, c->state.record.owner, err);
+	if (r == 0)
+		r = need_process(c->spec, err);
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
 	if (r == 0)

@@ -228,6 +228,8 @@ int container_start(struct container *c, const struct container_handler *handler
 {
 	int r = may_start(c, err);
 
+	if (r == 0 && c->state.record.no_process)
+		r = err_set(err, -EINVAL, "process: missing in the configuration");
 	if (r < 0)
 		return r;
 	c->handler = *handler;

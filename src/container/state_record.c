@@ -92,6 +92,7 @@ static const struct field fields[] = {
 	{ "poststartHooks", FIELD_BOOL, AT(poststart_hooks) },
 	{ "poststopHooks", FIELD_BOOL, AT(poststop_hooks) },
 	{ "notifySocket", FIELD_BOOL, AT(notify_socket) },
+	{ "noProcess", FIELD_BOOL, AT(no_process) },
 	{ "rootless", FIELD_BOOL, AT(rootless) },
 	{ "exited", FIELD_BOOL, AT(has_exit) },
 	{ "exitStatus", FIELD_UINT, AT(exit_status), .max = UINT32_MAX },

@@ -84,6 +84,7 @@ struct state_record {
 	bool poststart_hooks;
 	bool poststop_hooks;
 	bool notify_socket;
+	bool no_process;      /* the config has none: it cannot be started */
 	bool session_keyring; /* init has one of its own */
 	bool rootless;
 	bool resctrl_made;  /* resctrl_dir is ours to remove */

@@ -59,15 +59,3 @@ bool spec_check_interface_name(const char *name)
 {
 	return spec_check_plain_name(name) && strlen(name) <= 15 && !strpbrk(name, " :");
 }
-
-bool spec_check_has_dotdot(const char *path)
-{
-	for (const char *p = path; *p; p += strspn(p, "/")) {
-		size_t len = strcspn(p, "/");
-
-		if (len == 2 && p[0] == '.' && p[1] == '.')
-			return true;
-		p += len;
-	}
-	return false;
-}

@@ -25,8 +25,6 @@ int spec_check_device_number(const char *field, int64_t major, int64_t minor, st
 bool spec_check_plain_name(const char *name);
 /* A network interface's name as the kernel takes it. */
 bool spec_check_interface_name(const char *name);
-/* A ".." component, however it is spelled. */
-bool spec_check_has_dotdot(const char *path);
 
 /* The parts. Counts come first: the others walk the lists. */
 int spec_check_counts(const struct spec *s, struct err *err);

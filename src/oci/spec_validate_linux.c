@@ -179,11 +179,28 @@ static int check_net_devices(const struct spec *s, struct err *err)
 				    : 0;
 }
 
+/* The path is cleaned as text before it is used, as the peers do; what is left must not lead above the root. */
+static bool leads_above(const char *path)
+{
+	int depth = 0;
+
+	for (const char *p = path; *p && depth >= 0; p += strspn(p, "/")) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.')
+			depth--;
+		else if (len > 1 || (len == 1 && *p != '.'))
+			depth++;
+		p += len;
+	}
+	return depth < 0;
+}
+
 static int check_cgroups_path(const struct spec *s, struct err *err)
 {
 	const char *path = s->linux_->cgroups_path;
 
-	if (path && (spec_check_has_dotdot(path) || strlen(path) >= PATH_MAX))
+	if (path && (leads_above(path) || strlen(path) >= PATH_MAX))
 		return spec_check_fail(
 			err, -EINVAL, "linux.cgroupsPath: '%s' is no usable path", path);
 	return 0;

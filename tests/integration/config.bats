@@ -504,6 +504,19 @@ CapAmb: 0000000000000020"
 	[ "$(grep -c "/test/$ID" "/proc/$(pid_of)/cgroup")" -ge 1 ]
 }
 
+@test "a cgroup's path is cleaned as text, and stays below the root" {
+	local path
+	for path in "/test/../test/./$ID" "a/../test//$ID"; do
+		bundle '.process.args = ["/bin/sleep", "1000"] | .linux.cgroupsPath = $path' --arg path "$path"
+		ct_start
+		grep -qE ":pids:/test/$ID\$|^0::.*/test/$ID\$" "/proc/$(pid_of)/cgroup" || fail "$(cat "/proc/$(pid_of)/cgroup")"
+		rt delete --force "$ID"
+	done
+	not_for runc crun -- "runc stays at the root, crun fails over its files"
+	refused '.linux.cgroupsPath = "a/../../x"'
+	contains "$output" "linux.cgroupsPath: 'a/../../x' is no usable path"
+}
+
 @test "memory limits are set" {
 	bundle_sh 'sleep 100' '.linux.resources.memory = {"limit": 67108864, "reservation": 33554432, "swap": 67108864}'
 	ct_create

@@ -279,8 +279,6 @@ teardown() {
 	ct_refused
 	bundle '.process.args = "not a list"'
 	ct_refused
-	bundle 'del(.process)'
-	ct_refused
 	bundle '.process.args = []'
 	ct_refused
 	bundle '.process.cwd = "relative"'
@@ -570,6 +568,23 @@ teardown() {
 	ct_sleep
 	rt exec --detach --pid-file "$B/execpid" "$ID" /bin/sleep 1000 </dev/null >/dev/null 2>&1 3>&-
 	equal "$(sort "/proc/$(cat "$B/execpid")/cgroup")" "$(sort "/proc/$(pid_of)/cgroup")"
+}
+
+@test "a config without a process can be created, not started" {
+	not_for runc -- "refuses to create it"
+	bundle 'del(.process)'
+	ct_create
+	status_is created
+	not_for crun -- "says that it has started"
+	run -1 rt start "$ID"
+	contains "$output" "process: missing in the configuration"
+	status_is created
+	jq '.process | .args = ["/bin/echo", "in it"]' "$BATS_FILE_TMPDIR/template/config.json" >"$B/process.json"
+	run -0 rt exec --process "$B/process.json" "$ID" </dev/null
+	equal "$output" "in it"
+	rt delete "$ID"
+	run -1 rt run --bundle "$B" "$ID" </dev/null
+	contains "$output" "process: missing in the configuration"
 }
 
 @test "exec takes environment, directory and user" {

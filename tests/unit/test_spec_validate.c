@@ -230,6 +230,8 @@ TEST(devices_and_the_rest_of_linux)
 		{ LINUX("\"devices\":[{\"path\":\"/dev/x\",\"type\":\"p\",\"fileMode\":65536}]"), "linux.devices[0].fileMode" },
 		{ LINUX("\"cgroupsPath\":\"/a/../../b\""), "linux.cgroupsPath" },
 		{ LINUX("\"cgroupsPath\":\"..\""), "linux.cgroupsPath" },
+		{ LINUX("\"cgroupsPath\":\"a/.././../b\""), "linux.cgroupsPath" },
+		{ LINUX("\"cgroupsPath\":\"/a/../b//../c\""), NULL },
 		{ LINUX("\"cgroupsPath\":\"a..b/...\""), NULL },
 		{ LINUX("\"intelRdt\":{\"closID\":\"/\"}"), NULL },
 		{ LINUX("\"intelRdt\":{\"closID\":\"a/b\"}"), "linux.intelRdt.closID: 'a/b'" },
