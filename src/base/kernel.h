@@ -78,6 +78,12 @@ static inline int kernel_pidfd_info(int pidfd, uint64_t mask, struct kernel_pidf
 	return (int)kernel_result(ioctl(pidfd, KERNEL_PIDFD_GET_INFO, ret));
 }
 
+union bpf_attr;
+static inline int kernel_bpf(int cmd, union bpf_attr *attr, size_t size)
+{
+	return (int)kernel_result(syscall(SYS_bpf, cmd, attr, size));
+}
+
 static inline int kernel_openat2(int dirfd, const char *path, const struct open_how *how)
 {
 	return (int)kernel_result(syscall(SYS_openat2, dirfd, path, how, sizeof(*how)));

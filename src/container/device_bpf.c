@@ -15,10 +15,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "base/mem.h"
 
 #define PROG_NAME "reeve_device" /* at most 15 characters */
@@ -166,13 +166,6 @@ int device_bpf_compile(const struct device_policy *policy, struct bpf_insn **ret
 
 /* ---- the kernel ---- */
 
-static int sys_bpf(int cmd, union bpf_attr *attr)
-{
-	long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-
-	return r < 0 ? -errno : (int)r;
-}
-
 int device_bpf_load(const struct bpf_insn *insns, size_t n, int *ret_fd, struct err *err)
 {
 	union bpf_attr attr;
@@ -185,7 +178,7 @@ int device_bpf_load(const struct bpf_insn *insns, size_t n, int *ret_fd, struct 
 	attr.license = (uintptr_t) "Apache-2.0"; /* no helper is called that asks for another */
 	memcpy(attr.prog_name, PROG_NAME, sizeof(PROG_NAME));
 	for (int tries = 0;; tries++) {
-		fd = sys_bpf(BPF_PROG_LOAD, &attr);
+		fd = kernel_bpf(BPF_PROG_LOAD, &attr, sizeof(attr));
 		if (fd != -EAGAIN || tries == 5) /* the verifier was interrupted by a signal */
 			break;
 	}
@@ -206,7 +199,7 @@ static int is_ours(int prog_fd)
 	attr.info.bpf_fd = (uint32_t)prog_fd;
 	attr.info.info_len = sizeof(info);
 	attr.info.info = (uintptr_t)&info;
-	r = sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+	r = kernel_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr));
 	if (r < 0)
 		return r;
 	return strncmp(info.name, PROG_NAME, sizeof(info.name)) == 0;
@@ -224,7 +217,7 @@ static int find_ours(int cgroup_fd)
 	attr.query.attach_type = BPF_CGROUP_DEVICE;
 	attr.query.prog_ids = (uintptr_t)ids;
 	attr.query.prog_cnt = ATTACHED_MAX;
-	r = sys_bpf(BPF_PROG_QUERY, &attr);
+	r = kernel_bpf(BPF_PROG_QUERY, &attr, sizeof(attr));
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < attr.query.prog_cnt && i < ATTACHED_MAX; i++) {
@@ -233,7 +226,7 @@ static int find_ours(int cgroup_fd)
 
 		memset(&by_id, 0, sizeof(by_id));
 		by_id.prog_id = ids[i];
-		fd = sys_bpf(BPF_PROG_GET_FD_BY_ID, &by_id);
+		fd = kernel_bpf(BPF_PROG_GET_FD_BY_ID, &by_id, sizeof(by_id));
 		if (fd == -ENOENT)
 			continue;
 		if (fd < 0)
@@ -261,7 +254,7 @@ static int attach(int cgroup_fd, int prog_fd, int old_fd, struct err *err)
 		attr.attach_flags |= BPF_F_REPLACE;
 		attr.replace_bpf_fd = (uint32_t)old_fd;
 	}
-	r = sys_bpf(BPF_PROG_ATTACH, &attr);
+	r = kernel_bpf(BPF_PROG_ATTACH, &attr, sizeof(attr));
 	return r < 0 ? err_code(err, r, "attach a device program to a cgroup") : 0;
 }
 

@@ -9,7 +9,7 @@ vm_run() { # OPTION... -- COMMAND...
 
 # The machine with this kernel: options of the VM tool. criu of Debian 12 is too old for newer kernels than its own.
 vm_machine() { # 6.1 | hybrid | 6.12 | sid
-	local with=(--with python3 --with libcmocka0)
+	local with=(--with python3 --with libcmocka0 --with libbpf1)
 	case $1 in
 	6.1) echo --suite bookworm "${with[@]}" --with criu --with libarchive13 ;;
 	# the same with cgroup v1 for everything but processes
