@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CRI sends runc's message only to the runtime type of that name; to every other it sends what stood
- * in its configuration as TOML text. Only the part of TOML that such a table can be is read: keys
- * with strings, numbers and booleans. A key that we do not know is an error: a misspelt
- * SystemdCgroup must not silently run containers elsewhere.
+ * in its configuration as TOML text. A key that we do not know is an error: a misspelt SystemdCgroup
+ * must not silently run containers elsewhere.
  */
 #include "api/task_options.h"
 
@@ -14,14 +13,13 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "base/toml.h"
 #include "rpc/any.h"
 
 #include "proto/common.pb-c.h"
 #include "proto/options.pb-c.h"
 
 #define CONFIG_MAX_BYTES 65536
-
-enum toml_type { TOML_BOOL, TOML_NUMBER, TOML_STRING };
 
 // clang-format off
 static const struct {
@@ -32,9 +30,9 @@ static const struct {
 	{ "nopivotroot",   TOML_BOOL,   offsetof(struct task_options, run.no_pivot_root) },
 	{ "nonewkeyring",  TOML_BOOL,   offsetof(struct task_options, run.no_new_keyring) },
 	{ "shimcgroup",    TOML_STRING, offsetof(struct task_options, shim_cgroup) },
-	{ "iouid",         TOML_NUMBER, offsetof(struct task_options, run.io_uid) },
-	{ "iogid",         TOML_NUMBER, offsetof(struct task_options, run.io_gid) },
-	{ "iodrainms",     TOML_NUMBER, offsetof(struct task_options, run.io_drain_ms) },
+	{ "iouid",         TOML_INTEGER, offsetof(struct task_options, run.io_uid) },
+	{ "iogid",         TOML_INTEGER, offsetof(struct task_options, run.io_gid) },
+	{ "iodrainms",     TOML_INTEGER, offsetof(struct task_options, run.io_drain_ms) },
 	{ "iodirect",      TOML_BOOL,   offsetof(struct task_options, run.io_direct) },
 	{ "binaryname",    TOML_STRING, offsetof(struct task_options, run.binary_name) },
 	{ "root",          TOML_STRING, offsetof(struct task_options, run.root) },
@@ -46,138 +44,6 @@ static const struct {
 // clang-format on
 
 /* ---- TOML ---- */
-
-struct line {
-	const char *p;
-	unsigned int number;
-};
-
-static void skip_blanks(struct line *l)
-{
-	l->p += strspn(l->p, " \t\r");
-}
-
-static int bad_line(const struct line *l, const char *why, struct err *err)
-{
-	return err_set(err, -EINVAL, "runtime options, line %u: %s", l->number, why);
-}
-
-static int take_key(struct line *l, char *out, size_t size, struct err *err)
-{
-	char quote = *l->p == '"' || *l->p == '\'' ? *l->p++ : '\0';
-	size_t n = 0;
-
-	for (; isalnum((unsigned char)*l->p) || *l->p == '_' || *l->p == '-'; l->p++)
-		if (n + 1 < size)
-			out[n++] = *l->p;
-	out[n] = '\0';
-	if (quote && *l->p++ != quote)
-		return bad_line(l, "a key is expected", err);
-	skip_blanks(l);
-	if (n == 0 || *l->p++ != '=')
-		return bad_line(l, "a key and '=' are expected", err);
-	skip_blanks(l);
-	return 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* "\u00e9": to UTF-8. */
-static bool take_unicode(struct line *l, unsigned int digits, struct buf *out)
-{
-	uint32_t c = 0;
-
-	for (; digits > 0; digits--, l->p++) {
-		if (hex_digit(*l->p) < 0)
-			return false;
-		c = c << 4 | (uint32_t)hex_digit(*l->p);
-	}
-	if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return false;
-	if (c < 0x80) {
-		buf_addc(out, (char)c);
-	} else if (c < 0x800) {
-		buf_addc(out, (char)(0xc0 | c >> 6));
-		buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	} else {
-		buf_addc(out, (char)(c < 0x10000 ? 0xe0 | c >> 12 : 0xf0 | c >> 18));
-		if (c >= 0x10000)
-			buf_addc(out, (char)(0x80 | (c >> 12 & 0x3f)));
-		buf_addc(out, (char)(0x80 | (c >> 6 & 0x3f)));
-		buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	}
-	return true;
-}
-
-static bool take_escape(struct line *l, struct buf *out)
-{
-	static const char from[] = "btnfr\"\\", to[] = "\b\t\n\f\r\"\\";
-	char c = *l->p;
-	const char *at = c ? strchr(from, c) : NULL;
-
-	if (!c)
-		return false;
-	l->p++;
-	if (c == 'u' || c == 'U')
-		return take_unicode(l, c == 'u' ? 4 : 8, out);
-	if (at)
-		buf_addc(out, to[at - from]);
-	return at != NULL;
-}
-
-static int take_string(struct line *l, struct arena *arena, const char **ret, struct err *err)
-{
-	auto_done(buf) struct buf b = { 0 };
-	char quote = *l->p;
-
-	if (quote != '"' && quote != '\'')
-		return bad_line(l, "a string is expected", err);
-	for (l->p++; *l->p != quote;) {
-		char c = *l->p;
-
-		if (c == '\0' || c == '\n')
-			return bad_line(l, "a string has no end", err);
-		l->p++;
-		if (quote == '\'' || c != '\\')
-			buf_addc(&b, c);
-		else if (!take_escape(l, &b))
-			return bad_line(l, "a string has a bad escape", err);
-	}
-	l->p++;
-	*ret = arena_strndup(arena, b.data ? b.data : "", b.len);
-	return *ret && buf_ok(&b) == 0 ? 0 : err_oom(err);
-}
-
-static int take_number(struct line *l, uint32_t *ret, struct err *err)
-{
-	size_t n = strspn(l->p, "0123456789_");
-	char digits[16];
-	size_t len = 0;
-
-	for (size_t i = 0; i < n && len + 1 < sizeof(digits); i++)
-		if (l->p[i] != '_')
-			digits[len++] = l->p[i];
-	digits[len] = '\0';
-	if (str_to_u32(digits, ret) < 0)
-		return bad_line(l, "a number of 32 bits is expected", err);
-	l->p += n;
-	return 0;
-}
-
-static int take_bool(struct line *l, bool *ret, struct err *err)
-{
-	*ret = str_starts(l->p, "true");
-	if (!*ret && !str_starts(l->p, "false"))
-		return bad_line(l, "true or false is expected", err);
-	l->p += *ret ? 4 : 5;
-	return 0;
-}
 
 static int find_key(const char *name)
 {
@@ -194,56 +60,38 @@ static int find_key(const char *name)
 	return -1;
 }
 
-static int take_entry(
-	struct line *l, struct arena *arena, struct task_options *out, struct err *err)
+static bool fits(const struct toml_value *v, enum toml_type type)
 {
-	char name[64];
-	void *field;
-	int k, r;
-
-	r = take_key(l, name, sizeof(name), err);
-	if (r < 0)
-		return r;
-	k = find_key(name);
-	if (k < 0)
-		return err_set(err, -EINVAL, "runtime options, line %u: unknown option '%s'",
-			l->number, name);
-	field = (char *)out + keys[k].offset;
-	if (keys[k].type == TOML_BOOL)
-		r = take_bool(l, field, err);
-	else if (keys[k].type == TOML_NUMBER)
-		r = take_number(l, field, err);
-	else
-		r = take_string(l, arena, field, err);
-	if (r < 0)
-		err_in(err, "'%s'", name);
-	return r;
+	return v->type == type &&
+	       (type != TOML_INTEGER || (v->integer >= 0 && v->integer <= UINT32_MAX));
 }
 
-/* Table headers are stepped over: the table that we are given may stand under its full name. */
-static int parse_toml(
-	const char *text, struct arena *arena, struct task_options *out, struct err *err)
+/* Headers are stepped over: the table that we are given may stand under its full name. */
+static int take_entry(void *arg, const struct toml_entry *e, struct err *err)
 {
-	struct line l = { text, 1 };
-	int r;
+	static const char *const expected[] = {
+		[TOML_BOOL] = "true or false is expected",
+		[TOML_INTEGER] = "a number of 32 bits is expected",
+		[TOML_STRING] = "a string is expected",
+	};
+	void *field;
+	int k;
 
-	for (;; l.number++) {
-		skip_blanks(&l);
-		if (*l.p == '[')
-			l.p += strcspn(l.p, "\n");
-		else if (*l.p && !strchr("#\n", *l.p)) {
-			r = take_entry(&l, arena, out, err);
-			if (r < 0)
-				return r;
-			skip_blanks(&l);
-		}
-		if (*l.p == '#')
-			l.p += strcspn(l.p, "\n");
-		if (*l.p == '\0')
-			return 0;
-		if (*l.p++ != '\n')
-			return bad_line(&l, "something is left behind the value", err);
-	}
+	if (!e->key)
+		return 0;
+	k = find_key(e->key);
+	if (k < 0)
+		return toml_refuse(e, err, "unknown option '%s'", e->key);
+	if (!fits(&e->value, keys[k].type))
+		return toml_refuse(e, err, "'%s': %s", e->key, expected[keys[k].type]);
+	field = (char *)arg + keys[k].offset;
+	if (keys[k].type == TOML_BOOL)
+		*(bool *)field = e->value.boolean;
+	else if (keys[k].type == TOML_INTEGER)
+		*(uint32_t *)field = (uint32_t)e->value.integer;
+	else
+		*(const char **)field = e->value.string;
+	return 0;
 }
 
 /* ---- messages ---- */
@@ -290,7 +138,7 @@ static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct
 	}
 	if (strlen(text) != size)
 		return err_set(err, -EINVAL, "runtime options contain a NUL byte");
-	return parse_toml(text, arena, out, err);
+	return toml_read(text, "runtime options", arena, take_entry, out, err);
 }
 
 int task_options_decode_any(const char *type_url, const void *value, size_t size,

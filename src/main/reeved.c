@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reeved: the daemon. All that belongs to a process as a whole is here: arguments, signals, standard
- * streams, how it ends. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at
+ * reeved: the daemon. All that belongs to a process as a whole is here: signals, standard streams, how
+ * it ends; what it is told is reeved_options.c's. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at
  * once.
  */
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "main/reeved_options.h"
 #include "services/daemon.h"
 
 #include "config.h"
@@ -26,11 +27,6 @@
 #define PROGRAM "reeved"
 #define LEAVE_NS (2 * NS_PER_SEC)
 #define QUIET_MS 500
-
-struct options {
-	const char *address, *root, *state;
-	bool debug, help, version;
-};
 
 struct program {
 	struct loop *loop;
@@ -46,87 +42,6 @@ static int fail(const struct err *err)
 {
 	fprintf(stderr, PROGRAM ": %s\n", err->text);
 	return EXIT_FAILURE;
-}
-
-/* ---- arguments ---- */
-
-static int print_help(void)
-{
-	puts("usage: " PROGRAM " [OPTION]...\n\n"
-	     "A container daemon that speaks containerd's API.\n\n"
-	     "  -a, --address PATH  of the gRPC socket (/run/reeved/reeved.sock)\n"
-	     "      --root DIR      what outlives a reboot (/var/lib/reeved)\n"
-	     "      --state DIR     what does not (/run/reeved)\n"
-	     "  -l, --log-level debug|info|warn|error\n"
-	     "      --debug         the same as --log-level debug\n"
-	     "  -v, --version\n"
-	     "  -h, --help");
-	return EXIT_SUCCESS;
-}
-
-/* "--name VALUE", "--name=VALUE", and with one '-', as Go's programs take them. */
-static bool is_option(const char *arg, const char *name, const char *letter)
-{
-	size_t len = strlen(name);
-	const char *word = arg + (str_starts(arg, "--") ? 2 : 1);
-
-	if (letter && str_eq(word, letter))
-		return true;
-	return strncmp(word, name, len) == 0 && (!word[len] || word[len] == '=');
-}
-
-static int take_value(int argc, char **argv, int *i, const char **ret, struct err *err)
-{
-	const char *equals = strchr(argv[*i], '=');
-
-	if (equals)
-		*ret = equals + 1;
-	else if (*i + 1 < argc)
-		*ret = argv[++*i];
-	else
-		return err_set(err, -EINVAL, "option '%s' needs a value", argv[*i]);
-	return 0;
-}
-
-static int check_path(const char *path, const char *what, struct err *err)
-{
-	return *path == '/' ? 0 : err_set(err, -EINVAL, "%s '%s' is no absolute path", what, path);
-}
-
-static int parse(int argc, char **argv, struct options *o, struct log *log, struct err *err)
-{
-	const char *level;
-	int r = 0;
-
-	for (int i = 1; i < argc && r == 0; i++) {
-		const char *arg = argv[i];
-
-		if (*arg != '-' || !arg[1])
-			return err_set(err, -EINVAL, "unexpected argument '%s'", arg);
-		if (is_option(arg, "address", "a"))
-			r = take_value(argc, argv, &i, &o->address, err);
-		else if (is_option(arg, "root", NULL))
-			r = take_value(argc, argv, &i, &o->root, err);
-		else if (is_option(arg, "state", NULL))
-			r = take_value(argc, argv, &i, &o->state, err);
-		else if (is_option(arg, "log-level", "l")) {
-			r = take_value(argc, argv, &i, &level, err);
-			if (r == 0 && log_level_parse(level, &log->level) < 0)
-				return err_set(err, -EINVAL, "unknown log level '%s'", level);
-		} else if (is_option(arg, "debug", NULL))
-			o->debug = true;
-		else if (is_option(arg, "help", "h"))
-			o->help = true;
-		else if (is_option(arg, "version", "v"))
-			o->version = true;
-		else
-			return err_set(err, -EINVAL, "unknown option '%s'", arg);
-	}
-	if (r == 0)
-		r = check_path(o->address, "address", err);
-	if (r == 0)
-		r = check_path(o->root, "root", err);
-	return r == 0 ? check_path(o->state, "state", err) : r;
 }
 
 /* ---- running ---- */
@@ -187,14 +102,12 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 	mem_release_stack();
 }
 
-static int begin(struct program *p, const struct options *o, struct err *err)
+static int begin(struct program *p, const struct settings *s, struct err *err)
 {
 	const struct daemon_config config = {
 		.loop = p->loop,
 		.log = &p->log,
-		.root = o->root,
-		.state = o->state,
-		.address = o->address,
+		.settings = s,
 		.drained = on_drained,
 		.arg = p,
 	};
@@ -218,7 +131,7 @@ static void end(struct program *p)
 	loop_free(p->loop);
 }
 
-static int run(struct program *p, const struct options *o)
+static int run(struct program *p, const struct settings *s)
 {
 	struct err err = { 0 };
 	int r = loop_new(&p->loop);
@@ -227,9 +140,9 @@ static int run(struct program *p, const struct options *o)
 		err_code(&err, r, "make the loop");
 		return fail(&err);
 	}
-	r = begin(p, o, &err);
+	r = begin(p, s, &err);
 	if (r == 0) {
-		log_write(&p->log, LOG_INFO_, "serving on '%s'", o->address);
+		log_write(&p->log, LOG_INFO_, "serving on '%s'", s->address);
 		r = loop_run(p->loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");
@@ -240,18 +153,49 @@ static int run(struct program *p, const struct options *o)
 	return r < 0 ? EXIT_FAILURE : r;
 }
 
+static int print(const struct settings *s, bool commented)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	settings_write(s, commented, &out);
+	return buf_ok(&out) == 0 && fputs(out.data, stdout) >= 0 && fflush(stdout) == 0
+		       ? EXIT_SUCCESS
+		       : EXIT_FAILURE;
+}
+
+static int serve(const struct settings *s)
+{
+	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
+		.signal_fd = -EBADF };
+
+	(void)log_level_parse(s->log_level, &p.log.level);
+	if (str_eq(s->log_format, "json"))
+		p.log.format = LOG_JSON;
+	umask(0022);
+	return run(&p, s);
+}
+
+static int act(const struct reeved_options *o)
+{
+	switch (o->action) {
+	case REEVED_SERVE:
+		return serve(&o->settings);
+	case REEVED_HELP:
+		return fputs(reeved_help, stdout) < 0;
+	case REEVED_VERSION:
+		return puts(PROGRAM " " REEVE_VERSION " " REEVE_COMMIT) < 0;
+	case REEVED_CONFIG_DEFAULT:
+	case REEVED_CONFIG_DUMP:
+		return print(&o->settings, o->action == REEVED_CONFIG_DEFAULT);
+	}
+	return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
-	struct options o = {
-		.address = "/run/reeved/reeved.sock",
-		.root = "/var/lib/reeved",
-		.state = "/run/reeved",
-	};
-	struct program p = {
-		.log = { .fd = STDERR_FILENO, .level = LOG_INFO_, .format = LOG_LOGRUS },
-		.signal_fd = -EBADF
-	};
+	struct reeved_options o = { 0 };
 	struct err err = { 0 };
+	int status;
 
 	if (fd_ensure_stdio() < 0)
 		return EXIT_FAILURE;
@@ -259,16 +203,7 @@ int main(int argc, char **argv)
 		err_set(&err, -EPERM, "refusing to run setuid or with file capabilities");
 		return fail(&err);
 	}
-	if (parse(argc, argv, &o, &p.log, &err) < 0)
-		return fail(&err);
-	if (o.help)
-		return print_help();
-	if (o.version) {
-		puts(PROGRAM " " REEVE_VERSION " " REEVE_COMMIT);
-		return EXIT_SUCCESS;
-	}
-	if (o.debug)
-		p.log.level = LOG_DEBUG_;
-	umask(0022);
-	return run(&p, &o);
+	status = reeved_options_parse(argc, argv, &o, &err) < 0 ? fail(&err) : act(&o);
+	reeved_options_done(&o);
+	return status;
 }

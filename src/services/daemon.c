@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/path.h"
@@ -25,20 +26,27 @@
 #include "services/gc.h"
 #include "services/services.h"
 #include "services/snapshots.h"
+#include "settings/settings.h"
 
 #define STORE_NAME "meta.db"
 
+/* A socket of ours in the file system. */
+struct socket {
+	int dir;
+	const char *name; /* in the address; NULL: it is not there */
+};
+
 struct daemon {
 	struct daemon_config config;
+	const struct settings *settings;
 	struct core core;
 	struct blobs blobs;
-	int root, lock, sockets; /* the last: the directory of the sockets */
-	char *socket_name;
+	int root, lock;
+	struct socket api, events;
 	struct rpc_service *services;
 	size_t n_services;
 	struct grpc_server *grpc;
 	struct ttrpc_server *ttrpc;
-	bool listening;
 };
 
 /* ---- directories ---- */
@@ -62,11 +70,11 @@ static int take_lock(struct daemon *m, struct err *err)
 
 	m->lock = fd_open_at(m->root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (m->lock < 0)
-		return err_code(err, m->lock, "open the lock in '%s'", m->config.root);
+		return err_code(err, m->lock, "open the lock in '%s'", m->settings->root);
 	r = file_lock(m->lock, true, false);
 	if (r == -EWOULDBLOCK)
-		return err_set(err, -EBUSY, "another daemon has '%s'", m->config.root);
-	return r < 0 ? err_code(err, r, "lock '%s'", m->config.root) : 0;
+		return err_set(err, -EBUSY, "another daemon has '%s'", m->settings->root);
+	return r < 0 ? err_code(err, r, "lock '%s'", m->settings->root) : 0;
 }
 
 /* ---- store ---- */
@@ -81,7 +89,7 @@ static void log_finding(void *arg, const char *line)
 
 static int open_store(struct daemon *m, struct err *err)
 {
-	auto_free char *path = path_join(m->config.root, STORE_NAME);
+	auto_free char *path = path_join(m->settings->root, STORE_NAME);
 	struct err why = { 0 };
 	size_t kept = 0;
 	int r;
@@ -150,14 +158,14 @@ static int open_content(struct daemon *m, struct err *err)
 		return r;
 	m->core.blobs = &m->blobs;
 	m->core.root = m->root;
-	m->core.root_path = m->config.root;
+	m->core.root_path = m->settings->root;
 	if (snapshots_sweep(&call) < 0 && m->config.log)
 		log_write(m->config.log, LOG_WARN_,
 			"directories of snapshots that nobody has are left alone: %s", why.text);
 	if (gc_sweep_blobs(&m->core, &why) < 0 && m->config.log)
 		log_write(m->config.log, LOG_WARN_, "content that nobody has is left alone: %s",
 			why.text);
-	return gc_new(&m->core, &m->core.gc, err);
+	return gc_new(&m->core, (uint64_t)m->settings->gc_delay_ms * NS_PER_MS, &m->core.gc, err);
 }
 
 /* ---- doors ---- */
@@ -215,70 +223,66 @@ static int make_doors(struct daemon *m, struct err *err)
 }
 
 /* The lock says that nobody is behind a socket that is left there. */
-static int listen_at(struct daemon *m, const char *behind, int *ret, struct err *err)
+static int listen_at(
+	struct daemon *m, const char *address, struct socket *socket, int *ret, struct err *err)
 {
-	auto_free char *name = NULL;
+	auto_free char *path = strdup(address);
+	const char *name = strrchr(address, '/') + 1;
+	auto_close int fd = -EBADF;
 	int r;
 
-	if (asprintf(&name, "%s%s", m->socket_name, behind) < 0)
+	if (!path)
 		return err_oom(err);
-	if (unlinkat(m->sockets, name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "remove what is at '%s%s'", m->config.address, behind);
-	r = fd_unix_listen_at(m->sockets, name, SOCK_STREAM, 0660);
+	if (!*name)
+		return err_set(err, -EINVAL, "address '%s' has no name of a socket", address);
+	path[name == address + 1 ? 1 : name - address - 1] = '\0';
+	r = open_dir(path, 0711, &socket->dir, err);
 	if (r < 0)
-		return err_code(err, r, "listen at '%s%s'", m->config.address, behind);
-	*ret = r;
+		return r;
+	if (unlinkat(socket->dir, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove what is at '%s'", address);
+	fd = fd_unix_listen_at(socket->dir, name, SOCK_STREAM, (mode_t)m->settings->socket_mode);
+	if (fd < 0)
+		return err_code(err, fd, "listen at '%s'", address);
+	socket->name = name;
+	if (m->settings->socket_gid > 0 &&
+		fchownat(socket->dir, name, (uid_t)-1, (gid_t)m->settings->socket_gid,
+			AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "give '%s' to group %lld", address,
+			(long long)m->settings->socket_gid);
+	*ret = take_fd(&fd);
 	return 0;
 }
 
 static int open_sockets(struct daemon *m, struct err *err)
 {
-	const char *slash = strrchr(m->config.address, '/');
-	auto_free char *dir = NULL;
-	int fd = -EBADF, r;
+	int fd = -EBADF;
+	int r = listen_at(m, m->settings->ttrpc_address, &m->events, &fd, err);
 
-	if (!slash || !slash[1] || *m->config.address != '/')
-		return err_set(err, -EINVAL, "address '%s' is no absolute path of a socket",
-			m->config.address);
-	m->socket_name = strdup(slash + 1);
-	dir = strndup(m->config.address,
-		slash == m->config.address ? 1 : (size_t)(slash - m->config.address));
-	if (!m->socket_name || !dir)
-		return err_oom(err);
-	r = open_dir(dir, 0711, &m->sockets, err);
-	if (r == 0)
-		r = listen_at(m, ".ttrpc", &fd, err);
 	if (r == 0)
 		r = ttrpc_server_listen_take_fd(m->ttrpc, fd, 0, err);
 	/* Last: who can connect to it finds everything in place. */
 	if (r == 0)
-		r = listen_at(m, "", &fd, err);
-	if (r == 0)
-		r = grpc_server_listen_take_fd(m->grpc, fd, 0, err);
-	m->listening = r == 0;
-	return r;
+		r = listen_at(m, m->settings->address, &m->api, &fd, err);
+	return r == 0 ? grpc_server_listen_take_fd(m->grpc, fd, 0, err) : r;
 }
 
-static void close_sockets(struct daemon *m)
+static void close_socket(struct socket *s)
 {
-	auto_free char *ttrpc = NULL;
-
-	if (!m->listening)
-		return;
-	m->listening = false;
-	(void)unlinkat(m->sockets, m->socket_name, 0);
-	if (asprintf(&ttrpc, "%s.ttrpc", m->socket_name) >= 0)
-		(void)unlinkat(m->sockets, ttrpc, 0);
+	if (s->name)
+		(void)unlinkat(s->dir, s->name, 0);
+	s->name = NULL;
+	s->dir = fd_close(s->dir);
 }
 
 /* ---- the whole ---- */
 
 static int begin(struct daemon *m, struct err *err)
 {
-	int state = -EBADF, r = open_dir(m->config.root, 0711, &m->root, err);
+	int state = -EBADF, r = open_dir(m->settings->root, 0711, &m->root, err);
 
 	if (r == 0)
-		r = open_dir(m->config.state, 0711, &state, err);
+		r = open_dir(m->settings->state, 0711, &state, err);
 	fd_close(state);
 	if (r == 0)
 		r = take_lock(m, err);
@@ -287,7 +291,7 @@ static int begin(struct daemon *m, struct err *err)
 	if (r == 0)
 		r = know_uuid(m, err);
 	if (r == 0)
-		r = event_bus_new(&m->core.events, err);
+		r = event_bus_new((size_t)m->settings->events_unsent_bytes, &m->core.events, err);
 	if (r == 0)
 		r = open_content(m, err);
 	if (r == 0)
@@ -308,7 +312,8 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret, struct e
 	m->core.loop = config->loop;
 	m->core.log = config->log;
 	m->core.reaper = config->reaper.watch ? config->reaper : reaper_own(config->loop);
-	m->root = m->lock = m->sockets = -EBADF;
+	m->settings = config->settings;
+	m->root = m->lock = m->api.dir = m->events.dir = -EBADF;
 	m->blobs = (struct blobs){ -EBADF, -EBADF };
 	r = begin(m, err);
 	if (r < 0) {
@@ -323,7 +328,8 @@ void daemon_free(struct daemon *m)
 {
 	if (!m)
 		return;
-	close_sockets(m);
+	close_socket(&m->api);
+	close_socket(&m->events);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
 	event_bus_free(m->core.events);
@@ -331,8 +337,6 @@ void daemon_free(struct daemon *m)
 	blobs_close(&m->blobs);
 	store_free(m->core.store);
 	free(m->services);
-	free(m->socket_name);
-	fd_close(m->sockets);
 	fd_close(m->root);
 	fd_close(m->lock); /* last: what it keeps a second daemon from is over */
 	free(m);
@@ -345,7 +349,8 @@ struct core *daemon_core(struct daemon *m)
 
 void daemon_leave(struct daemon *m)
 {
-	close_sockets(m);
+	close_socket(&m->api);
+	close_socket(&m->events);
 	ttrpc_server_unlisten(m->ttrpc);
 	grpc_server_drain(m->grpc);
 }

@@ -4,8 +4,8 @@
  * Daemon: reeved without its process: the store, the services, and the doors that they stand
  * behind.
  *
- * Below `root` it has the store (meta.db) and a lock that keeps a second daemon out. The gRPC socket
- * is at `address`; beside it, with ".ttrpc" behind, the one on which shims tell events.
+ * Below the settings' root it has the store (meta.db) and a lock that keeps a second daemon out. Of
+ * its two sockets, gRPC is spoken on one; on the other, shims tell events by ttrpc.
  *
  * Tasks, and whatever else stands on containers, come as further tables in the config; they get at
  * the store and the events by daemon_core().
@@ -23,14 +23,13 @@
 
 struct core;
 struct daemon;
+struct settings;
 
 struct daemon_config {
 	struct loop *loop;
 	struct log *log;
-	const char *root;               /* absolute; made when it is missing */
-	const char *state;              /* likewise */
-	const char *address;            /* absolute path of the socket */
-	const struct rpc_service *more; /* behind the gRPC door too; rows with their own arg */
+	const struct settings *settings; /* settings_check()ed; borrowed */
+	const struct rpc_service *more;  /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
 	struct reaper
 		reaper; /* of our short-lived children; zero: they are waited for one by one */

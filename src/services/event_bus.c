@@ -17,8 +17,6 @@
 
 #include "proto/api.pb-c.h"
 
-#define UNSENT_MAX (16u << 20)
-
 struct subscriber {
 	struct event_bus *bus;
 	struct subscriber *prev, *next;
@@ -29,6 +27,7 @@ struct subscriber {
 };
 
 struct event_bus {
+	size_t unsent_max;
 	struct subscriber *first;
 	size_t n;
 };
@@ -141,7 +140,7 @@ static void send_one(struct subscriber *s, const Pb__Events__Envelope *envelope)
 {
 	int r = -ENOBUFS;
 
-	if (rpc_unsent(s->door, s->addr) < UNSENT_MAX)
+	if (rpc_unsent(s->door, s->addr) < s->bus->unsent_max)
 		r = rpc_send(s->door, s->addr, &envelope->base);
 	if (r < 0 && r != -ENOENT)
 		rpc_reply(s->door, s->addr, RPC_UNAVAILABLE,
@@ -230,12 +229,13 @@ int event_bus_subscribe(struct event_bus *b, const struct rpc_request *req, char
 	return 0;
 }
 
-int event_bus_new(struct event_bus **ret, struct err *err)
+int event_bus_new(size_t unsent_max, struct event_bus **ret, struct err *err)
 {
 	struct event_bus *b = mem_calloc(1, sizeof(*b));
 
 	if (!b)
 		return err_oom(err);
+	b->unsent_max = unsent_max;
 	*ret = b;
 	return 0;
 }

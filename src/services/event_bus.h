@@ -3,7 +3,7 @@
 /*
  * Event bus: hands events to those who subscribed, through the door of their calls
  * (spec/manager.md 3.4). Nothing is kept: who is not there does not hear of it, and who does not
- * read is cut off at 16 MiB.
+ * read is cut off.
  *
  * Owner    The caller owns *ret and ends it with event_bus_free() after the doors of all
  *          subscribers.
@@ -19,7 +19,8 @@
 
 struct event_bus;
 
-int event_bus_new(struct event_bus **ret, struct err *err);
+/* A subscriber that has left this many bytes unread is cut off. */
+int event_bus_new(size_t unsent_max, struct event_bus **ret, struct err *err);
 void event_bus_free(struct event_bus *b);
 AUTO_FREE(struct event_bus, event_bus)
 

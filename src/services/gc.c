@@ -19,7 +19,6 @@
 #include "proto/api.pb-c.h"
 #include "proto/image.pb-c.h"
 
-#define SOON_NS (100 * NS_PER_MS)
 #define ROOT_LABEL "containerd.io/gc.root"
 #define CONTENT_LABEL "containerd.io/gc.ref.content"
 #define SNAPSHOT_LABEL "containerd.io/gc.ref.snapshot."
@@ -32,6 +31,7 @@ struct wanted {
 
 struct gc {
 	struct core *core;
+	uint64_t delay_ns;
 	struct wanted *wanted;
 	struct loop_timer timer;
 };
@@ -419,7 +419,8 @@ void gc_want(struct gc *g, const char *ns)
 	struct wanted *w;
 
 	if (!g->timer.loop)
-		(void)loop_timer_set(g->core->loop, &g->timer, clock_boot_ns() + SOON_NS, on_time);
+		(void)loop_timer_set(
+			g->core->loop, &g->timer, clock_boot_ns() + g->delay_ns, on_time);
 	for (w = g->wanted; w; w = w->next)
 		if (str_eq(w->ns, ns))
 			return;
@@ -431,13 +432,14 @@ void gc_want(struct gc *g, const char *ns)
 	g->wanted = w;
 }
 
-int gc_new(struct core *core, struct gc **ret, struct err *err)
+int gc_new(struct core *core, uint64_t delay_ns, struct gc **ret, struct err *err)
 {
 	struct gc *g = mem_calloc(1, sizeof(*g));
 
 	if (!g)
 		return err_oom(err);
 	g->core = core;
+	g->delay_ns = delay_ns;
 	*ret = g;
 	return 0;
 }

@@ -10,13 +10,16 @@
  * Blocks   On the disk.
  * Context  Parent, on the loop's thread.
  */
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 
 struct core;
 struct gc;
 
-int gc_new(struct core *core, struct gc **ret, struct err *err);
+/* delay_ns: from what is taken away to the look. */
+int gc_new(struct core *core, uint64_t delay_ns, struct gc **ret, struct err *err);
 void gc_free(struct gc *g);
 AUTO_FREE(struct gc, gc)
 
