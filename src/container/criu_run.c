@@ -24,7 +24,7 @@
 struct criu_run {
 	const struct host *host;
 	struct criu_run_handler handler;
-	int sock;
+	int sock, said; /* its standard error */
 	struct loop_fd source;
 	struct reaper_watch watch;
 	bool watched;
@@ -52,7 +52,7 @@ static int spawn_helper(
 	struct criu_run *r, const struct helper_words *order, int sock, struct err *err)
 {
 	int code = helper_spawn("checkpoints need", "criu", order, sock, r->host->parent_pid != 0,
-		&r->watch.pid, &r->watch.pidfd, err);
+		&r->watch.pid, &r->watch.pidfd, &r->said, err);
 
 	if (code < 0 || r->host->parent_pid)
 		return code;
@@ -70,7 +70,7 @@ static void end(struct criu_run *r)
 	loop_fd_remove(&r->source);
 	loop_timer_cancel(&r->patience);
 	if (!r->over && !e.code)
-		err_set(&e, -EPIPE, "reeve-helper has ended without a word");
+		helper_silent(r->said, &e);
 	if (r->criu && r->host->reaper.own)
 		waitid(P_PID, (id_t)r->criu, &info, WEXITED);
 	r->over = true;
@@ -142,7 +142,7 @@ int criu_run_start(const struct host *h, const struct helper_words *order,
 	r->host = h;
 	r->handler = *handler;
 	r->watch.pidfd = -EBADF;
-	r->sock = -EBADF;
+	r->sock = r->said = -EBADF;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "make a socket");
 	r->sock = pair[0];
@@ -172,6 +172,7 @@ static void release(struct loop_deferred *d)
 	struct criu_run *r = container_of(d, struct criu_run, release);
 
 	fd_close(r->sock);
+	fd_close(r->said);
 	fd_close(r->watch.pidfd);
 	free(r);
 }

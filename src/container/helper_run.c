@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -83,10 +84,11 @@ static int find_helper(const char *need, char path[PATH_MAX], struct err *err)
 }
 
 int helper_spawn(const char *need, const char *task, const struct helper_words *words, int sock,
-	bool with_parent, pid_t *ret_pid, int *ret_pidfd, struct err *err)
+	bool with_parent, pid_t *ret_pid, int *ret_pidfd, int *ret_said, struct err *err)
 {
 	auto_free char **argv = mem_calloc(words->n + 3, sizeof(char *));
 	auto_close int null = fd_open("/dev/null", O_RDWR, 0);
+	auto_close int said = memfd_create("said", MFD_CLOEXEC);
 	char name[] = "reeve-helper", path[PATH_MAX];
 	int r = find_helper(need, path, err);
 
@@ -98,13 +100,27 @@ int helper_spawn(const char *need, const char *task, const struct helper_words *
 	argv[1] = (char *)task;
 	if (words->n)
 		memcpy(argv + 2, words->word, words->n * sizeof(*argv));
-	return spawn_process(&(struct spawn){ .program = -EBADF,
-				     .path = path,
-				     .argv = argv,
-				     .envp = environ,
-				     .stdio = { sock, null, null },
-				     .keep = words->fd,
-				     .n_keep = words->n_fds,
-				     .with_parent = with_parent },
+	r = spawn_process(&(struct spawn){ .program = -EBADF,
+				  .path = path,
+				  .argv = argv,
+				  .envp = environ,
+				  .stdio = { sock, null, said >= 0 ? said : null },
+				  .keep = words->fd,
+				  .n_keep = words->n_fds,
+				  .with_parent = with_parent },
 		ret_pid, ret_pidfd, err);
+	if (r == 0)
+		*ret_said = take_fd(&said);
+	return r;
+}
+
+int helper_silent(int said, struct err *err)
+{
+	char text[256];
+	ssize_t n = said >= 0 ? pread(said, text, sizeof(text) - 1, 0) : 0;
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return *text ? err_set(err, -EPIPE, "reeve-helper has ended: %s", text)
+		     : err_set(err, -EPIPE, "reeve-helper has ended without a word");
 }

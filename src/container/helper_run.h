@@ -35,7 +35,11 @@ void helper_words_done(struct helper_words *w);
 
 /*
  * `reeve-helper TASK WORD...` with `sock` as its standard input. need: in front of the program's path where there is none.
- * with_parent: a child of our parent. The pid and the pidfd are the caller's.
+ * with_parent: a child of our parent. The pid and the pidfd are the caller's, and so is *ret_said, which gets its standard
+ * error (-EBADF: nothing does).
  */
 int helper_spawn(const char *need, const char *task, const struct helper_words *words, int sock,
-	bool with_parent, pid_t *ret_pid, int *ret_pidfd, struct err *err);
+	bool with_parent, pid_t *ret_pid, int *ret_pidfd, int *ret_said, struct err *err);
+
+/* -EPIPE: it has ended and has not answered. `said` tells why where the loader could not start it: a library is missing. */
+int helper_silent(int said, struct err *err);

@@ -24,7 +24,7 @@
 struct unit_run {
 	const struct host *host;
 	struct unit_run_handler handler;
-	int sock;
+	int sock, said; /* its standard error */
 	struct loop_fd source;
 	struct reaper_watch watch;
 	bool watched;
@@ -99,8 +99,10 @@ static void on_exit_(struct reaper_watch *w, int wait_status)
 	close_sock(r);
 	loop_timer_cancel(&r->patience);
 	e = r->result;
-	if (!e.code && !r->answered)
-		err_set(&e, -EPIPE, "systemd cgroup driver: reeve-helper has ended without a word");
+	if (!e.code && !r->answered) {
+		helper_silent(r->said, &e);
+		err_in(&e, "systemd cgroup driver");
+	}
 	r->handler.done(r->handler.arg, e.code ? &e : NULL);
 }
 
@@ -118,7 +120,7 @@ static void on_patience(struct loop_timer *t)
 static int spawn(struct unit_run *r, const struct helper_words *order, int sock, struct err *err)
 {
 	int code = helper_spawn("systemd cgroup driver: it needs", "systemd", order, sock, false,
-		&r->watch.pid, &r->watch.pidfd, err);
+		&r->watch.pid, &r->watch.pidfd, &r->said, err);
 
 	if (code < 0)
 		return code;
@@ -140,7 +142,7 @@ int unit_run_start(const struct host *h, const struct helper_words *order,
 	r->host = h;
 	r->handler = *handler;
 	r->watch.pidfd = -EBADF;
-	r->sock = -EBADF;
+	r->sock = r->said = -EBADF;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "make a socket");
 	theirs = pair[1];
@@ -182,6 +184,7 @@ static void release(struct loop_deferred *d)
 	struct unit_run *r = container_of(d, struct unit_run, release);
 
 	fd_close(r->watch.pidfd);
+	fd_close(r->said);
 	free(r);
 }
 

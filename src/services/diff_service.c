@@ -38,7 +38,7 @@ struct apply {
 	struct reaper_watch watch;
 	struct loop_fd source;
 	struct loop_deferred end;
-	int sock;
+	int sock, said;              /* its standard error */
 	char answer[ANSWER_MAX + 1]; /* what the helper has said */
 	size_t n;
 	bool silent; /* it will say no more */
@@ -53,6 +53,7 @@ static void apply_free(struct apply *a)
 	loop_fd_remove(&a->source);
 	fd_close(a->watch.pidfd);
 	fd_close(a->sock);
+	fd_close(a->said);
 	free(a);
 }
 
@@ -79,10 +80,12 @@ static int read_answer(struct apply *a, struct err *err)
 {
 	char *end = memchr(a->answer, '\n', a->n), *first, *second;
 	uint64_t code = 0;
+	struct err why;
 
-	if (!end)
-		return err_set(err, -EPROTO, "reeve-helper ended with status %#x and no answer",
-			(unsigned int)a->status);
+	if (!end) {
+		helper_silent(a->said, &why);
+		return err_set(err, -EPROTO, "%s (status %#x)", why.text, (unsigned int)a->status);
+	}
 	*end = '\0';
 	first = strchr(a->answer, ' ');
 	second = first ? strchr(first + 1, ' ') : NULL;
@@ -234,7 +237,7 @@ static int start(struct core_call *c, struct apply *a, struct helper_words *w)
 		return err_sys(c->err, "make a socket for reeve-helper");
 	a->sock = pair[0];
 	r = helper_spawn("layers are unpacked by", "layer", w, pair[1], false, &a->watch.pid,
-		&a->watch.pidfd, c->err);
+		&a->watch.pidfd, &a->said, c->err);
 	fd_close(pair[1]);
 	if (r < 0)
 		return r;
@@ -268,6 +271,7 @@ static int apply(struct core_call *c)
 		.door = c->req->door,
 		.addr = c->req->addr,
 		.sock = -EBADF,
+		.said = -EBADF,
 		.watch = { .pidfd = -EBADF } };
 	r = start(c, a, &words);
 	if (r < 0)

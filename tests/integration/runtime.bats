@@ -840,6 +840,18 @@ in_terminal() {
 	equal "$output" $'three\nfour'
 }
 
+@test "a helper that cannot be loaded: what is missing is named" {
+	local lib
+	not_for runc crun -- "have none"
+	lib=$(ldd "$TOP/out/bin/reeve-helper" | sed -nE 's/^[[:space:]]*(libprotobuf-c\.so[^ ]*) => .*/\1/p')
+	: >"$BATS_TEST_TMPDIR/$lib" # no library, and the first place to look
+	bundle '.linux.cgroupsPath = "system.slice:reeve:x"'
+	LD_LIBRARY_PATH=$BATS_TEST_TMPDIR run -1 rt --systemd-cgroup create --bundle "$B" "$ID" </dev/null
+	contains "$output" "systemd cgroup driver: reeve-helper has ended: "
+	contains "$output" "error while loading shared libraries: $BATS_TEST_TMPDIR/$lib"
+	[ ! -e "$RT_ROOT/$ID" ]
+}
+
 @test "without systemd its driver says so, and leaves nothing" {
 	[ ! -e /run/systemd/private ] || skip "systemd runs here"
 	bundle '.linux.cgroupsPath = "system.slice:reeve:x"'
