@@ -383,6 +383,44 @@ SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; }
 	matches "$(paste -sd' ' "$MANAGER.log")" "^READY=1 MAINPID=[0-9]+ BARRIER=1$"
 }
 
+# What a program of libsystemd sends: words, and a barrier, whose pipe is closed when it has been read. From outside, for
+# busybox sends no descriptors.
+notify() { # SOCKET WORD...
+	python3 -c '
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(sys.argv[1])
+for word in sys.argv[2:]:
+	if word != "BARRIER=1":
+		s.send(word.encode())
+		continue
+	r, w = os.pipe()
+	s.sendmsg([word.encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [w]))])
+	os.close(w)
+	os.read(r, 1)
+	print("barrier", flush=True)' "$@"
+}
+
+# Afterwards nobody listens any more, as with runc.
+@test "READY ends a start at once, with a barrier of the program before it or without" {
+	local words begin
+	not_for runc crun -- "wait for other things"
+	start_manager
+	for words in "READY=1" "STATUS=x BARRIER=1 READY=1" "BARRIER=1 READY=1"; do
+		bundle_sh 'exec sleep 1000'
+		NOTIFY_SOCKET=$MANAGER ct_create
+		NOTIFY_SOCKET=$MANAGER rt start "$ID" </dev/null >"$B/started" 2>&1 3>&- &
+		begin=$!
+		wait_until 10 test -S "$RT_ROOT/$ID/notify/notify.sock"
+		# shellcheck disable=SC2086 # they are words
+		notify "$RT_ROOT/$ID/notify/notify.sock" $words >"$B/notified"
+		wait_until 10 gone "$begin"
+		wait "$begin"
+		equal "$(tail -n 3 "$MANAGER.log" | paste -sd' ')" "READY=1 MAINPID=$(pid_of) BARRIER=1"
+		rt delete --force "$ID"
+	done
+}
+
 # --- labels and annotations -------------------------------------------------------------------------------------
 
 @test "a label of a security module that the machine lacks is refused" {
