@@ -25,7 +25,7 @@ struct recorder_load {
 	struct reaper reaper;
 	struct recorder_load_order order;
 	char *dir;
-	int sock;
+	int sock, said; /* its standard error */
 	struct reaper_watch watch;
 	bool watched;
 	bool late;
@@ -36,15 +36,17 @@ struct recorder_load {
 static void read_answer(struct recorder_load *r)
 {
 	struct recorder_news n = { 0 };
+	struct err silent;
 	ssize_t size = fd_recv(r->sock, &n, sizeof(n), NULL, NULL, MSG_DONTWAIT);
 
 	n.text[sizeof(n.text) - 1] = '\0';
 	if (size == (ssize_t)sizeof(n) && n.code < 0)
 		exit_recorder_set_off(r->order.into, n.text);
-	else if (size != (ssize_t)sizeof(n))
-		exit_recorder_set_off(
-			r->order.into, r->late ? "reeve-helper did not load it within 10 seconds"
-					       : "reeve-helper has ended without a word");
+	if (size == (ssize_t)sizeof(n))
+		return;
+	helper_silent(r->said, &silent);
+	exit_recorder_set_off(r->order.into,
+		r->late ? "reeve-helper did not load it within 10 seconds" : silent.text);
 }
 
 static void on_exit_(struct reaper_watch *w, int wait_status)
@@ -77,7 +79,7 @@ static int spawn(struct recorder_load *r, int sock, struct err *err)
 	if (r->order.entries)
 		helper_words_add(&words, "entries", "%u", r->order.entries);
 	code = helper_spawn("it is loaded by", "recorder", &words, sock, false, &r->watch.pid,
-		&r->watch.pidfd, err);
+		&r->watch.pidfd, &r->said, err);
 	if (code < 0)
 		return code;
 	r->watch.fn = on_exit_;
@@ -116,7 +118,7 @@ int recorder_load_start(struct loop *l, const struct reaper *reaper,
 	r->loop = l;
 	r->reaper = *reaper;
 	r->order = *o;
-	r->sock = r->watch.pidfd = -EBADF;
+	r->sock = r->said = r->watch.pidfd = -EBADF;
 	*o->into = EXIT_RECORDER_NULL;
 	code = start(r, &e);
 	if (code < 0) {
@@ -133,6 +135,7 @@ static void release(struct loop_deferred *d)
 
 	fd_close(r->watch.pidfd);
 	fd_close(r->sock);
+	fd_close(r->said);
 	free(r->dir);
 	free(r);
 }
