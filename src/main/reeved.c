@@ -32,6 +32,7 @@ struct program {
 	struct loop *loop;
 	struct log log;
 	struct daemon *daemon;
+	const char *address;
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
@@ -51,6 +52,20 @@ static void on_drained(void *arg)
 	struct program *p = arg;
 
 	loop_stop(p->loop, EXIT_SUCCESS);
+}
+
+static void on_serving(void *arg)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_INFO_, "serving on '%s'", p->address);
+}
+
+static void on_failed(void *arg, const struct err *err)
+{
+	struct program *p = arg;
+
+	loop_stop(p->loop, fail(err));
 }
 
 static void on_leave_timeout(struct loop_timer *t)
@@ -108,11 +123,15 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 		.loop = p->loop,
 		.log = &p->log,
 		.settings = s,
+		.search = getenv("PATH"),
+		.serving = on_serving,
+		.failed = on_failed,
 		.drained = on_drained,
 		.arg = p,
 	};
 	int r = watch_signals(p, err);
 
+	p->address = s->address;
 	if (r == 0)
 		r = daemon_new(&config, &p->daemon, err);
 	if (r == 0)
@@ -142,7 +161,6 @@ static int run(struct program *p, const struct settings *s)
 	}
 	r = begin(p, s, &err);
 	if (r == 0) {
-		log_write(&p->log, LOG_INFO_, "serving on '%s'", s->address);
 		r = loop_run(p->loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");

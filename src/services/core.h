@@ -25,6 +25,7 @@ struct blobs;
 struct core_writer;
 struct event_bus;
 struct gc;
+struct tasks;
 
 struct core {
 	struct loop *loop;
@@ -33,6 +34,7 @@ struct core {
 	struct event_bus *events;
 	struct blobs *blobs;
 	struct gc *gc;
+	struct tasks *tasks;
 	struct core_writer *writers; /* of content_service.c: content that is being written */
 	struct reaper reaper;        /* of our helpers */
 	int root;                    /* directory, and its path */

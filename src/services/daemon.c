@@ -26,6 +26,7 @@
 #include "services/gc.h"
 #include "services/services.h"
 #include "services/snapshots.h"
+#include "services/tasks.h"
 #include "settings/settings.h"
 
 #define STORE_NAME "meta.db"
@@ -47,6 +48,7 @@ struct daemon {
 	size_t n_services;
 	struct grpc_server *grpc;
 	struct ttrpc_server *ttrpc;
+	int waiting; /* the listening socket of gRPC, until the tasks are loaded */
 };
 
 /* ---- directories ---- */
@@ -183,6 +185,7 @@ static int make_tables(struct daemon *m, struct err *err)
 		&lease_service,
 		&namespace_service,
 		&snapshot_service,
+		&tasks_service,
 		&version_service,
 	};
 	size_t n = 0;
@@ -261,10 +264,9 @@ static int open_sockets(struct daemon *m, struct err *err)
 
 	if (r == 0)
 		r = ttrpc_server_listen_take_fd(m->ttrpc, fd, 0, err);
-	/* Last: who can connect to it finds everything in place. */
 	if (r == 0)
-		r = listen_at(m, m->settings->address, &m->api, &fd, err);
-	return r == 0 ? grpc_server_listen_take_fd(m->grpc, fd, 0, err) : r;
+		r = listen_at(m, m->settings->address, &m->api, &m->waiting, err);
+	return r;
 }
 
 static void close_socket(struct socket *s)
@@ -273,6 +275,34 @@ static void close_socket(struct socket *s)
 		(void)unlinkat(s->dir, s->name, 0);
 	s->name = NULL;
 	s->dir = fd_close(s->dir);
+}
+
+/* ---- tasks ---- */
+
+static void on_loaded(void *arg)
+{
+	struct daemon *m = arg;
+	struct err err = { 0 };
+
+	if (m->waiting < 0)
+		return; /* it leaves already */
+	if (grpc_server_listen_take_fd(m->grpc, take_fd(&m->waiting), 0, &err) < 0)
+		m->config.failed(m->config.arg, &err);
+	else if (m->config.serving)
+		m->config.serving(m->config.arg);
+}
+
+static int make_tasks(struct daemon *m, struct err *err)
+{
+	const struct tasks_config config = {
+		.core = &m->core,
+		.settings = m->settings,
+		.search = m->config.search,
+		.loaded = on_loaded,
+		.arg = m,
+	};
+
+	return tasks_new(&config, &m->core.tasks, err);
 }
 
 /* ---- the whole ---- */
@@ -295,10 +325,15 @@ static int begin(struct daemon *m, struct err *err)
 	if (r == 0)
 		r = open_content(m, err);
 	if (r == 0)
+		r = make_tasks(m, err);
+	if (r == 0)
 		r = make_tables(m, err);
 	if (r == 0)
 		r = make_doors(m, err);
-	return r == 0 ? open_sockets(m, err) : r;
+	if (r == 0)
+		r = open_sockets(m, err);
+	/* Shims tell what happens as soon as they are connected to. */
+	return r == 0 ? tasks_load(m->core.tasks, err) : r;
 }
 
 int daemon_new(const struct daemon_config *config, struct daemon **ret, struct err *err)
@@ -313,7 +348,7 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret, struct e
 	m->core.log = config->log;
 	m->core.reaper = config->reaper.watch ? config->reaper : reaper_own(config->loop);
 	m->settings = config->settings;
-	m->root = m->lock = m->api.dir = m->events.dir = -EBADF;
+	m->root = m->lock = m->waiting = m->api.dir = m->events.dir = -EBADF;
 	m->blobs = (struct blobs){ -EBADF, -EBADF };
 	r = begin(m, err);
 	if (r < 0) {
@@ -332,11 +367,13 @@ void daemon_free(struct daemon *m)
 	close_socket(&m->events);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
+	tasks_free(m->core.tasks);
 	event_bus_free(m->core.events);
 	gc_free(m->core.gc);
 	blobs_close(&m->blobs);
 	store_free(m->core.store);
 	free(m->services);
+	fd_close(m->waiting);
 	fd_close(m->root);
 	fd_close(m->lock); /* last: what it keeps a second daemon from is over */
 	free(m);
@@ -351,6 +388,8 @@ void daemon_leave(struct daemon *m)
 {
 	close_socket(&m->api);
 	close_socket(&m->events);
+	fd_close(take_fd(&m->waiting));
+	tasks_leave(m->core.tasks);
 	ttrpc_server_unlisten(m->ttrpc);
 	grpc_server_drain(m->grpc);
 }

@@ -7,8 +7,8 @@
  * Below the settings' root it has the store (meta.db) and a lock that keeps a second daemon out. Of
  * its two sockets, gRPC is spoken on one; on the other, shims tell events by ttrpc.
  *
- * Tasks, and whatever else stands on containers, come as further tables in the config; they get at
- * the store and the events by daemon_core().
+ * Both sockets exist when daemon_new() returns. Calls are taken from the first one once it is known
+ * which tasks the daemon before has left, within seconds: until then clients wait in its backlog.
  *
  * Owner    The caller owns *ret and ends it with daemon_free(), outside of the loop's round.
  * Errors   0 or negative errno with *err; -EBUSY when another daemon has the root.
@@ -29,11 +29,14 @@ struct daemon_config {
 	struct loop *loop;
 	struct log *log;
 	const struct settings *settings; /* settings_check()ed; borrowed */
+	const char *search;              /* where shims are looked for, as $PATH; then beside us */
 	const struct rpc_service *more;  /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
 	struct reaper
 		reaper; /* of our short-lived children; zero: they are waited for one by one */
-	void (*drained)(void *arg); /* after daemon_leave() */
+	void (*serving)(void *arg); /* calls are taken now; NULL: do not tell */
+	void (*failed)(void *arg, const struct err *err); /* it never will */
+	void (*drained)(void *arg);                       /* after daemon_leave() */
 	void *arg;
 };
 

@@ -5,6 +5,7 @@
 #include "services/core.h"
 #include "services/event_bus.h"
 #include "services/services.h"
+#include "services/tasks.h"
 
 #include "proto/api.pb-c.h"
 
@@ -27,7 +28,11 @@ static int forward(struct core_call *c)
 	const Pb__Events__ForwardRequest *in = (const void *)c->req->message;
 	const Pb__Events__Envelope none = PB__EVENTS__ENVELOPE__INIT;
 
-	return event_bus_forward(c->core->events, in->envelope ? in->envelope : &none, c->err);
+	int r = event_bus_forward(c->core->events, in->envelope ? in->envelope : &none, c->err);
+
+	if (r == 0)
+		tasks_note(c->core->tasks, in->envelope);
+	return r;
 }
 
 static int subscribe(struct core_call *c)

@@ -23,3 +23,4 @@ extern const struct rpc_service content_service;
 extern const struct rpc_service image_service;
 extern const struct rpc_service snapshot_service;
 extern const struct rpc_service diff_service;
+extern const struct rpc_service tasks_service;
