@@ -135,6 +135,7 @@ long exec_copy_up(struct exec *x, int from, int to);
 
 /* exec_dev.c */
 long exec_op_mknod(struct exec *x, const struct plan_step *s);
+long exec_op_device_node(struct exec *x, const struct plan_step *s);
 long exec_op_device_bind(struct exec *x, const struct plan_step *s);
 long exec_op_symlink(struct exec *x, const struct plan_step *s);
 long exec_op_default_devs(struct exec *x, const struct plan_step *s);

@@ -18,6 +18,7 @@
 #include "bare/resolve.h"
 
 #define AT_REMOVEDIR_ 0x200
+#define MNT_DETACH_ 2
 #define MS_PRIVATE_ (1 << 18)
 
 /* The kernel's userspace encoding of a device number. */
@@ -102,9 +103,87 @@ long exec_op_mknod(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
+/* A detached tmpfs of the host's user namespace: its nodes can be opened. */
+static long make_node(struct exec *x, uint64_t mode, uint64_t dev, uint32_t uid, uint32_t gid)
+{
+	long fs = sys_call2(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	long tree;
+	long r;
+
+	if (fs < 0)
+		return fs;
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0);
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "2", 0);
+	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0);
+	r = sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	tree = r < 0 ? r
+		     : sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC,
+			       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	sys_close((int)fs);
+	if (tree < 0)
+		return tree;
+	r = sys_call4(__NR_mknodat, tree, "d", mode, dev);
+	if (r >= 0)
+		r = sys_call5(__NR_fchownat, tree, "d", uid, gid, SYS_AT_SYMLINK_NOFOLLOW);
+	if (r >= 0)
+		return tree;
+	exec_drop((int)tree);
+	return r;
+}
+
+/*
+ * On the host's side, whose root may make nodes: for names that the host lacks or has for another device. When it may not
+ * either, the bind says what there is to say.
+ */
+long exec_op_device_node(struct exec *x, const struct plan_step *s)
+{
+	uint64_t dev = dev_encode(s->num[1] >> 32, s->num[1] & 0xffffffff);
+	struct stat st;
+	long r;
+
+	if (sys_call4(__NR_newfstatat, SYS_AT_FDCWD, exec_str(x, s->str[0]), &st, 0) == 0 &&
+		(st.st_mode & S_IFMT) == (s->num[0] & S_IFMT) &&
+		((s->num[0] & S_IFMT) == S_IFIFO || st.st_rdev == dev))
+		return 0;
+	r = make_node(x, s->num[0], dev, (uint32_t)(s->num[2] >> 32), (uint32_t)s->num[2]);
+	x->slots[s->fd[0]] = r < 0 ? -1 : (int)r;
+	return 0;
+}
+
+/* Before Linux 6.15 only what is mounted can be copied: so over the container's root, for a moment. */
+static long bind_made_node(struct exec *x, int made, const char *path)
+{
+	long cwd = sys_openat(SYS_AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	long r = exec_attach(x, made, x->rootfd);
+	int tree;
+
+	x->detail = path;
+	if (cwd < 0 || r < 0)
+		return cwd < 0 ? cwd : r;
+	tree = exec_clone_tree(x, made, "d", 0, 0, 0, MS_PRIVATE_);
+	r = sys_call1(__NR_fchdir, made);
+	if (r >= 0)
+		r = sys_call2(__NR_umount2, ".", MNT_DETACH_);
+	sys_call1(__NR_fchdir, cwd);
+	sys_close((int)cwd);
+	if (r >= 0)
+		r = tree < 0 ? tree : attach_node(x, tree, path);
+	if (tree >= 0)
+		exec_drop(tree);
+	return r;
+}
+
 long exec_op_device_bind(struct exec *x, const struct plan_step *s)
 {
-	return bind_node(x, exec_str(x, s->str[0]), exec_str(x, s->str[0]));
+	int made = s->fd[0] == PLAN_SLOT_NONE ? -1 : x->slots[s->fd[0]];
+	long r;
+
+	if (made < 0)
+		return bind_node(x, exec_str(x, s->str[0]), exec_str(x, s->str[0]));
+	r = bind_made_node(x, made, exec_str(x, s->str[0]));
+	exec_drop(made);
+	x->slots[s->fd[0]] = -1;
+	return r;
 }
 
 static long link_in(int dir, const char *target, const char *name, int replace)

@@ -423,6 +423,8 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return op_mkdir(x, s);
 	case PLAN_MKNOD:
 		return exec_op_mknod(x, s);
+	case PLAN_DEVICE_NODE:
+		return exec_op_device_node(x, s);
 	case PLAN_DEVICE_BIND:
 		return exec_op_device_bind(x, s);
 	case PLAN_SYMLINK:

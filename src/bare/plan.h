@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 3u
+#define PLAN_VERSION 4u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_MAX_SLOTS 8192u
@@ -68,7 +68,8 @@
 	X(REMOUNT)      /* mount attributes of slot fd[0], or if none at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
 	X(MKDIR)        /* str[0] in root with parents, mode num[0] */ \
 	X(MKNOD)        /* str[0] in root; num[0] mode with S_IF*, num[1] major << 32 | minor, num[2] uid << 32 | gid; an equal one may exist */ \
-	X(DEVICE_BIND)  /* bind the host's node str[0] at str[0] in root (no mknod in user namespaces) */ \
+	X(DEVICE_NODE)  /* unless str[0] is that device: slot fd[0] <- a file system with such a node, "d"; num as MKNOD, ids are the host's */ \
+	X(DEVICE_BIND)  /* bind slot fd[0]'s "d", or if it is empty the host's node str[0], at str[0] in root (no mknod in user namespaces) */ \
 	X(SYMLINK)      /* link str[1] in root -> str[0]; F_REPLACE: replace what is there */ \
 	X(DEFAULT_DEVS) /* the nodes and links that every container gets, when /dev is not the host's; F_BIND: by binds */ \
 	X(MASK)         /* hide str[0] in root: file by the host's verified /dev/null, directory by an empty read-only tmpfs */ \

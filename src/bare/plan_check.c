@@ -82,6 +82,7 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_REMOUNT:
 	case PLAN_MKDIR:
 	case PLAN_MKNOD:
+	case PLAN_DEVICE_NODE:
 	case PLAN_DEVICE_BIND:
 	case PLAN_IDMAP:
 	case PLAN_MASK:
@@ -104,7 +105,7 @@ static int needs_slot(unsigned op)
 {
 	return op == PLAN_SETNS_SLOT || op == PLAN_OPEN || op == PLAN_TREE ||
 	       op == PLAN_WRITE_SLOT || op == PLAN_MOUNT_TREE || op == PLAN_LISTEN ||
-	       op == PLAN_USERNS || op == PLAN_IDMAP;
+	       op == PLAN_USERNS || op == PLAN_IDMAP || op == PLAN_DEVICE_NODE;
 }
 
 static int blob_ok(const struct plan_step *s)

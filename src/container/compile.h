@@ -135,6 +135,7 @@ bool compile_cgroupns_is_late(const struct spec *spec);
 struct compile_trees {
 	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
 	int32_t *late;  /* one per spec mount: the slot of one that becomes read-only at the end */
+	int32_t *devices; /* one per device: of a node that is made for a user namespace */
 	int32_t rootfs;
 	struct compile_userns *userns; /* those that id-mapped mounts share */
 	struct arena arena;

@@ -116,6 +116,99 @@ static bool is_cgroup(const struct spec_mount *m)
 	return str_eq(m->type, "cgroup") || str_eq(m->type, "cgroup2");
 }
 
+/* The container's own /dev gets the default nodes; one that is the host's must stay as it is. */
+static bool dev_is_ours(const struct spec *spec)
+{
+	bool ours = true;
+
+	for (size_t i = 0; i < spec->n_mounts; i++) {
+		const struct spec_mount *m = &spec->mounts[i];
+		const char *d = m->destination;
+
+		while (*d == '/')
+			d++;
+		if (strcmp(d, "dev") != 0 && strcmp(d, "dev/") != 0)
+			continue;
+		ours = !str_eq(m->type, "bind");
+		for (size_t k = 0; k < m->n_options; k++)
+			if (str_eq(m->options[k], "bind") || str_eq(m->options[k], "rbind"))
+				ours = false;
+	}
+	return ours;
+}
+
+static uint64_t device_mode(const struct spec_device *d)
+{
+	uint64_t type = d->type == 'b' ? 0060000 : d->type == 'p' ? 0010000 : 0020000;
+
+	return type | (d->has_file_mode ? d->file_mode & 07777 : 0666);
+}
+
+/* The rest of `path` behind `dir`, or NULL; doubled slashes count as one. */
+static const char *below(const char *path, const char *dir)
+{
+	for (; *dir; dir++) {
+		if (*path++ != *dir)
+			return NULL;
+		if (*dir == '/')
+			path += strspn(path, "/");
+	}
+	return path;
+}
+
+/*
+ * /dev/ptmx is a link to the container's own devpts, whoever lists it: --privileged.
+ * In a /dev that is the host's, or a volume, no node is made: it would outlive the container.
+ */
+static bool device_is_wanted(const struct spec_device *d, bool own_dev)
+{
+	const char *name = below(d->path, "/dev/");
+
+	return !name || (own_dev && !str_eq(name, "ptmx"));
+}
+
+/* The host's number of an id of the container; of a namespace that is joined it is not known here. */
+static uint32_t id_outside(const struct spec_id_mapping *m, size_t n, uint32_t id)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id >= m[i].container_id && id - m[i].container_id < m[i].size)
+			return m[i].host_id + (id - m[i].container_id);
+	return 0;
+}
+
+/* In a user namespace nobody makes nodes: what the host has no name for is made before. */
+static int add_device_nodes(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
+{
+	const struct spec_linux *l = in->spec->linux_;
+	bool own_dev = dev_is_ours(in->spec);
+
+	if (!l || !l->n_devices || in->rootless || !spec_namespace_find(in->spec, SPEC_NS_USER))
+		return 0;
+	t->devices = arena_calloc(&t->arena, l->n_devices, sizeof(*t->devices));
+	if (!t->devices)
+		return err_oom(err);
+	for (size_t i = 0; i < l->n_devices; i++) {
+		const struct spec_device *d = &l->devices[i];
+		struct plan_step *s;
+
+		t->devices[i] = PLAN_SLOT_NONE;
+		if (!device_is_wanted(d, own_dev))
+			continue;
+		t->devices[i] = plan_slot(p, -1);
+		s = plan_add(p, PLAN_DEVICE_NODE);
+		s->str[0] = plan_str(p, d->path);
+		s->num[0] = device_mode(d);
+		s->num[1] = (uint64_t)d->major << 32 | (uint64_t)(uint32_t)d->minor;
+		s->num[2] = (uint64_t)id_outside(
+				    l->uid_mappings, l->n_uid_mappings, d->has_uid ? d->uid : 0)
+				    << 32 |
+			    id_outside(l->gid_mappings, l->n_gid_mappings, d->has_gid ? d->gid : 0);
+		s->fd[0] = t->devices[i];
+	}
+	return 0;
+}
+
 int compile_mount_trees(
 	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
 {
@@ -163,7 +256,7 @@ int compile_mount_trees(
 				return r;
 		}
 	}
-	return 0;
+	return add_device_nodes(in, p, t, err);
 }
 
 void compile_trees_done(struct compile_trees *t)
@@ -396,64 +489,15 @@ void compile_late_read_only(
 	}
 }
 
-/* The container's own /dev gets the default nodes; one that is the host's must stay as it is. */
-static bool dev_is_ours(const struct spec *spec)
-{
-	bool ours = true;
-
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct spec_mount *m = &spec->mounts[i];
-		const char *d = m->destination;
-
-		while (*d == '/')
-			d++;
-		if (strcmp(d, "dev") != 0 && strcmp(d, "dev/") != 0)
-			continue;
-		ours = !str_eq(m->type, "bind");
-		for (size_t k = 0; k < m->n_options; k++)
-			if (str_eq(m->options[k], "bind") || str_eq(m->options[k], "rbind"))
-				ours = false;
-	}
-	return ours;
-}
-
-static uint64_t device_mode(const struct spec_device *d)
-{
-	uint64_t type = d->type == 'b' ? 0060000 : d->type == 'p' ? 0010000 : 0020000;
-
-	return type | (d->has_file_mode ? d->file_mode & 07777 : 0666);
-}
-
-/* The rest of `path` behind `dir`, or NULL; doubled slashes count as one. */
-static const char *below(const char *path, const char *dir)
-{
-	for (; *dir; dir++) {
-		if (*path++ != *dir)
-			return NULL;
-		if (*dir == '/')
-			path += strspn(path, "/");
-	}
-	return path;
-}
-
-/*
- * /dev/ptmx is a link to the container's own devpts, whoever lists it: --privileged.
- * In a /dev that is the host's, or a volume, no node is made: it would outlive the container.
- */
-static bool device_is_wanted(const struct spec_device *d, bool own_dev)
-{
-	const char *name = below(d->path, "/dev/");
-
-	return !name || (own_dev && !str_eq(name, "ptmx"));
-}
-
-static void add_device(struct plan *p, const struct spec *spec, const struct spec_device *d)
+static void add_device(
+	struct plan *p, const struct spec *spec, const struct spec_device *d, int32_t made)
 {
 	struct plan_step *s;
 
 	if (spec_namespace_find(spec, SPEC_NS_USER)) {
 		s = plan_add(p, PLAN_DEVICE_BIND);
 		s->str[0] = plan_str(p, d->path);
+		s->fd[0] = made;
 		return;
 	}
 	s = plan_add(p, PLAN_MKNOD);
@@ -481,7 +525,8 @@ int compile_mounts(const struct compile_init *in, struct plan *p, const struct c
 	/* Before the default ones, which take what is there: of a device that is both, mode and owner are the config's. */
 	for (size_t i = 0; l && i < l->n_devices; i++)
 		if (device_is_wanted(&l->devices[i], own_dev))
-			add_device(p, spec, &l->devices[i]);
+			add_device(p, spec, &l->devices[i],
+				t->devices ? t->devices[i] : PLAN_SLOT_NONE);
 	if (own_dev) {
 		s = plan_add(p, PLAN_DEFAULT_DEVS);
 		s->flags = spec_namespace_find(spec, SPEC_NS_USER) ? PLAN_F_BIND : 0;

@@ -224,6 +224,7 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		snprintf(out, size, "make directory '%s'", str_at(p, s, 0));
 		break;
 	case PLAN_MKNOD:
+	case PLAN_DEVICE_NODE:
 	case PLAN_DEVICE_BIND:
 		snprintf(out, size, "make device '%s'", str_at(p, s, 0));
 		break;

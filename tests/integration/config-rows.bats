@@ -421,6 +421,23 @@ for word in sys.argv[2:]:
 	done
 }
 
+# --- devices in a user namespace --------------------------------------------------------------------------------
+
+@test "a device that the host has under no such name is made for a user namespace" {
+	not_for runc -- "binds the host's and finds none"
+	bundle_sh 'stat -c "%n %t:%T %a %u:%g" /dev/a/zero /dev/two; head -c 2 /dev/a/zero | wc -c' "$USERNS"' | .linux.devices = [
+		{"path": "/dev/a/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 384, "uid": 5, "gid": 6},
+		{"path": "/dev/two", "type": "c", "major": 1, "minor": 7}] | .process.user = {"uid": 0, "gid": 0}
+		| .linux.resources.devices = [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 5, "access": "rwm"}]
+		| .process.capabilities = {bounding: ["CAP_DAC_OVERRIDE"], effective: ["CAP_DAC_OVERRIDE"], permitted: ["CAP_DAC_OVERRIDE"]}'
+	owned_by_userns
+	run -0 --separate-stderr ct_run
+	equal "${lines[0]}" "/dev/a/zero 1:5 600 5:6"
+	not_for crun -- "a mode that is not given is none"
+	equal "${lines[1]}" "/dev/two 1:7 666 0:0"
+	equal "${lines[2]}" 2
+}
+
 # --- labels and annotations -------------------------------------------------------------------------------------
 
 @test "a label of a security module that the machine lacks is refused" {
