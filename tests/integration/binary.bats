@@ -154,11 +154,11 @@ in_reeve() { # ID
 @test "execs that end at once, two hundred of them, each have their status" {
 	start_by runc "$ID" /bin/sleep 1000
 	seq 200 | xargs -P 8 -I{} sh -c \
-		'timeout 60 "$0" task exec --exec-id x{} "$1" /bin/sh -c "exit \$((({} % 7)))" </dev/null >/dev/null 2>&1; echo {} $?' \
+		'timeout 180 "$0" task exec --exec-id x{} "$1" /bin/sh -c "exit \$((({} % 7)))" </dev/null >/dev/null 2>&1; echo {} $?' \
 		"$CD/bin/ctr" "$ID" >"$BATS_TEST_TMPDIR/statuses" 3>&-
 	equal "$(awk '$2 != $1 % 7' "$BATS_TEST_TMPDIR/statuses")" "" "execs with a wrong status"
 	equal "$(wc -l <"$BATS_TEST_TMPDIR/statuses")" 200
-	equal "$(ctr task ps "$ID" | tail -n +2 | wc -l)" 1 "processes that are left"
+	wait_until 10 eval '[ "$(ctr task ps "$ID" | tail -n +2 | wc -l)" = 1 ]' # none is left
 }
 
 @test "a shim that dies while its runtime creates leaves nothing" {

@@ -76,16 +76,17 @@ restore() { # [OPTION]...
 
 @test "pipes are replaced by those of the restore" {
 	bundle_sh 'i=0; while :; do i=$((i + 1)); echo "out $i"; echo "err $i" >&2; sleep 0.02; done'
-	rt create --bundle "$B" "$ID" </dev/null 2> >(exec cat >"$B/err1" 3>&-) > >(exec cat >"$B/out1" 3>&-)
+	rt create --bundle "$B" "$ID" </dev/null 2> >(exec cat >"$B/err1" 3>&-) > >(cat >"$B/out1" 3>&-; : >"$B/end1" 3>&-)
 	rt start "$ID"
 	wait_until 10 grep -q 'out 3' "$B/out1"
 	rt checkpoint --image-path "$IMAGES" "$ID"
 	matches "$(jq -c . "$IMAGES/descriptors.json")" '^\["/dev/null","pipe:\[[0-9]+\]","pipe:\[[0-9]+\]"\]$'
 	local last
+	wait_until 10 test -e "$B/end1" # cat has all of it
 	last=$(tail -n 1 "$B/out1")
 	rt restore -d --bundle "$B" --image-path "$IMAGES" "$ID" </dev/null 2> >(exec cat >"$B/err2" 3>&-) > >(exec cat >"$B/out2" 3>&-)
 	wait_until 10 grep -q "out $((${last#out } + 2))" "$B/out2"
-	grep -q err "$B/err2"
+	wait_until 10 grep -q err "$B/err2"
 	run -1 grep -x 'out 1' "$B/out2"
 }
 
@@ -191,7 +192,7 @@ restore() { # [OPTION]...
 	exec 7<>"$B/status"
 	"$RT" --root "$RT_ROOT" checkpoint --lazy-pages --page-server 127.0.0.1:27000 --status-fd 7 --image-path "$IMAGES" "$ID" >"$B/out" 2>&1 3>&- &
 	local job=$!
-	timeout 20 dd bs=1 count=1 <&7 2>/dev/null | od -An -tx1 >"$B/heard" || true
+	within 20 dd bs=1 count=1 <&7 2>/dev/null | od -An -tx1 >"$B/heard" || true
 	equal "$(tr -d ' ' <"$B/heard")" 00 "what the descriptor heard ($(cat "$B/out"))"
 	exec 7>&-
 	# Whoever asks for pages goes away again: criu gives up.
@@ -213,7 +214,7 @@ criu_of() { # pids of criu and our helper
 	exec 7<>"$B/status"
 	"$RT" --root "$RT_ROOT" checkpoint --lazy-pages --page-server 127.0.0.1:27000 --status-fd 7 --image-path "$IMAGES" "$ID" >"$B/out" 2>&1 3>&- &
 	local job=$! before
-	timeout 20 dd bs=1 count=1 <&7 >/dev/null 2>&1
+	within 20 dd bs=1 count=1 <&7 >/dev/null 2>&1
 	exec 7>&-
 	[ -n "$(criu_of)" ]
 	kill -KILL "$job"

@@ -148,7 +148,7 @@ nothing_made() {
 	cat >"$B/receive.py" <<-'PY'
 		import os, socket, sys
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-		s.bind(sys.argv[1]); s.listen(1)
+		s.bind(sys.argv[1] + ".new"); s.listen(1); os.rename(sys.argv[1] + ".new", sys.argv[1])
 		c, _ = s.accept()
 		data, fds, _, _ = socket.recv_fds(c, 100, 4)
 		for line in open(f"/proc/self/fdinfo/{fds[0]}"):

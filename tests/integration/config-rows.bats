@@ -361,6 +361,7 @@ SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; }
 	NOTIFY_SOCKET=$MANAGER ct_create
 	NOTIFY_SOCKET=$MANAGER rt start "$ID"
 	wait_until 10 grep -q said "$B/stdout"
+	wait_until 10 grep -q BARRIER=1 "$MANAGER.log" # it closes the descriptor before it prints
 	equal "$(paste -sd' ' "$MANAGER.log")" "READY=1 MAINPID=$(pid_of) BARRIER=1"
 }
 
@@ -380,6 +381,7 @@ SAY='ln -s "$NOTIFY_SOCKET" /dev/log; say() { logger "$(printf "x\n%s" "$1")"; }
 	owned_by_userns
 	run -0 env NOTIFY_SOCKET="$MANAGER" "$RT" --root "$RT_ROOT" run --bundle "$B" "$ID" </dev/null
 	equal "$output" end
+	wait_until 10 grep -q BARRIER=1 "$MANAGER.log"
 	matches "$(paste -sd' ' "$MANAGER.log")" "^READY=1 MAINPID=[0-9]+ BARRIER=1$"
 }
 
@@ -483,7 +485,7 @@ nobodys() {
 
 as_nobody() {
 	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all \
-		env XDG_RUNTIME_DIR="$BATS_TEST_TMPDIR/xdg" PATH="$PATH" timeout -k 5 30 "$@"
+		env XDG_RUNTIME_DIR="$BATS_TEST_TMPDIR/xdg" PATH="$PATH" timeout -k 5 $((30 * TEST_SLOW)) "$@"
 }
 
 @test "a user runs a container in a user namespace, with the state where the user's is" {
@@ -557,10 +559,12 @@ as_nobody() {
 
 @test "an exec has the processors that the config gives to execs" {
 	not_for old-runc crun -- "they came to know it later"
-	[ "$(nproc)" -gt 1 ] || skip "one processor"
-	ct_sleep '.process.execCPUAffinity = {"initial": "0", "final": "1"}'
+	local first last
+	first=$(processors)
+	last=${first##*[,-]} first=${first%%[,-]*}
+	ct_sleep '.process.execCPUAffinity = {"initial": $first, "final": $last}' --arg first "$first" --arg last "$last"
 	run -0 rt exec "$ID" /bin/grep Cpus_allowed_list /proc/self/status </dev/null
-	equal "$(tr -d '\t' <<<"$output")" "Cpus_allowed_list:1"
+	equal "$(tr -d '\t' <<<"$output")" "Cpus_allowed_list:$last"
 }
 
 @test "a memory policy is that of the program" {

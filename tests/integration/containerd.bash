@@ -148,7 +148,7 @@ containerd_leftovers() {
 
 containerd_nothing_left() {
 	local try what
-	for try in $(seq $((200 * ${TEST_SLOW:-1}))); do
+	for try in $(seq $((200 * TEST_SLOW))); do
 		what=$(containerd_leftovers)
 		[ -n "$what" ] || return 0
 		sleep 0.05

@@ -26,7 +26,8 @@ teardown_file() {
 	# What dockerd itself leaves mounted.
 	grep -o " $DK/[^ ]* " /proc/self/mountinfo | sort -ru | xargs -r umount
 	# Nothing outlives the daemon: not one process more than there was before it.
-	equal "$(ps -o pid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE" '!index(mine, " " $1 " ")')" "" "processes after the daemon's end"
+	outlive() { ps -o pid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE" '!index(mine, " " $1 " ")'; }
+	wait_until 10 eval '[ -z "$(outlive)" ]' || fail "processes after the daemon's end: $(outlive)"
 }
 
 setup() {
@@ -70,7 +71,7 @@ teardown() {
 	start_ready --runtime path
 	VIA=path RUNTIME_NAME=path served
 	run -7 d exec "$ID" sh -c 'exit 7'
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	ended_with 3
 	docker_configure
 	docker_signal HUP
@@ -101,7 +102,7 @@ teardown() {
 	RUNTIME_NAME=runc served
 	find "$DK/exec/runtime-runc/moby/$(inspect '{{.Id}}')/state.json"
 	run -7 d exec "$ID" sh -c 'exit 7'
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	ended_with 3
 }
 
@@ -222,7 +223,8 @@ all_capabilities() {
 }
 
 @test "a device of the host, by its rule; another one stays shut" {
-	run -1 run_in --rm --device /dev/zero:/dev/mine:r --device-cgroup-rule 'c 1:11 rw' --cap-add mknod $IMAGE sh -c '
+	# one stream: two come in any order
+	run -1 run_in --rm --device /dev/zero:/dev/mine:r --device-cgroup-rule 'c 1:11 rw' --cap-add mknod $IMAGE sh -c 'exec 2>&1
 		head -c 3 /dev/mine | wc -c; mknod /kmsg c 1 11 && dd if=/dev/null of=/kmsg && mknod /mem c 1 1 && head -c 1 /mem'
 	equal "${lines[0]}" 3
 	contains "$output" "Operation not permitted"
@@ -348,12 +350,12 @@ all_capabilities() {
 
 @test "stop sends the stop signal first, and kills what does not end in time" {
 	start_ready
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	equal "$(inspect '{{.State.Status}} {{.State.ExitCode}}')" "exited 3"
 	d rm "$ID"
 	run_in -d --stop-signal USR2 $IMAGE sh -c 'trap "exit 4" USR2; echo ready; while :; do sleep 0.05; done' >/dev/null
 	wait_until 10 logs_have ready
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	equal "$(inspect '{{.State.Status}} {{.State.ExitCode}}')" "exited 4"
 	d rm "$ID"
 	run_in -d $IMAGE sleep 1234 >/dev/null
@@ -425,9 +427,10 @@ all_capabilities() {
 	local job=$!
 	start_ready
 	d exec "$ID" sh -c 'exit 4' || true
+	wait_until 10 grep -q exec_die "$BATS_TEST_TMPDIR/events" # the client may hear of it first
 	d pause "$ID" >/dev/null
 	d unpause "$ID" >/dev/null
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	d rm "$ID" >/dev/null
 	wait_until 10 grep -q destroy "$BATS_TEST_TMPDIR/events"
 	kill "$job"
@@ -480,7 +483,7 @@ all_capabilities() {
 	becomes '{{.RestartCount}} {{.State.Status}}' "1 running"
 	[ "$(inspect '{{.State.Pid}}')" != "$pid" ]
 	served
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	equal "$(inspect '{{.State.Status}} {{.State.ExitCode}}')" "exited 3"
 }
 
@@ -508,7 +511,7 @@ all_capabilities() {
 @test "a health check that takes too long is ended" {
 	start_ready --health-cmd 'sleep 1234' --health-interval 100ms --health-retries 1 --health-timeout 300ms
 	becomes '{{.State.Health.Status}}' unhealthy
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 }
 
 # --- the daemon comes and goes ----------------------------------------------------------------------------------
@@ -545,7 +548,7 @@ ends_meanwhile() {
 	wait_until 10 logs_have "while away"
 	run -6 d exec "$ID" sh -c 'exit 6'
 	wait_until 10 eval "d top $ID | grep -q 'sleep 1234'"
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	ended_with 3
 	d start "$ID" >/dev/null
 	served
@@ -611,7 +614,7 @@ live_restore() { # true | false
 	wait_until 20 d exec "$ID" true
 	equal "$(inspect '{{.State.Status}} {{.State.Pid}}')" "running $pid"
 	served
-	d stop -t 20 "$ID" >/dev/null
+	d stop -t 60 "$ID" >/dev/null
 	ended_with 3
 }
 
@@ -665,7 +668,7 @@ updated() {
 
 	d node update --availability drain "$(d node ls -q)" >/dev/null
 	wait_until 30 eval '[ -z "$(d ps -q)" ]'
-	equal "$(d ps -a --format '{{.Status}}' | grep -cv '^Exited')" 0
+	wait_until 30 eval '! d ps -a --format "{{.Status}}" | grep -qv ^Exited'
 	d node update --availability active "$(d node ls -q)" >/dev/null
 	wait_until 30 replicas 5
 	all_served

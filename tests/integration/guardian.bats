@@ -79,6 +79,7 @@ case_of() {
 	equal "$(parent "$worker")" "$guardian" "parent of the worker"
 	equal "$(parent "$(task_pid "$ID")")" "$guardian" "parent of init"
 	ctr task exec --detach --exec-id e1 "$ID" /bin/sleep 999 </dev/null 3>&-
+	wait_until 10 pgrep -x -P "$guardian" -f '/bin/sleep 999'
 	exec_pid=$(pgrep -x -P "$guardian" -f '/bin/sleep 999')
 	[ -n "$exec_pid" ]
 	equal "$(cat "/proc/$guardian/comm")" reeve-guardian
@@ -93,8 +94,8 @@ case_of() {
 	ctr run --detach --runtime "$SHIM_RUNTIME" --with-ns "pid:/proc/$$/ns/pid" "$IMAGE" "$ID" \
 		/bin/sh -c '(sleep 998 &) ; exec sleep 1000' </dev/null 3>&-
 	guardian=$(shims)
-	wait_until 10 pgrep -P "$guardian" -f 'sleep 998'
-	orphan=$(pgrep -P "$guardian" -f 'sleep 998')
+	wait_until 10 pgrep -P "$guardian" -x -f 'sleep 998' # and not the shell that has the words in its command
+	orphan=$(pgrep -P "$guardian" -x -f 'sleep 998')
 	kill -KILL "$orphan"
 	wait_until 10 eval "[ ! -e /proc/$orphan ]"
 	task_is "$ID" RUNNING
@@ -125,7 +126,8 @@ case_of() {
 	for i in $(seq 20); do
 		run -$((i % 7)) ctr task exec --exec-id "e$i" "$ID" /bin/sh -c "(sleep 0.01 &); exit $((i % 7))" </dev/null
 	done
-	equal "$(pgrep -P "$(shims)" | grep -vxF "$(shim_workers)")" "$(task_pid "$ID")" "children of the guardian"
+	wait_until 10 eval '[ "$(pgrep -P "$(shims)" | grep -vxF "$(shim_workers)")" = "$(task_pid "$ID")" ]' ||
+		fail "children of the guardian: $(pgrep -a -P "$(shims)")"
 }
 
 # --- the guardian is killed ---

@@ -4,19 +4,19 @@
 #
 #   RUNTIME   the OCI runtime under test: reeve (when built), runc, crun, runc-sid, crun-sid or a path
 #   SHIM      the shim under test: reeve (when built), or runc for containerd's own
-#   TEST_SLOW factor for every deadline (an emulated machine: 10)
+#   TEST_SLOW factor for every deadline: 3, for a machine that is busy (an emulated one: 10). A wait that comes true costs nothing.
 
 bats_require_minimum_version 1.5.0
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-export LIB=$TOP/build/tests/lib
+export LIB=$TOP/build/tests/lib TEST_SLOW=${TEST_SLOW:-3}
 export PATH="$TOP/out/bin:$PATH"
 
 # --- waiting: poll until a deadline, never sleep for a guess ---------------------------------------------------
 
 # wait_until SECONDS COMMAND...: until the command succeeds. WAIT_PAUSE is what lies between two tries.
 wait_until() {
-	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000 * ${TEST_SLOW:-1}))
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000 * TEST_SLOW))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ "${EPOCHREALTIME/[.,]/}" -gt "$end" ]; then
@@ -29,7 +29,7 @@ wait_until() {
 
 # within SECONDS COMMAND...: the command itself must end in time.
 within() {
-	local seconds=$(($1 * ${TEST_SLOW:-1}))
+	local seconds=$(($1 * TEST_SLOW))
 	shift
 	timeout -k 5 "$seconds" "$@"
 }
@@ -217,7 +217,7 @@ leftovers() {
 
 nothing_left() {
 	local try what
-	for try in $(seq $((100 * ${TEST_SLOW:-1}))); do
+	for try in $(seq $((100 * TEST_SLOW))); do
 		what=$(leftovers)
 		[ -n "$what" ] || return 0
 		sleep 0.02
@@ -245,6 +245,11 @@ sweep() {
 		sleep 0.02
 	done
 } 2>/dev/null
+
+# The processors that we may use, as the kernel lists them: one of them is the first, one the last.
+processors() {
+	sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status
+}
 
 # --- cgroups ----------------------------------------------------------------------------------------------------
 

@@ -43,6 +43,8 @@ running() {
 	bundle '.linux.cgroupsPath = "/test/" + $n | .process.args = ["/bin/sleep", "100"] | '"${2:-.}" --arg n "$1"
 	by "$1" create --bundle "$B" "$1" </dev/null >"$B/out" 2>&1 || fail "$1: $(cat "$B/out")"
 	by "$1" start "$1"
+	# runc's start is over before the program runs
+	wait_until 10 grep -qx sleep "/proc/$(by "$1" state "$1" | jq .pid)/comm"
 }
 
 @test "spec is that of runc but for its name, its version and two more masked paths" {

@@ -101,7 +101,7 @@ teardown() {
 	run -127 p run --name "$ID" $IMAGE nonesuch
 	run -0 p ps -a --filter status=running -q
 	equal "$output" ""
-	equal "$(find "$RT_ROOT" -mindepth 1 -maxdepth 1 ! -name '.*' 2>/dev/null | wc -l)" 0 "state directories"
+	wait_until 10 eval '[ -z "$(find "$RT_ROOT" -mindepth 1 -maxdepth 1 ! -name ".*" 2>/dev/null)" ]'
 }
 
 @test "--init reaps, passes signals on and ends as the program does" {
@@ -110,7 +110,7 @@ teardown() {
 	p run -d --init --name "$ID" $IMAGE sh -c 'trap "exit 3" TERM; (sleep 0.05 &) ; echo ready; while :; do sleep 0.05; done' >/dev/null
 	wait_until 10 logs_have ready
 	wait_until 10 eval "! p top $ID args | grep -q 'sleep 0.05 *\$\$'"
-	p stop -t 10 "$ID" >/dev/null
+	p stop -t 60 "$ID" >/dev/null
 	equal "$(inspect '{{.State.ExitCode}}')" 3
 }
 
@@ -118,7 +118,7 @@ teardown() {
 	run -255 p run --name "$ID-t" --timeout 1 $IMAGE sleep 1234
 	p run -d --name "$ID" --stop-signal USR1 $IMAGE sh -c 'trap "exit 7" USR1; echo ready; while :; do sleep 0.05; done' >/dev/null
 	wait_until 10 logs_have ready
-	p stop -t 10 "$ID" >/dev/null
+	p stop -t 60 "$ID" >/dev/null
 	equal "$(inspect '{{.State.ExitCode}}')" 7
 }
 
@@ -212,7 +212,7 @@ teardown() {
 	contains "$output" "$(awk '/^CapBnd/ { print $2 }' /proc/self/status)"
 	run -0 p exec -t -u app -w /home/app -e A=b "$ID" sh -c 'id -un; pwd; echo $A; test -t 0 && stat -c %U $(tty)'
 	equal "$(tr -d '\r' <<<"$output")" $'app\n/home/app\nb\napp'
-	run -0 bash -c 'exec 3<<<"from outside"; exec timeout 60 "$PODMAN" exec --preserve-fds 1 '"$ID"' sh -c "cat <&3"'
+	run -0 bash -c 'exec 3<<<"from outside"; exec timeout 180 "$PODMAN" exec --preserve-fds 1 '"$ID"' sh -c "cat <&3"'
 	equal "$output" "from outside"
 }
 
@@ -258,7 +258,7 @@ teardown() {
 
 @test "stop sends the stop signal first" {
 	start_ready
-	p stop -t 10 "$ID" >/dev/null
+	p stop -t 60 "$ID" >/dev/null
 	equal "$(p inspect --format '{{.State.Status}} {{.State.ExitCode}}' "$ID")" "exited 3"
 }
 
@@ -378,23 +378,25 @@ teardown() {
 # --- what podman asks of the runtime ----------------------------------------------------------------------------
 
 @test "limits are in the container's cgroup, and update changes them" {
-	start_ready --memory 64m --memory-swap 96m --memory-reservation 32m --pids-limit 50 --cpus 0.5 --cpuset-cpus 0
-	local at
+	local at cpus one
+	cpus=$(processors)
+	one=${cpus%%[,-]*}
+	start_ready --memory 64m --memory-swap 96m --memory-reservation 32m --pids-limit 50 --cpus 0.5 --cpuset-cpus "$one"
 	at=$(cgroup_of "$ID")
 	equal "$(cg memory memory.limit_in_bytes memory.max "$at")" 67108864
 	equal "$(cg memory memory.memsw.limit_in_bytes memory.swap.max "$at")" "$(is_v2 && echo 33554432 || echo 100663296)"
 	equal "$(cg memory memory.soft_limit_in_bytes memory.low "$at")" 33554432
 	equal "$(cg pids pids.max pids.max "$at")" 50
 	matches "$(cg cpu cpu.cfs_quota_us cpu.max "$at")" '^50000'
-	equal "$(cg cpuset cpuset.cpus cpuset.cpus "$at")" 0
+	equal "$(cg cpuset cpuset.cpus cpuset.cpus "$at")" "$one"
 	local pids=(--pids-limit 60)
 	[ "$PODMAN_VERSION" = 5 ] || pids=()
-	run -0 p update --memory 128m --memory-swap 128m --cpus 0.25 --cpuset-cpus 0-1 "${pids[@]}" "$ID"
+	run -0 p update --memory 128m --memory-swap 128m --cpus 0.25 --cpuset-cpus "$cpus" "${pids[@]}" "$ID"
 	equal "$(cg memory memory.limit_in_bytes memory.max "$at")" 134217728
 	matches "$(cg cpu cpu.cfs_quota_us cpu.max "$at")" '^25000'
 	[ "${#pids[@]}" = 0 ] || equal "$(cg pids pids.max pids.max "$at")" 60
-	equal "$(cg cpuset cpuset.cpus cpuset.cpus "$at")" 0-1
-	equal "$(p exec "$ID" grep Cpus_allowed_list /proc/self/status | tr -d '\t')" Cpus_allowed_list:0-1
+	equal "$(cg cpuset cpuset.cpus cpuset.cpus "$at")" "$cpus"
+	equal "$(p exec "$ID" grep Cpus_allowed_list /proc/self/status | tr -d '\t')" "Cpus_allowed_list:$cpus"
 }
 
 @test "limits of the process" {
@@ -647,6 +649,7 @@ teardown() {
 	p pod create --name "$ID" --share ipc,uts,net,pid --infra-image $IMAGE --infra-command 'sleep 1234' >/dev/null
 	p run -d --pod "$ID" --name "$ID-a" $IMAGE sleep 1234 >/dev/null
 	local show='for n in ipc uts net pid; do readlink /proc/self/ns/$n; done; ps -o args | grep -c "^sleep 1234"'
+	wait_until 10 eval "p exec $ID-a ps -o args | grep -c '^sleep 1234' | grep -qx 2"
 	once --pod "$ID" $IMAGE sh -c "$show"
 	equal "${lines[4]}" 2 "first processes of the pod that are seen"
 	equal "$output" "$(p exec "$ID-a" sh -c "$show")"
@@ -657,7 +660,7 @@ teardown() {
 @test "a pod: pause, top, stats, stop, start, kill" {
 	# With a pid namespace together, the end of the first container is that of all, for whom it is a matter of chance.
 	p pod create --name "$ID" --share ipc,uts,net >/dev/null # its infra container is catatonit
-	p run -d --pod "$ID" --name "$ID-a" $IMAGE sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
+	p run -d --pod "$ID" --name "$ID-a" --stop-timeout 60 $IMAGE sh -c 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done' >/dev/null
 	p run -d --pod "$ID" --name "$ID-b" --memory 32m --stop-timeout 0 $IMAGE sleep 1234 >/dev/null
 	wait_until 10 logs_have ready "$ID-a"
 	equal "$(cg memory memory.limit_in_bytes memory.max "$(dirname "$(awk -F: '$2 == "memory" || $1 == 0 { print $3; exit }' "/proc/$(inspect '{{.State.Pid}}' "$ID-b")/cgroup")")/libpod-$(inspect '{{.Id}}' "$ID-b")")" 33554432
@@ -710,7 +713,7 @@ teardown() {
 @test "twenty containers, four at a time" {
 	local i
 	for i in $(seq 20); do echo "$i"; done |
-		xargs -P 4 -I{} timeout 60 "$PODMAN" run --rm $IMAGE sh -c 'echo {}' 3>&- | sort -n >"$BATS_TEST_TMPDIR/out"
+		xargs -P 4 -I{} timeout 180 "$PODMAN" run --rm $IMAGE sh -c 'echo {}' 3>&- | sort -n >"$BATS_TEST_TMPDIR/out"
 	equal "$(paste -sd' ' "$BATS_TEST_TMPDIR/out")" "$(seq 20 | paste -sd' ')"
 }
 
@@ -844,5 +847,5 @@ counted() { # AT-LEAST [CONTAINER]
 	run -125 env PATH=/usr/bin:/bin "$PODMAN" container checkpoint "$ID" 3>&-
 	contains "${output,,}" criu
 	equal "$(status_of "$ID")" running
-	counted 4
+	wait_until 10 counted 4
 }

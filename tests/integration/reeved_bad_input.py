@@ -36,7 +36,7 @@ def headers(method, *more):
 def connect():
     s = socket.socket(socket.AF_UNIX)
     s.connect(path)  # without a timeout: with one, a full backlog is an error
-    s.settimeout(20)
+    s.settimeout(60)
     return s
 
 

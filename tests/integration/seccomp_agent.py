@@ -48,8 +48,9 @@ def answer(listener):
 
 
 server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-server.bind(sys.argv[1])
+server.bind(sys.argv[1] + ".new")
 server.listen(8)
+os.rename(sys.argv[1] + ".new", sys.argv[1])  # it appears when connections can come
 poll = select.poll()
 poll.register(server.fileno(), select.POLLIN)
 while True:

@@ -106,7 +106,7 @@ starts_for() { # SECONDS [OPTION]...
 	# On a busy machine it takes longer: fewer would say nothing.
 	while [ "$SECONDS" -lt "$end" ] || [ "$STARTS" -lt 40 ]; do
 		rc=0
-		timeout -k 1 20 "$RT" --root "$RT_ROOT" run --bundle "$B" "$@" "$ID$STARTS" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || rc=$?
+		within 20 "$RT" --root "$RT_ROOT" run --bundle "$B" "$@" "$ID$STARTS" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || rc=$?
 		! hung_or_crashed "$rc" || fail "status $rc after $STARTS starts"
 		[ "$rc" = 0 ] || "$RT" --root "$RT_ROOT" delete --force "$ID$STARTS" >/dev/null 2>&1 || true
 		STARTS=$((STARTS + 1))
@@ -136,11 +136,11 @@ hunt() { # EXECS
 		--arg host "$HOST/sub/file" --arg dir "$BATS_TEST_TMPDIR" --arg id "$ID"
 	ct_start
 	wait_until 10 grep -q ready "$B/stdout"
-	# On a busy machine fewer will do.
-	for ((i = 0; i < execs && (SECONDS < end || i < 160); i += 8)); do
+	# On a busy machine fewer will do, or more are needed until the hunter has had a chance.
+	for ((i = 0; i < execs && (SECONDS < end || i < 160) || SECONDS < end + 100 && $(grep -c '^met' "$B/stdout") == 0; i += 8)); do
 		pids=()
 		for _ in 1 2 3 4 5 6 7 8; do
-			CALLERS_SECRET=secret-of-the-caller timeout -k 1 60 "$RT" --root "$RT_ROOT" exec "$ID" /bin/true </dev/null >/dev/null 2>&1 3>&- 7<"$HOST" 8<"$HOST/ptmx" &
+			CALLERS_SECRET=secret-of-the-caller timeout -k 1 $((60 * TEST_SLOW)) "$RT" --root "$RT_ROOT" exec "$ID" /bin/true </dev/null >/dev/null 2>&1 3>&- 7<"$HOST" 8<"$HOST/ptmx" &
 			pids+=($!)
 		done
 		wait "${pids[@]}" || true

@@ -143,6 +143,7 @@ start_counting() {
 	wait_until 10 grep -q "/tasks/delete" "$events"
 	kill "$job"
 	equal "$(grep -oE '/tasks/(oom|exit)' "$events" | head -n 1)" /tasks/oom
+	wait_until 10 grep -q "container '$ID': [1-9][0-9]* killed" "$CD/log"
 	matches "$(cat "$CD/log")" "container '$ID': [1-9][0-9]* killed for want of memory: the container's limit of 16777216 bytes"
 }
 

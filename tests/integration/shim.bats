@@ -209,7 +209,7 @@ has_bytes() { # FILE COUNT
 	wait_until 10 eval "[ \$((0x\$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$(task_pid "$ID")/status) >> 9 & 1)) = 1 ]"
 	command ctr task attach "$ID" </dev/null >"$BATS_TEST_TMPDIR/attached" 2>&1 3>&- &
 	local job=$!
-	wait_until 10 eval "ls -l /proc/$job/fd | grep -q fifo"
+	wait_until 10 eval "ls -l /proc/$job/fd | grep -q fifo.*$ID-stdout"
 	ctr task kill --signal USR1 "$ID"
 	ends_with 5 "$job"
 	equal "$(cat "$BATS_TEST_TMPDIR/attached")" went
@@ -479,7 +479,7 @@ tasks_are() {
 	[ "$CONTAINERD" != 1.6 ] || n=200
 	mounts=$(wc -l </proc/self/mountinfo)
 	seq $n | xargs -P 8 -I{} sh -c \
-		'timeout 120 ctr run --rm --runtime "$0" "$1" m{} /bin/sh -c "exit \$((({} % 3)))" </dev/null >/dev/null 2>&1; echo {} $?' \
+		'timeout 300 ctr run --rm --runtime "$0" "$1" m{} /bin/sh -c "exit \$((({} % 3)))" </dev/null >/dev/null 2>&1; echo {} $?' \
 		"$SHIM_RUNTIME" "$IMAGE" >"$BATS_TEST_TMPDIR/statuses" 3>&-
 	equal "$(awk '$2 != $1 % 3' "$BATS_TEST_TMPDIR/statuses")" "" "containers with a wrong status"
 	equal "$(wc -l <"$BATS_TEST_TMPDIR/statuses")" $n

@@ -51,7 +51,7 @@ def delete_when_everything_is_gone(shim):
         equal(first(c.ok("Wait", [(1, "first")]), 1, 0), 0, "status")
         c.ok("Delete", [(1, "first")])
         shim.shutdown(c)
-    wait_until(5, "the create event", lambda: shim.events.of("first"))
+    wait_until(5, "the last event", lambda: "delete" in shim.events.topics("first"))
     pid = shim.events.of("first")[0].pid
     for i in range(3):
         equal(delete(shim, "first")[:2], (pid, 0), "what delete says")
@@ -157,6 +157,7 @@ def delete_of_one_that_is_served(shim):
         equal(delete(shim, "lost")[:2], (pid, 137), "what delete says")
         gone(shim, "lost", pid)
         wait_until(5, "the shim has forgotten it", lambda: c.call("State", [(1, "lost")]).code == 5)
+        wait_until(5, "the start event", lambda: "start" in shim.events.topics("lost"))
         equal(shim.events.topics("lost"), ["create", "start"], "events")
         equal(first(c.ok("State", [(1, "keeper")]), 3), keeper, "the other member")
         # Its name is free.
@@ -200,6 +201,7 @@ def a_shim_that_nobody_ends(shim):
     wait_until(30, "the shim leaves", shim.left)
     check(time.monotonic() - begin > 5, "it left at once, a start may have been on its way")
     check(not os.path.exists(shim.address), "its socket is left")
+    wait_until(5, "the last event", lambda: "delete" in shim.events.topics("first"))
     equal(shim.events.topics("first"), ["create", "start", "exit", "delete"], "events")
 
 

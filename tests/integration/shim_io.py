@@ -17,6 +17,7 @@ from shim_client import *  # noqa: F403
 
 CASES = {}
 PIPE = 65536
+AT_ONCE = 1.9 * max(1, SLOW / 3)  # seconds: a Delete that waits for output waits for 2 at least
 
 
 class Bench:
@@ -195,14 +196,14 @@ def a_reader_that_comes_late(b):
         equal(b.wait(), 0, "status")
         reader = open_reader(out)
         equal(read_late(reader), want, "what was read after the exit")
-        check(b.delete() < 1 * SLOW, "Delete waited")
+        check(b.delete() < AT_ONCE, "Delete waited")
         os.close(reader)
         out = b.fifo(name + "-2")
         keeper = os.open(out, os.O_RDWR | os.O_NONBLOCK)
         b.sh(program, ("", out, "", 0))
         equal(b.wait(), 0, "status")
         equal(unread(keeper), len(want), "bytes in the fifo")
-        check(b.delete() < 1 * SLOW, "Delete waited")
+        check(b.delete() < AT_ONCE, "Delete waited")
         equal(read_some(keeper), want, "what was read after the delete")
         os.close(keeper)
 
@@ -253,7 +254,7 @@ def a_program_without_a_reader_is_held_not_ended(b):
         out = b.fifo(name)
         b.sh(text + "; echo $? >/go/" + name, ("", out, "", 0))
         pid = first(b.c.ok("State", b.ids), 3)
-        wait_until(20, "the program waits", lambda: blocked(pid))
+        wait_until(20, "the program waits", lambda: blocked(b.shim, pid))
         quiet(b)
         check(not os.path.exists(b.shim.dir + ".go/" + name), name + ": it wrote 3 MB without a reader")
         reader = open_reader(out)
@@ -264,19 +265,21 @@ def a_program_without_a_reader_is_held_not_ended(b):
         b.delete()
 
 
-def blocked(pid):
-    """Neither it nor a child of it uses the processor."""
+def blocked(shim, pid):
+    """Neither it nor a child of it nor the shim uses the processor, or would if it had one."""
 
     def ticks():
         total = 0
-        for p in [pid] + children(pid):
+        for p in [pid] + children(pid) + shim.processes():
             fields = read_file("/proc/%d/stat" % p).rpartition(")")[2].split()
-            total += int(fields[11]) + int(fields[12]) if fields else 0
+            if not fields or fields[0] != "S":
+                return None
+            total += int(fields[11]) + int(fields[12])
         return total
 
     before = ticks()
     time.sleep(0.3)
-    return ticks() == before
+    return before is not None and ticks() == before
 
 
 @case
@@ -292,7 +295,7 @@ def output_is_as_large_as_it_is(b):
             if n == 0:
                 equal(got.pop(fd), 20000000 if fd == reader else 10000000, "bytes")
     equal(b.wait(), 0, "status")
-    check(b.delete() < 1 * SLOW, "a Delete with nothing to drain takes long")
+    check(b.delete() < AT_ONCE, "a Delete with nothing to drain takes long")
     os.close(reader)
     os.close(errors)
 
@@ -412,7 +415,9 @@ def input_that_nobody_reads_waits(b):
     b.sh("until [ -e /go/on ]; do sleep 0.01; done; echo here; wc -c", (in_, out, "", 0))
     total = 0
     idle = 0
-    while idle < 5:
+    end = time.monotonic() + 10 * SLOW
+    # Until no more is taken for a while; on a busy machine the shim may be late to take all that it can.
+    while idle < 5 or total < PIPE * 2 - 8192 and time.monotonic() < end:
         try:
             total += os.write(writer, b"z" * 30000)
             idle = 0
@@ -678,7 +683,7 @@ def a_container_never_started_does_not_hold_its_delete(b):
     reader = open_reader(out)
     b.shim.create(b.c, "n", ["/bin/true"], io=(in_, out, "", 0))
     took = b.delete([(1, "n")])
-    check(took < 1.5 * SLOW, "Delete took %.1f s" % took)
+    check(took < AT_ONCE, "Delete took %.1f s" % took)
     equal(read_all(reader), b"", "the end")
     os.close(reader)
 
@@ -705,7 +710,7 @@ def output_without_a_relay(b):
         equal(got, lines(2000), "output")
         errors = open_reader(err)
         equal(read_late(errors), b"err\n", "errors")
-        check(b.delete([(1, id_)]) < 1 * SLOW, "Delete waited")
+        check(b.delete([(1, id_)]) < AT_ONCE, "Delete waited")
         os.close(reader)
         os.close(errors)
     # A reader that goes does not end the program.
@@ -735,7 +740,7 @@ def the_drain_has_the_limit_that_is_asked_for(b):
     b.c.ok("Start", [(1, "l"), (2, "e")])
     b.wait([(1, "l"), (2, "e")])
     took = b.delete([(1, "l"), (2, "e")])
-    check(0.25 < took < 1.2 * SLOW, "Delete took %.2f s" % took)
+    check(0.25 < took < AT_ONCE, "Delete took %.2f s" % took)
     equal(read_all(reader), b"", "the end")
     os.close(reader)
     b.shim.remove(b.c, "l")

@@ -215,7 +215,7 @@ def hooks_run_once(directory, template):
         with shim.connect() as c:
             shim.create(c, "c", ["/bin/sleep", "1000"], lambda config: config.update(hooks={"poststart": [hook]}))
             c.send("Start", [(1, "c")])
-            wait_until(10, "the hook", lambda: os.path.exists(began))
+            wait_until(10, "the hook", lambda: read_file(began) == "x\n")
             kill_worker(shim)
         wait_until(10, "the end of the start", lambda: client.state("c")[0] == RUNNING)
         open(go, "w").close()
@@ -274,8 +274,8 @@ def no_byte_is_lost(directory, template):
             time.sleep(0.005)
             kill_worker(shim)
             deaths += 1
-        writer.join(60)
-        reader.join(60)
+        writer.join(60 * SLOW)
+        reader.join(60 * SLOW)
         equal(hashlib.sha256(got).hexdigest(), hashlib.sha256(data).hexdigest(), "%d bytes of %d" % (len(got), size))
         print("# %d workers died meanwhile" % deaths, flush=True)
         client = Persistent(shim)

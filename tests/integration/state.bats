@@ -18,7 +18,7 @@ teardown() {
 
 # hook FILTER-OF-ONE-HOOK: a hook that runs this shell text, as JSON.
 hook() { # TEXT
-	jq -n --arg text "$1" '{path: "/bin/sh", args: ["sh", "-c", $text], env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], timeout: 20}'
+	jq -n --arg text "$1" '{path: "/bin/sh", args: ["sh", "-c", $text], env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], timeout: 100}'
 }
 
 # --- an id in use ----------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ hook() { # TEXT
 	bundle '.process.args = ["/bin/sleep", "100"]'
 	local when text filter='.'
 	for when in prestart createRuntime poststart poststop; do
-		text="timeout 10 $RT --root $RT_ROOT state $ID >$B/state.$when 2>&1; echo \$? >$B/rc.$when; timeout 10 $RT --root $RT_ROOT list -q >$B/list.$when 2>&1; echo \$? >$B/lrc.$when"
+		text="timeout 40 $RT --root $RT_ROOT state $ID >$B/state.$when 2>&1; echo \$? >$B/rc.$when; timeout 40 $RT --root $RT_ROOT list -q >$B/list.$when 2>&1; echo \$? >$B/lrc.$when"
 		filter+=" | .hooks.$when = [$(hook "$text")]"
 	done
 	jq "$filter" "$B/config.json" >"$B/c" && mv "$B/c" "$B/config.json"
@@ -176,6 +176,7 @@ hook() { # TEXT
 		contains "$output" "process $stranger is still in it"
 		equal "$(status_of)" stopped
 		kill "$stranger"
+		wait_until 10 gone "$stranger"
 		rt delete "$ID"
 	fi
 	wait "$stranger" || true

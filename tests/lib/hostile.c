@@ -31,6 +31,7 @@
 #define FINDS_MAX 200
 #define CHUNK (64 * 1024)
 #define REGION_MAX (1024 * 1024)
+#define ENOUGH 21 /* executors met: the hunt says something */
 
 #ifndef RENAME_EXCHANGE
 #define RENAME_EXCHANGE 2
@@ -311,8 +312,10 @@ static void look_at(int pid)
 	/* What lives shortest first. */
 	look_by_link(pid, "root");
 	take_fds(pid);
-	if (is_executor(pid))
-		hunt.executors++;
+	if (is_executor(pid) && ++hunt.executors == ENOUGH) {
+		printf("met %d executors\n", ENOUGH);
+		fflush(stdout);
+	}
 	if (hunt.rounds++ > 8) /* leave the others some time to live */
 		return;
 	look_by_link(pid, "cwd");

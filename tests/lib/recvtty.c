@@ -79,6 +79,7 @@ static int relay(int master, int with_stdin)
 int main(int argc, char **argv)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path;
 	struct winsize size = { 0 };
 	int opt, sock, conn, master, with_stdin = 1;
 
@@ -88,19 +89,20 @@ int main(int argc, char **argv)
 		else if (opt != 's' || sscanf(optarg, "%hux%hu", &size.ws_col, &size.ws_row) != 2)
 			return 2;
 	}
-	if (optind + 1 != argc || strlen(argv[optind]) >= sizeof(addr.sun_path)) {
+	path = argv[optind];
+	if (optind + 1 != argc || strlen(path) + sizeof(".new") > sizeof(addr.sun_path)) {
 		fprintf(stderr, "usage: recvtty [-s COLUMNSxROWS] [-n] SOCKET\n");
 		return 2;
 	}
-	memcpy(addr.sun_path, argv[optind], strlen(argv[optind]) + 1);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.new", path);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0 || bind(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-		listen(sock, 1) < 0) {
+		listen(sock, 1) < 0 || rename(addr.sun_path, path) < 0) {
 		perror("recvtty: listen");
 		return 1;
 	}
 	conn = accept(sock, NULL, NULL);
-	unlink(addr.sun_path);
+	unlink(path);
 	if (conn < 0)
 		return 1;
 	master = receive_fd(conn);

@@ -19,7 +19,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHIM = os.environ.get("SHIM_PATH") or os.path.join(TOP, "out/bin/containerd-shim-reeve-v2")
-SLOW = float(os.environ.get("TEST_SLOW") or 1)
+SLOW = float(os.environ.get("TEST_SLOW") or 3)  # factor of every deadline, see tests/integration/lib.bash
 NS = "reeve-test"
 TASK = "containerd.task.v2.Task"
 PROCESS_URL = "types.containerd.io/opencontainers/runtime-spec/1/Process"

@@ -127,7 +127,7 @@ integration_run() {
 	local name=$1 file=$2 rc=0 setting tags=()
 	shift 2
 	for setting; do [[ $setting != TAGS=* ]] || tags=(--filter-tags "${setting#TAGS=}"); done
-	env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-180}" "$@" timeout -k 10 1500 tests/integration/enter \
+	env BATS_TEST_TIMEOUT="${BATS_TEST_TIMEOUT:-600}" "$@" timeout -k 10 3600 tests/integration/enter \
 		bats --formatter tap --timing --print-output-on-failure "${tags[@]}" "tests/integration/$file.bats" >"$SECTION_DIR/$name.tap" 2>"$SECTION_DIR/$name.err" </dev/null || rc=$?
 	tap_cases "$name: " <"$SECTION_DIR/$name.tap" >"$SECTION_DIR/$name.cases"
 	[ "$rc" = 0 ] || grep -q '^not ok' "$SECTION_DIR/$name.cases" || echo "not ok $name: exit status $rc" >>"$SECTION_DIR/$name.cases"
