@@ -182,7 +182,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 	};
 	int r;
 
-	r = session_find(&e.session, cli, args->items[0], false, &e.container, err);
+	r = session_join(&e.session, cli, args->items[0], &e.container, err);
 	if (r == 0)
 		r = prepare(&e, args, err);
 	if (r == 0)

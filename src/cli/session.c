@@ -25,9 +25,11 @@ static int open_loop(struct session *s, struct err *err)
 	return 0;
 }
 
-static int open_host(struct session *s, struct err *err)
+typedef int open_fn(struct host *h, struct err *err);
+
+static int open_host(struct session *s, open_fn *prepare, struct err *err)
 {
-	int r = host_open(&s->host, err);
+	int r = prepare(&s->host, err);
 
 	s->hosted = r == 0;
 	return r;
@@ -42,11 +44,11 @@ int session_open(struct session *s, struct cli *cli, bool create, struct err *er
 	s->state.brief = true;
 	if (r == 0)
 		r = open_loop(s, err);
-	return r < 0 ? r : open_host(s, err);
+	return r < 0 ? r : open_host(s, host_open, err);
 }
 
-static int find(struct session *s, struct cli *cli, const char *id, bool destructive, bool hosted,
-	struct container **ret, struct err *err)
+static int find(struct session *s, struct cli *cli, const char *id, bool destructive,
+	open_fn *prepare, struct container **ret, struct err *err)
 {
 	char full[STATE_ID_MAX + 1];
 	int r;
@@ -56,21 +58,27 @@ static int find(struct session *s, struct cli *cli, const char *id, bool destruc
 		r = cli_no_container(id, err);
 	if (r == 0)
 		r = cli_resolve(cli, &s->state, id, destructive, full, err);
-	if (r == 0 && hosted)
-		r = open_host(s, err);
+	if (r == 0 && prepare)
+		r = open_host(s, prepare, err);
 	return r < 0 ? r : container_open(&s->host, full, ret, err);
 }
 
 int session_look(struct session *s, struct cli *cli, const char *id, bool destructive,
 	struct container **ret, struct err *err)
 {
-	return find(s, cli, id, destructive, false, ret, err);
+	return find(s, cli, id, destructive, NULL, ret, err);
 }
 
 int session_find(struct session *s, struct cli *cli, const char *id, bool destructive,
 	struct container **ret, struct err *err)
 {
-	return find(s, cli, id, destructive, true, ret, err);
+	return find(s, cli, id, destructive, host_open, ret, err);
+}
+
+int session_join(
+	struct session *s, struct cli *cli, const char *id, struct container **ret, struct err *err)
+{
+	return find(s, cli, id, false, host_open_to_join, ret, err);
 }
 
 int session_browse(struct session *s, struct cli *cli, struct err *err)

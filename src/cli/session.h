@@ -30,6 +30,9 @@ int session_open(struct session *s, struct cli *cli, bool create, struct err *er
 /* The same around a container that must exist. */
 int session_find(struct session *s, struct cli *cli, const char *id, bool destructive,
 	struct container **ret, struct err *err);
+/* The same for one more process in it. */
+int session_join(struct session *s, struct cli *cli, const char *id, struct container **ret,
+	struct err *err);
 /* The same without a host: for what only looks at it or signals it. */
 int session_look(struct session *s, struct cli *cli, const char *id, bool destructive,
 	struct container **ret, struct err *err);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "container/cgroup.h"
+#include "container/cgroup_entry.h"
 #include "container/net_device.h"
 #include "container/plan_builder.h"
 #include "container/self_status.h"
@@ -26,6 +27,8 @@ struct compile_cgroup {
 	const char *clone_dir;         /* cgroup2 directory for CLONE_INTO_CGROUP, or NULL */
 	const char *const *tasks_dirs; /* v1 directories whose `tasks` the child writes 0 to */
 	size_t n_tasks_dirs;
+	/* What of these is open already; the executor opens the rest. NULL: nothing is. */
+	const struct cgroup_entry *entry;
 };
 
 /* Compiled seccomp filter; size 0: none. */

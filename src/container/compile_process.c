@@ -310,15 +310,25 @@ static int32_t add_open(struct plan *p, const char *path, int flags)
 void compile_cgroup_open(struct plan *p, const struct compile_cgroup *cg, bool watched,
 	struct compile_cgroup_slots *ret)
 {
+	const struct cgroup_entry *entry = cg->entry;
 	char path[4096];
 
 	*ret = (struct compile_cgroup_slots){ .dir = PLAN_SLOT_NONE };
 	for (size_t i = 0; i < cg->n_tasks_dirs && i < COMPILE_TASKS_MAX; i++) {
+		if (entry && i < entry->n_tasks) {
+			ret->tasks[i] = plan_slot(p, entry->tasks[i]);
+			continue;
+		}
 		snprintf(path, sizeof(path), "%s/tasks", cg->tasks_dirs[i]);
 		ret->tasks[i] = add_open(p, path, O_WRONLY);
 	}
 	if (!cg->clone_dir)
 		return;
+	if (entry && entry->dir >= 0) {
+		ret->procs = plan_slot(p, entry->procs);
+		ret->dir = plan_slot(p, entry->dir);
+		return;
+	}
 	/*
 	 * The new process has a copy of each until it closes them, and a member of the pid namespace with CAP_SYS_PTRACE
 	 * may be faster. By a directory it would climb to the host's root, so it gets one from which no path leads up, and

@@ -14,11 +14,14 @@
 #include "container/security_label.h"
 #include "container/stdio_owner.h"
 
+#define KEEP_MAX (3 + COMPILE_TASKS_MAX)
+
 struct container_process {
 	struct container *container;
 	struct container_handler handler;
 	struct launch *launch;
 	struct spec_rlimit *rlimits; /* the launch reads them when the process is ready */
+	struct cgroup_entry entry;   /* where the host keeps none */
 	struct loop_deferred release;
 	bool freed;
 };
@@ -42,7 +45,7 @@ static void on_console(void *arg, int master)
 		fd_close(master);
 }
 
-static void on_ready_or_running(void *arg)
+static void on_ready(void *arg)
 {
 	done(arg, NULL);
 }
@@ -88,11 +91,48 @@ static int check_status(struct container *c, const struct container_exec *req, s
 	}
 }
 
+/* From now on a close of it makes nobody wait: not the program, and hardly us. */
+static void on_running(void *arg)
+{
+	struct container_process *p = arg;
+
+	cgroup_entry_done(&p->entry);
+	done(p, NULL);
+}
+
+static const struct cgroup_entry *open_entry(struct container_process *p, struct cgroup *cg)
+{
+	struct cgroup_entry *kept = p->container->host->entry;
+
+	if (!cg)
+		return NULL;
+	if (kept && cg == p->container->cgroup)
+		return cgroup_entry_open(kept, cg) ? kept : NULL;
+	return cgroup_entry_open_dir(&p->entry, cg) ? &p->entry : NULL;
+}
+
+/* What the executor is to have besides the streams: init's pidfd, and what of the cgroup is open. */
+static size_t list_kept(int init, const struct cgroup_entry *e, int keep[KEEP_MAX])
+{
+	size_t n = 0;
+
+	keep[n++] = init;
+	for (size_t i = 0; e && i < e->n_tasks && i < COMPILE_TASKS_MAX; i++)
+		keep[n++] = e->tasks[i];
+	if (e && e->dir >= 0) {
+		keep[n++] = e->procs;
+		keep[n++] = e->dir;
+	}
+	return n;
+}
+
 static int compile_and_start(struct container_process *p, const struct container_exec *req,
 	struct cgroup *cg, struct err *err)
 {
 	struct container *c = p->container;
+	const struct cgroup_entry *entry = open_entry(p, cg);
 	const char *dirs[CGROUP_HIERARCHIES_MAX];
+	int keep[KEEP_MAX];
 	struct seccomp_filter filter = { 0 };
 	struct plan plan = { 0 };
 	struct compile_exec in = {
@@ -109,8 +149,8 @@ static int compile_and_start(struct container_process *p, const struct container
 	struct launch_request lr = {
 		.plan = &plan,
 		.stdio = { req->stdio[0], req->stdio[1], req->stdio[2] },
-		.keep = &c->init.fd,
-		.n_keep = 1,
+		.keep = keep,
+		.n_keep = list_kept(c->init.fd, entry, keep),
 		.preserve_fds = req->preserve_fds,
 		.rlimits = p->rlimits,
 		.n_rlimits = req->process->n_rlimits,
@@ -120,14 +160,15 @@ static int compile_and_start(struct container_process *p, const struct container
 		.started = on_started,
 		.console = on_console,
 		.listener = on_listener,
-		.ready = on_ready_or_running,
-		.running = on_ready_or_running,
+		.ready = on_ready,
+		.running = on_running,
 		.failed = on_failed,
 	};
 	int r = container_filter(c, &filter, err);
 
 	if (r < 0)
 		return r;
+	in.cgroup.entry = entry;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	r = compile_exec(&in, &plan, err);
 	stdio_owner_map(req->stdio, c->spec->linux_);
@@ -209,10 +250,9 @@ int container_exec_adopt(struct container *c, const struct pidref *process, int 
 	struct container_process **ret, struct err *err)
 {
 	struct container_process *p = mem_calloc(1, sizeof(*p));
-	struct launch_handler h = { .arg = p,
-		.listener = on_listener,
-		.running = on_ready_or_running,
-		.failed = on_failed };
+	struct launch_handler h = {
+		.arg = p, .listener = on_listener, .running = on_running, .failed = on_failed
+	};
 	int r;
 
 	if (!p) {
@@ -233,6 +273,7 @@ static void release(struct loop_deferred *d)
 	struct container_process *p = container_of(d, struct container_process, release);
 
 	free(p->rlimits);
+	cgroup_entry_done(&p->entry);
 	free(p);
 }
 

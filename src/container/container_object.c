@@ -208,6 +208,8 @@ static void release(struct loop_deferred *d)
 {
 	struct container *c = container_of(d, struct container, release);
 
+	if (c->host->entry)
+		cgroup_entry_forget(c->host->entry, c->cgroup);
 	spec_free(c->spec);
 	cgroup_free(c->cgroup);
 	pidref_done(&c->init);
@@ -293,15 +295,23 @@ static bool is_waiting(const struct container *c)
 	       faccessat(c->state.dirfd, "start.sock", F_OK, 0) == 0;
 }
 
-enum container_status container_status(struct container *c)
+static bool is_frozen(struct container *c)
 {
+	const struct cgroup_entry *open = c->host->entry;
 	bool frozen = false;
 
+	if (open && open->of == c->cgroup)
+		return cgroup_entry_frozen(open);
+	return cgroup_frozen(c->cgroup, &frozen, NULL) == 0 && frozen;
+}
+
+enum container_status container_status(struct container *c)
+{
 	if (!c->init.pid && c->state.record.status == STATE_CREATING && !container_is_abandoned(c))
 		return CONTAINER_CREATING;
 	if (container_gone(c))
 		return CONTAINER_STOPPED;
-	if (c->cgroup && cgroup_frozen(c->cgroup, &frozen, NULL) == 0 && frozen)
+	if (c->cgroup && is_frozen(c))
 		return CONTAINER_PAUSED;
 	if (c->state.record.status == STATE_CREATED && is_waiting(c))
 		return CONTAINER_CREATED;

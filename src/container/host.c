@@ -8,6 +8,12 @@
 #include "container/cgroup_host.h"
 #include "container/spawn.h"
 
+int host_open_to_join(struct host *h, struct err *err)
+{
+	(void)self_status_read(&h->self); /* where nothing is known nothing is spared */
+	return spawn_open_executor(&h->executor, err);
+}
+
 int host_open(struct host *h, struct err *err)
 {
 	int r;
@@ -17,9 +23,8 @@ int host_open(struct host *h, struct err *err)
 	if (!h->cgroups)
 		return err_oom(err);
 	r = cgroup_host_read("", h->cgroups, err);
-	(void)self_status_read(&h->self); /* where nothing is known nothing is spared */
 	if (r == 0)
-		r = spawn_open_executor(&h->executor, err);
+		r = host_open_to_join(h, err);
 	if (r < 0)
 		host_close(h);
 	return r;

@@ -19,21 +19,25 @@ struct cgroup_host;
 struct state_dir;
 struct seccomp_cache;
 struct device_bpf_cache;
+struct cgroup_entry;
 
 struct host {
 	struct loop *loop;
 	struct log *log;
 	struct reaper reaper;
 	struct state_dir *state;
-	struct cgroup_host *cgroups;
+	struct cgroup_host *cgroups;      /* NULL: of no use to who only joins */
 	struct seccomp_cache *seccomp;    /* in memory too; NULL: in the state directory alone */
 	struct device_bpf_cache *devices; /* may be NULL: each program is loaded anew */
-	struct self_status self;          /* as everything that we start begins */
-	int executor;                     /* sealed memfd of reeve-exec */
-	int parent_pid;        /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
-	bool cgroups_disabled; /* --cgroup-manager=disabled */
+	struct cgroup_entry *entry; /* of the last container that got a process; NULL: not kept */
+	struct self_status self;    /* as everything that we start begins */
+	int executor;               /* sealed memfd of reeve-exec */
+	int parent_pid;             /* guardian that becomes the parent (CLONE_PARENT); 0: we do */
+	bool cgroups_disabled;      /* --cgroup-manager=disabled */
 };
 
 /* Takes loop, log, reaper and state from the caller's *h, opens the rest. */
 int host_open(struct host *h, struct err *err);
+/* The same for who starts processes in containers that are there, and makes none: it does not ask where cgroups are. */
+int host_open_to_join(struct host *h, struct err *err);
 void host_close(struct host *h);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "container/cgroup_entry.h"
 #include "container/container.h"
 #include "container/host.h"
 #include "container/oom_watch.h"
@@ -39,6 +40,7 @@ struct native {
 	struct host host;
 	bool hosted;
 	struct device_bpf_cache devices;
+	struct cgroup_entry entry;    /* of the container that had the last exec */
 	struct seccomp_cache filters; /* of execs and of a pod's containers: mostly one profile */
 	char *state_root;
 	struct root *roots;
@@ -745,6 +747,7 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 	device_bpf_cache_init(&n->devices);
 	n->host.seccomp = &n->filters;
 	n->host.devices = &n->devices;
+	n->host.entry = &n->entry;
 	*ret = n;
 	return 0;
 }
@@ -752,6 +755,11 @@ int native_new(const struct native_config *config, struct native **ret, struct e
 const struct host *native_host(const struct native *n)
 {
 	return &n->host;
+}
+
+void native_quiet(struct native *n)
+{
+	cgroup_entry_done(&n->entry);
 }
 
 void native_free(struct native *n)
@@ -765,6 +773,7 @@ void native_free(struct native *n)
 		state_dir_done(&r->dir);
 		free(r);
 	}
+	cgroup_entry_done(&n->entry);
 	seccomp_cache_done(&n->filters);
 	if (n->host.devices)
 		device_bpf_cache_done(&n->devices);

@@ -34,4 +34,6 @@ extern const struct backend native_backend;
 int native_new(const struct native_config *config, struct native **ret, struct err *err);
 /* What it found out about the machine, for who starts children beside it. */
 const struct host *native_host(const struct native *n);
+/* Give back what only makes the next of several requests faster. */
+void native_quiet(struct native *n);
 void native_free(struct native *n);

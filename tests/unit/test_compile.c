@@ -442,6 +442,44 @@ TEST(an_exec_holds_of_its_cgroup_a_directory_that_leads_nowhere)
 	done(&m);
 }
 
+TEST(what_is_open_of_its_cgroup_an_exec_does_not_open)
+{
+	struct made m = make("", 0, "", "", "", "");
+	struct spec_process process = { .args = (const char *[]){ "ps" }, .n_args = 1, .cwd = "/" };
+	static const char *const dirs[] = { "/cg/memory/x", "/cg/pids/x" };
+	struct cgroup_entry entry = { .tasks = { 21, 22 }, .n_tasks = 2, .procs = 23, .dir = 24 };
+	struct compile_exec in = {
+		.spec = m.spec,
+		.process = &process,
+		.init_pidfd = 7,
+		.cgroup = { .clone_dir = "/cg/x",
+			.tasks_dirs = dirs,
+			.n_tasks_dirs = 2,
+			.entry = &entry },
+	};
+	struct made e = { 0 };
+	struct err err = { 0 };
+	const struct plan_step *clone;
+
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	assert_true(find(&e, PLAN_OPEN, 0) < 0);
+	clone = &e.plan.steps[find(&e, PLAN_CLONE, 0)];
+	assert_int_equal(e.plan.slots[clone->fd[0]], 24);
+	assert_int_equal(e.plan.slots[clone->num[1]], 23);
+	assert_int_equal(clone[1].op, PLAN_WRITE_SLOT);
+	assert_int_equal(e.plan.slots[clone[1].fd[0]], 21);
+	assert_int_equal(e.plan.slots[clone[2].fd[0]], 22);
+	plan_done(&e.plan);
+	/* The directory alone: the others are the executor's to open. */
+	entry.n_tasks = 0;
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	assert_string_equal(text(&e, find(&e, PLAN_OPEN, 0), 0), "/cg/memory/x/tasks");
+	assert_int_equal(
+		find(&e, PLAN_OPEN, find(&e, PLAN_OPEN, 0) + 1) < find(&e, PLAN_CLONE, 0), 1);
+	plan_done(&e.plan);
+	done(&m);
+}
+
 TEST(in_a_joined_mount_namespace_procfs_is_the_hosts)
 {
 	struct made m = make("", 0, "", ",{\"type\":\"network\"}",
