@@ -37,6 +37,14 @@ static uint64_t base_propagation(const struct spec *spec)
 	}
 }
 
+/* When nothing is said the root itself hears nothing of the host's, as with both peers. */
+static uint64_t root_propagation(const struct spec *spec)
+{
+	bool said = spec->linux_ && spec->linux_->rootfs_propagation != SPEC_PROPAGATION_ABSENT;
+
+	return said ? base_propagation(spec) : MS_PRIVATE_;
+}
+
 static bool is_bind(const struct spec_mount *m, const struct mount_options *o)
 {
 	return o->bind != MOUNT_OPTION_NO_BIND || str_eq(m->type, "bind");
@@ -222,7 +230,7 @@ int compile_mount_trees(
 	if (!t->slots || !t->late)
 		return err_oom(err);
 	if (spec_namespace_find(spec, SPEC_NS_MOUNT))
-		add_tree(p, &t->rootfs, in->rootfs, true, NULL, base);
+		add_tree(p, &t->rootfs, in->rootfs, true, NULL, root_propagation(spec));
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		const struct spec_mount *m = &spec->mounts[i];
 		struct mount_options o;

@@ -139,7 +139,8 @@ static int make_root(const struct session *s, struct err *err)
 		return 0;
 	if (unshare(CLONE_NEWNS) < 0)
 		return err_sys(err, "make a mount namespace");
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	/* Slaves: what was one before becomes one again by the mount that its source lies in. */
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
 		mount(root, root, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return err_sys(err, "bind root file system '%s'", root);
 	return 0;

@@ -16,6 +16,7 @@ setup() {
 }
 
 teardown() {
+	mount --make-rprivate /
 	runtime_teardown
 }
 
@@ -60,6 +61,29 @@ restore() { # [OPTION]...
 	rt kill "$ID" TERM
 	wait_until 10 status_is stopped
 	rt delete "$ID"
+}
+
+# As systemd has it on any machine.
+@test "where the host's mounts are shared, a restore goes on, too, and slaves are slaves again" {
+	mkdir -p "$BATS_TEST_TMPDIR/d/later"
+	mount --make-rshared /
+	bundle_sh 'trap "exit 9" TERM; i=0; while :; do i=$((i + 1)); echo $i >/count; sleep 0.02; done' \
+		'.mounts += [{"destination": "/p", "type": "bind", "source": $d, "options": ["rbind", "rprivate"]},
+		{"destination": "/s", "type": "bind", "source": $d, "options": ["rbind"]}]' --arg d "$BATS_TEST_TMPDIR/d"
+	rt create --bundle "$B" "$ID" </dev/null >/dev/null 2>&1
+	rt start "$ID"
+	wait_until 10 counted 3
+	! grep -qE ' / .*master:' "/proc/$(pid_of)/mountinfo" || fail "$(cat "/proc/$(pid_of)/mountinfo")"
+	rt checkpoint --image-path "$IMAGES" "$ID"
+	: >"$B/rootfs/count"
+	restore --detach
+	wait_until 10 counted 3
+	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/d/later"
+	touch "$BATS_TEST_TMPDIR/d/later/seen"
+	run -0 rt exec "$ID" /bin/ls /s/later /p/later </dev/null
+	equal "$output" $'/p/later:\n\n/s/later:\nseen'
+	umount "$BATS_TEST_TMPDIR/d/later"
+	rt delete --force "$ID"
 }
 
 @test "a restore in the foreground ends with the program's status and deletes the container" {
