@@ -10,6 +10,7 @@
 #include "rpc/grpc_server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #define RECEIVE_BYTES (64u << 10)
 #define SEND_BYTES (64u << 10) /* gathered before a send */
 #define SENDS_AT_ONCE 16       /* then others have their turn */
+#define GIVEN_BACK_BYTES (2u << 20)
 
 struct client {
 	struct grpc_server *server;
@@ -47,6 +49,7 @@ struct grpc_server {
 	size_t n_clients, cap_clients;
 	uint64_t next_conn;
 	struct grpc_budget budget;
+	size_t most; /* of what was held, since memory was given back */
 	bool draining;
 	struct loop_deferred drained;
 	uint8_t receive[RECEIVE_BYTES];
@@ -96,6 +99,17 @@ static void on_drained(struct loop_deferred *d)
 		s->config.drained(s->config.drained_arg);
 }
 
+/* The C library keeps what lies between two blocks that live; a flood must not be seen for ever. */
+static void give_back(struct grpc_server *s)
+{
+	if (s->budget.used > s->most)
+		s->most = s->budget.used;
+	if (s->most - s->budget.used < GIVEN_BACK_BYTES)
+		return;
+	malloc_trim(0);
+	s->most = s->budget.used;
+}
+
 static void client_end(struct loop_deferred *d)
 {
 	struct client *c = container_of(d, struct client, end);
@@ -105,7 +119,9 @@ static void client_end(struct loop_deferred *d)
 	memmove(s->clients + i, s->clients + i + 1,
 		(s->n_clients - i - 1) * sizeof(struct client *));
 	s->n_clients--;
+	give_back(s);
 	client_free(c);
+	give_back(s);
 	if (s->draining && s->n_clients == 0)
 		loop_defer(s->config.loop, &s->drained, on_drained);
 }
@@ -175,6 +191,7 @@ static void client_send(struct client *c)
 {
 	int more = 1, r = send_box(c);
 
+	give_back(c->server);
 	for (int i = 0; i < SENDS_AT_ONCE && r == 0 && more > 0; i++) {
 		more = fetch_box(c);
 		r = send_box(c);
@@ -309,6 +326,13 @@ static size_t door_unsent(struct rpc_door *d, struct rpc_addr to)
 	return c ? grpc_session_unsent(c->session, to.stream) : 0;
 }
 
+static size_t door_unsent_messages(struct rpc_door *d, struct rpc_addr to)
+{
+	struct client *c = find(container_of(d, struct grpc_server, door), to.conn);
+
+	return c ? grpc_session_unsent_messages(c->session, to.stream) : 0;
+}
+
 /* ---- the server ---- */
 
 static bool server_full(void *arg)
@@ -370,6 +394,7 @@ int grpc_server_new(
 		.attach = door_attach,
 		.send = door_send,
 		.unsent = door_unsent,
+		.unsent_messages = door_unsent_messages,
 	};
 	*ret = s;
 	return 0;

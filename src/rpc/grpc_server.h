@@ -24,7 +24,7 @@ struct grpc_server_config {
 	size_t n_services;
 	void *arg;                  /* for handlers of services without one, and for drained() */
 	size_t max_connections;     /* more wait in the backlog; 0: 4096 */
-	size_t max_held_bytes;      /* of messages of all connections; 0: 256 MiB */
+	size_t max_held_bytes;      /* for calls of all connections; 0: 256 MiB */
 	void (*drained)(void *arg); /* the last connection has gone after grpc_server_drain() */
 	void *drained_arg;
 };
@@ -47,5 +47,5 @@ void grpc_server_drain(struct grpc_server *s);
 
 struct rpc_door *grpc_server_door(struct grpc_server *s);
 size_t grpc_server_connections(const struct grpc_server *s);
-/* Bytes of messages that are held for clients now. */
+/* Bytes that are held for calls now. */
 size_t grpc_server_held(const struct grpc_server *s);

@@ -7,10 +7,10 @@
  * fetched then, the owner is woken and fetches later. A call outlives its answer until nghttp2 has
  * closed the stream, so handlers may be told of it (gone) only from there.
  *
- * Floods. Memory: streams, header lists, bytes per message and bytes of all messages have limits,
- * and acknowledgements that wait are counted by nghttp2. Work without use (resets, settings,
- * priorities, empty DATA) takes from an allowance that refills; who uses it up is
- * cut off. PING is free: Go clients send one per round trip while data flows, and its answers are
+ * Floods. Memory: streams, header lists, bytes per message and bytes of all calls (with what a
+ * stream itself costs) have limits, and acknowledgements that wait are counted by nghttp2, as are
+ * CONTINUATION frames. Work without use (resets, settings, priorities, empty DATA) takes from an
+ * allowance that refills; who uses it up is cut off. PING is free: Go clients send one per round trip while data flows, and its answers are
  * bounded as the client must read them.
  */
 #include "rpc/grpc_session.h"
@@ -30,7 +30,10 @@
 #define CONNECTION_WINDOW (1 << 20)
 #define ROOM_BYTES (64u << 10) /* below it a stream's handler may send more */
 #define UNSENT_MAX (32u << 20) /* of one connection */
-#define HELD_MAX (48u << 20)   /* of one connection, both ways */
+#define HELD_MAX (64u << 20)   /* of one connection, both ways */
+#define UNREAD_MAX (1u << 20)  /* more of it is not sent to who is told that his call has failed */
+#define HEADERS_BYTES 4096     /* what an arena begins with */
+#define STREAM_BYTES 1024      /* what nghttp2 and its tables hold for a stream, generously */
 #define ALLOWANCE_MAX 20000u   /* of useless work, and what comes back per second */
 #define ALLOWANCE_PER_SEC 10000u
 
@@ -51,12 +54,14 @@ struct call {
 	struct buf *message; /* the one of a unary call: inside of `in` */
 	bool remote_closed;
 	/* What goes out. */
-	struct buf out;
+	struct buf out; /* messages with their prefixes */
 	size_t out_at;
-	bool answered; /* response headers were submitted */
-	bool deferred; /* nghttp2 waits for more of `out` */
-	bool full;     /* room() is owed */
-	bool ended;    /* code and text are final */
+	size_t whole_at; /* up to here whole messages are sent */
+	size_t n_out;    /* messages that are not */
+	bool answered;   /* response headers were submitted */
+	bool deferred;   /* nghttp2 waits for more of `out` */
+	bool full;       /* room() is owed */
+	bool ended;      /* code and text are final */
 	enum status_code code;
 	struct buf text; /* encoded */
 	/* Who is told. */
@@ -85,12 +90,22 @@ static void wake(struct grpc_session *s)
 
 static void count(struct call *c)
 {
-	size_t held = grpc_reader_held(&c->in) + c->out.cap;
+	size_t held = sizeof(*c) + STREAM_BYTES +
+		      (c->headers.chunks ? HEADERS_BYTES + c->header_bytes : 0) +
+		      grpc_reader_held(&c->in) + c->out.cap;
 	struct grpc_session *s = c->s;
 
 	s->held = s->held - c->held + held;
 	s->config.budget->used = s->config.budget->used - c->held + held;
 	c->held = held;
+}
+
+/* The call itself is gone. */
+static void count_nothing(struct call *c)
+{
+	c->s->held -= c->held;
+	c->s->config.budget->used -= c->held;
+	c->held = 0;
 }
 
 static bool is_over(const struct grpc_session *s, size_t more)
@@ -122,13 +137,47 @@ static size_t status_headers(struct call *c, nghttp2_nv *nv, char number[12])
 	return n;
 }
 
+static size_t message_size(const struct call *c, size_t at)
+{
+	return GRPC_PREFIX_BYTES + grpc_prefix_size((const uint8_t *)c->out.data + at);
+}
+
+static void pass_messages(struct call *c)
+{
+	while (c->whole_at < c->out_at && c->whole_at + message_size(c, c->whole_at) <= c->out_at) {
+		c->whole_at += message_size(c, c->whole_at);
+		c->n_out--;
+	}
+}
+
 static void compact(struct call *c)
 {
+	pass_messages(c);
 	if (c->out_at == c->out.len)
 		buf_done(&c->out);
 	else
 		return;
-	c->out_at = 0;
+	c->out_at = c->whole_at = 0;
+	count(c);
+}
+
+/* What nobody has begun to send is not sent any more: it would lie here until the client reads it,
+ * who does not. */
+static void drop_unsent(struct call *c)
+{
+	size_t end =
+		c->whole_at < c->out_at ? c->whole_at + message_size(c, c->whole_at) : c->out_at;
+	struct buf rest = { 0 };
+
+	buf_add(&rest, c->out.data + c->out_at, end - c->out_at);
+	c->n_out = end > c->out_at;
+	if (buf_ok(&rest) < 0) {
+		c->out.len = end;
+		return;
+	}
+	buf_done(&c->out);
+	c->out = rest;
+	c->out_at = c->whole_at = 0;
 	count(c);
 }
 
@@ -206,6 +255,8 @@ static void finish(struct call *c, enum status_code code, const char *text)
 	c->code = code;
 	if (code != RPC_OK)
 		grpc_text_encode(text, &c->text);
+	if (code != RPC_OK && c->out.len - c->out_at > UNREAD_MAX)
+		drop_unsent(c);
 	loop_timer_cancel(&c->deadline);
 	forget_input(c);
 	if (c->answered || c->out.len > 0 || code == RPC_OK)
@@ -245,15 +296,17 @@ static int put(struct call *c, const void *payload, size_t size)
 		return -EMSGSIZE;
 	if (is_over(c->s, size) || c->out.len - c->out_at + size > UNSENT_MAX)
 		return -ENOBUFS;
-	if (c->out_at >= ROOM_BYTES && c->out_at >= c->out.len / 2) {
-		buf_consume(&c->out, c->out_at);
-		c->out_at = 0;
+	if (c->whole_at >= ROOM_BYTES && c->whole_at >= c->out.len / 2) {
+		buf_consume(&c->out, c->whole_at);
+		c->out_at -= c->whole_at;
+		c->whole_at = 0;
 	}
 	grpc_prefix(prefix, (uint32_t)size);
 	buf_add(&c->out, prefix, sizeof(prefix));
 	buf_add(&c->out, payload, size);
 	if (buf_ok(&c->out) < 0)
 		return -ENOMEM;
+	c->n_out++;
 	count(c);
 	c->full = c->full || c->out.len - c->out_at >= ROOM_BYTES;
 	return 0;
@@ -279,6 +332,7 @@ static struct call *call_new(struct grpc_session *s, int32_t stream)
 		c->next->prev = c;
 	s->calls = c;
 	s->n_calls++;
+	count(c);
 	return c;
 }
 
@@ -293,7 +347,7 @@ static void call_free(struct call *c)
 	loop_timer_cancel(&c->deadline);
 	grpc_reader_done(&c->in);
 	buf_done(&c->out);
-	count(c);
+	count_nothing(c);
 	buf_done(&c->text);
 	arena_done(&c->headers);
 	if (c->ops && c->ops->gone)
@@ -338,6 +392,13 @@ static int decode(
 	return r;
 }
 
+static void forget_headers(struct call *c)
+{
+	arena_done(&c->headers);
+	c->ns = c->lease = c->path = NULL;
+	count(c);
+}
+
 /* All of a unary call or of the request of a stream is here. */
 static void call_whole(struct call *c)
 {
@@ -350,8 +411,7 @@ static void call_whole(struct call *c)
 		return;
 	forget_input(c);
 	dispatch(c, message);
-	arena_done(&c->headers);
-	c->ns = c->lease = c->path = NULL;
+	forget_headers(c);
 }
 
 static void dialogue_message(struct call *c, const struct buf *bytes)
@@ -472,8 +532,7 @@ static void call_begin(struct call *c)
 		return;
 	if (c->method->shape == RPC_DIALOGUE) {
 		dispatch(c, NULL);
-		arena_done(&c->headers);
-		c->ns = c->lease = c->path = NULL;
+		forget_headers(c);
 	}
 }
 
@@ -501,6 +560,7 @@ static int keep_header(struct call *c, const char *name, const uint8_t *value, s
 		if (!str_eq(known_headers[i].name, name) || *field)
 			continue;
 		*field = arena_strndup(&c->headers, (const char *)value, size);
+		count(c);
 		return *field ? 0 : -ENOMEM;
 	}
 	return 0;
@@ -514,6 +574,11 @@ static int on_begin_headers(nghttp2_session *h2, const nghttp2_frame *frame, voi
 
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
+	if (is_over(arg, sizeof(*c) + STREAM_BYTES)) {
+		(void)nghttp2_submit_rst_stream(
+			h2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
+		return 0;
+	}
 	c = call_new(arg, frame->hd.stream_id);
 	if (!c)
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -613,6 +678,8 @@ static uint64_t price(const nghttp2_frame_hd *hd)
 		return hd->length == 0 && !(hd->flags & NGHTTP2_FLAG_END_STREAM) ? 10 : 0;
 	case NGHTTP2_SETTINGS:
 		return hd->flags & NGHTTP2_FLAG_ACK ? 0 : 200;
+	case NGHTTP2_RST_STREAM: /* of all calls at once, for example; nghttp2 limits them too */
+		return 1;
 	default:
 		return 10;
 	}
@@ -651,7 +718,7 @@ static int make_h2(struct grpc_session *s, nghttp2_session_callbacks *calls, ngh
 	nghttp2_session_callbacks_set_on_begin_frame_callback(calls, on_begin_frame);
 	nghttp2_option_set_max_outbound_ack(option, 1000);
 	nghttp2_option_set_max_settings(option, 32);
-	nghttp2_option_set_stream_reset_rate_limit(option, 2000, 1000);
+	nghttp2_option_set_stream_reset_rate_limit(option, GRPC_STREAMS_MAX, 1000);
 	nghttp2_option_set_no_closed_streams(option, 1);
 	return nghttp2_session_server_new2(&s->h2, calls, s, option) == 0 ? 0 : -ENOMEM;
 }
@@ -823,6 +890,13 @@ size_t grpc_session_unsent(struct grpc_session *s, uint32_t stream)
 	struct call *c = find(s, stream);
 
 	return c ? c->out.len - c->out_at : 0;
+}
+
+size_t grpc_session_unsent_messages(struct grpc_session *s, uint32_t stream)
+{
+	struct call *c = find(s, stream);
+
+	return c ? c->n_out : 0;
 }
 
 size_t grpc_session_calls(const struct grpc_session *s)

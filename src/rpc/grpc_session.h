@@ -20,11 +20,11 @@
 #include "event/loop.h"
 #include "rpc/service.h"
 
-#define GRPC_STREAMS_MAX 10000u /* calls in progress on a connection; more are refused */
+#define GRPC_STREAMS_MAX 16384u /* calls in progress on a connection; more are refused */
 
 struct grpc_session;
 
-/* Bytes of messages that are held for clients, of all sessions that share it. */
+/* Bytes that are held for calls, of all sessions that share it. */
 struct grpc_budget {
 	size_t used, max;
 };
@@ -67,5 +67,6 @@ int grpc_session_attach(
 	struct grpc_session *s, uint32_t stream, const struct rpc_call_ops *ops, void *arg);
 int grpc_session_send(struct grpc_session *s, uint32_t stream, const void *payload, size_t size);
 size_t grpc_session_unsent(struct grpc_session *s, uint32_t stream);
+size_t grpc_session_unsent_messages(struct grpc_session *s, uint32_t stream);
 
 size_t grpc_session_calls(const struct grpc_session *s);

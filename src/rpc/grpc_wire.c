@@ -50,21 +50,36 @@ bool grpc_content_type_ok(const char *s)
 		       str_starts(rest, "+proto;"));
 }
 
-void grpc_text_encode(const char *text, struct buf *out)
+static void add_hex(struct buf *out, unsigned char c)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	size_t room = GRPC_TEXT_MAX;
 
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool plain = *p >= 0x20 && *p <= 0x7e && *p != '%';
+	buf_add(out, (char[]){ '%', hex[c >> 4], hex[c & 15] }, 3);
+}
 
-		if (room < (plain ? 1u : 3u))
+void grpc_text_encode(const char *text, struct buf *out)
+{
+	size_t room = GRPC_TEXT_MAX, n, cost;
+
+	for (; *text; text += n) {
+		bool plain = *text >= 0x20 && *text <= 0x7e && *text != '%';
+		const char *bytes = text;
+		size_t n_bytes;
+
+		n = n_bytes = str_utf8_len(text, strnlen(text, 4));
+		if (n == 0) { /* as Go's servers do: clients expect text, and formats cut it */
+			n = 1;
+			bytes = "\xef\xbf\xbd";
+			n_bytes = 3;
+		}
+		cost = plain ? 1 : 3 * n_bytes;
+		if (room < cost)
 			return;
-		room -= plain ? 1 : 3;
+		room -= cost;
 		if (plain)
-			buf_addc(out, (char)*p);
-		else
-			buf_add(out, (char[]){ '%', hex[*p >> 4], hex[*p & 15] }, 3);
+			buf_addc(out, *text);
+		for (size_t i = 0; !plain && i < n_bytes; i++)
+			add_hex(out, (unsigned char)bytes[i]);
 	}
 }
 
@@ -97,6 +112,11 @@ void grpc_prefix(uint8_t out[GRPC_PREFIX_BYTES], uint32_t size)
 	out[4] = (uint8_t)size;
 }
 
+uint32_t grpc_prefix_size(const uint8_t in[GRPC_PREFIX_BYTES])
+{
+	return (uint32_t)in[1] << 24 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 8 | in[4];
+}
+
 static enum grpc_read read_prefix(struct grpc_reader *r, const uint8_t **data, size_t *size)
 {
 	size_t n = GRPC_PREFIX_BYTES - r->n_prefix;
@@ -109,8 +129,7 @@ static enum grpc_read read_prefix(struct grpc_reader *r, const uint8_t **data, s
 	*size -= n;
 	if (r->n_prefix < GRPC_PREFIX_BYTES)
 		return GRPC_PARTIAL;
-	r->size = (uint32_t)r->prefix[1] << 24 | (uint32_t)r->prefix[2] << 16 |
-		  (uint32_t)r->prefix[3] << 8 | r->prefix[4];
+	r->size = grpc_prefix_size(r->prefix);
 	if (r->prefix[0])
 		return GRPC_COMPRESSED;
 	return r->size > GRPC_MESSAGE_MAX ? GRPC_TOO_LONG : GRPC_WHOLE;

@@ -26,13 +26,15 @@ int grpc_timeout_parse(const char *s, uint64_t *ret_ns);
 /* application/grpc, alone or followed by "+proto" or parameters. */
 bool grpc_content_type_ok(const char *s);
 
-/* Append the text as a grpc-message: what is not printable ASCII becomes %XX. It is cut at
- * GRPC_TEXT_MAX, never inside of a %XX. */
+/* Append the text as a grpc-message: what is not printable ASCII becomes %XX,
+ * a byte that is no UTF-8 U+FFFD. It is cut at
+ * GRPC_TEXT_MAX, never inside of a character. */
 void grpc_text_encode(const char *text, struct buf *out);
 /* The reverse, for clients; a '%' that begins nothing stands for itself. */
 void grpc_text_decode(const char *text, struct buf *out);
 
 void grpc_prefix(uint8_t out[GRPC_PREFIX_BYTES], uint32_t size);
+uint32_t grpc_prefix_size(const uint8_t in[GRPC_PREFIX_BYTES]);
 
 enum grpc_read {
 	GRPC_PARTIAL,    /* all bytes are taken in, nothing is whole */

@@ -52,6 +52,11 @@ size_t rpc_unsent(struct rpc_door *d, struct rpc_addr to)
 	return d->unsent ? d->unsent(d, to) : 0;
 }
 
+size_t rpc_unsent_messages(struct rpc_door *d, struct rpc_addr to)
+{
+	return d->unsent_messages ? d->unsent_messages(d, to) : 0;
+}
+
 const struct rpc_service *rpc_find_service(
 	const struct rpc_service *services, size_t n, const char *name)
 {

@@ -82,11 +82,12 @@ struct rpc_door {
 		struct rpc_door *d, struct rpc_addr to, const struct rpc_call_ops *ops, void *arg);
 	int (*send)(struct rpc_door *d, struct rpc_addr to, const void *payload, size_t size);
 	size_t (*unsent)(struct rpc_door *d, struct rpc_addr to);
+	size_t (*unsent_messages)(struct rpc_door *d, struct rpc_addr to);
 };
 
 /*
  * Answer a call and end it: with an encoded message when code is RPC_OK (a stream: without one),
- * else with the text alone. Answers whose address is not open any more are dropped; one that is too
+ * else with the text alone, and without what is unsent when that is much. Answers whose address is not open any more are dropped; one that is too
  * long becomes RPC_RESOURCE_EXHAUSTED.
  */
 void rpc_reply(struct rpc_door *d, struct rpc_addr to, enum status_code code, const char *text,
@@ -100,8 +101,9 @@ int rpc_attach(struct rpc_door *d, struct rpc_addr to, const struct rpc_call_ops
 /* One message of a stream. -ENOENT: it has ended; -ENOBUFS: the client has not read for long;
  * -EMSGSIZE. */
 int rpc_send(struct rpc_door *d, struct rpc_addr to, const ProtobufCMessage *m);
-/* Bytes of a stream that wait for the client. */
+/* Bytes of a stream that wait for the client, and messages that do. */
 size_t rpc_unsent(struct rpc_door *d, struct rpc_addr to);
+size_t rpc_unsent_messages(struct rpc_door *d, struct rpc_addr to);
 
 const struct rpc_service *rpc_find_service(
 	const struct rpc_service *services, size_t n, const char *name);

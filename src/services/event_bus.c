@@ -17,6 +17,9 @@
 
 #include "proto/api.pb-c.h"
 
+#define UNSENT_EVENTS_MAX (64u << 10)
+#define SLOW_MAX 4 /* shares that all who wait may have; the one furthest behind pays for it */
+
 struct subscriber {
 	struct event_bus *bus;
 	struct subscriber *prev, *next;
@@ -136,24 +139,41 @@ static const char *envelope_field(void *object, const char *const *path, size_t 
 
 /* ---- sending ---- */
 
+static void cut_off(struct subscriber *s)
+{
+	rpc_reply(s->door, s->addr, RPC_UNAVAILABLE, "events are not read fast enough: unavailable",
+		NULL, 0);
+}
+
 static void send_one(struct subscriber *s, const Pb__Events__Envelope *envelope)
 {
 	int r = -ENOBUFS;
 
-	if (rpc_unsent(s->door, s->addr) < s->bus->unsent_max)
+	if (rpc_unsent(s->door, s->addr) < s->bus->unsent_max &&
+		rpc_unsent_messages(s->door, s->addr) < UNSENT_EVENTS_MAX)
 		r = rpc_send(s->door, s->addr, &envelope->base);
 	if (r < 0 && r != -ENOENT)
-		rpc_reply(s->door, s->addr, RPC_UNAVAILABLE,
-			"events are not read fast enough: unavailable", NULL, 0);
+		cut_off(s);
 }
 
 static void broadcast(struct event_bus *b, const Pb__Events__Envelope *envelope)
 {
 	struct seen seen = { .envelope = envelope };
+	struct subscriber *last = NULL;
+	size_t all = 0, most = 0, unsent;
 
-	for (struct subscriber *s = b->first; s; s = s->next)
+	for (struct subscriber *s = b->first; s; s = s->next) {
 		if (filter_match(s->filter, envelope_field, &seen))
 			send_one(s, envelope);
+		unsent = rpc_unsent(s->door, s->addr);
+		all += unsent;
+		if (unsent > most) {
+			most = unsent;
+			last = s;
+		}
+	}
+	if (last && all > SLOW_MAX * b->unsent_max)
+		cut_off(last);
 	arena_done(&seen.arena);
 }
 

@@ -3,7 +3,8 @@
 /*
  * Event bus: hands events to those who subscribed, through the door of their calls
  * (spec/manager.md 3.4). Nothing is kept: who is not there does not hear of it, and who does not
- * read is cut off.
+ * read is cut off, by bytes, by 64k events, or as the last of all when those who wait have four shares
+ * together; what he has not read is forgotten.
  *
  * Owner    The caller owns *ret and ends it with event_bus_free() after the doors of all
  *          subscribers.

@@ -257,7 +257,7 @@ static struct fixture *setup(void)
 	assert_non_null(f);
 	assert_ok(loop_new(&f->loop));
 	f->budget.max = 64u << 20;
-	f->door = (struct rpc_door){ door_reply, door_attach, door_send, door_unsent };
+	f->door = (struct rpc_door){ door_reply, door_attach, door_send, door_unsent, NULL };
 	new_session(f);
 	nghttp2_session_callbacks_new(&calls);
 	nghttp2_session_callbacks_set_on_header_callback(calls, got_header);
@@ -442,6 +442,30 @@ TEST(a_long_text_is_cut)
 	assert_int_equal(strlen(r.text), GRPC_TEXT_MAX);
 	buf_done(&body);
 	teardown(f);
+}
+
+TEST(what_is_no_text_is_marked_and_no_character_is_cut)
+{
+	struct buf out = { 0 }, back = { 0 };
+	char text[5000];
+
+	grpc_text_encode("cut \xe2\x82: \xff.", &out);
+	grpc_text_decode(out.data, &back);
+	assert_string_equal(back.data, "cut \xef\xbf\xbd\xef\xbf\xbd: \xef\xbf\xbd.");
+	for (size_t shift = 0; shift < 9; shift++) {
+		buf_done(&out);
+		buf_done(&back);
+		memset(text, 'a', shift);
+		for (size_t i = 0; i < 1600; i++)
+			memcpy(text + shift + 3 * i, "\xe2\x82\xac", 4);
+		grpc_text_encode(text, &out);
+		grpc_text_decode(out.data, &back);
+		assert_in_range(out.len, GRPC_TEXT_MAX - 8, GRPC_TEXT_MAX);
+		assert_int_equal((back.len - shift) % 3, 0);
+		assert_memory_equal(back.data, text, back.len);
+	}
+	buf_done(&out);
+	buf_done(&back);
 }
 
 TEST(namespace_lease_and_timeout_are_handed_on)
