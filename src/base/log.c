@@ -101,6 +101,8 @@ void log_write(struct log *log, enum log_level level, const char *fmt, ...)
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;
 	va_end(ap);
+	if (log->priorities)
+		buf_addf(&line, "<%d>", priorities[level]);
 	if (msg)
 		add_record(&line, log, level, msg);
 	if (!msg || buf_ok(&line) < 0) {

@@ -26,6 +26,7 @@ struct log {
 	enum log_level level; /* records below are dropped */
 	enum log_format format;
 	const char *name; /* of the program, for LOG_JOURNAL and LOG_SYSLOG; not owned */
+	bool priorities;  /* "<6>" in front of each line, which a journal reads (sd-daemon(3)) */
 	uint64_t dropped;
 };
 

@@ -19,7 +19,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "main/crash.h"
 #include "main/reeved_options.h"
+#include "main/reeved_service.h"
 #include "services/daemon.h"
 
 #include "config.h"
@@ -27,6 +29,7 @@
 #define PROGRAM "reeved"
 #define LEAVE_NS (2 * NS_PER_SEC)
 #define QUIET_MS 500
+#define CRASH_NAME "crash"
 
 struct program {
 	struct loop *loop;
@@ -37,6 +40,8 @@ struct program {
 	int signal_fd;
 	struct loop_timer leave;
 	bool leaving;
+	struct reeved_service service;
+	int api_listener, events_listener; /* that were passed to us */
 };
 
 static int fail(const struct err *err)
@@ -59,6 +64,7 @@ static void on_serving(void *arg)
 	struct program *p = arg;
 
 	log_write(&p->log, LOG_INFO_, "serving on '%s'", p->address);
+	reeved_service_ready(0);
 }
 
 static void on_failed(void *arg, const struct err *err)
@@ -90,6 +96,7 @@ static void on_signal(struct loop_fd *source, uint32_t events)
 		return;
 	}
 	p->leaving = true;
+	reeved_service_stopping();
 	daemon_leave(p->daemon);
 }
 
@@ -126,6 +133,8 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 		.search = getenv("PATH"),
 		.serving = on_serving,
 		.failed = on_failed,
+		.api_listener = take_fd(&p->api_listener),
+		.events_listener = take_fd(&p->events_listener),
 		.drained = on_drained,
 		.arg = p,
 	};
@@ -134,6 +143,8 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	p->address = s->address;
 	if (r == 0)
 		r = daemon_new(&config, &p->daemon, err);
+	if (r == 0)
+		r = reeved_service_watch(&p->service, p->loop, s, err);
 	if (r == 0)
 		loop_on_quiet(p->loop, QUIET_MS, on_quiet, p);
 	return r;
@@ -144,6 +155,7 @@ static void end(struct program *p)
 	daemon_free(p->daemon);
 	/* Releases what was put off to the end of a round. */
 	(void)loop_round(p->loop, 0);
+	reeved_service_done(&p->service);
 	loop_timer_cancel(&p->leave);
 	loop_fd_remove(&p->signals);
 	fd_close(p->signal_fd);
@@ -181,16 +193,30 @@ static int print(const struct settings *s, bool commented)
 		       : EXIT_FAILURE;
 }
 
+/* Backtraces are for `reeve doctor`, which looks for them there. */
+static int catch_crashes(const struct settings *s, struct err *err)
+{
+	auto_free char *path = NULL;
+
+	if (asprintf(&path, "%s/" CRASH_NAME, s->state) < 0)
+		return err_oom(err);
+	return crash_catch(PROGRAM, path, err);
+}
+
 static int serve(const struct settings *s)
 {
-	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
-		.signal_fd = -EBADF };
+	struct program p = {
+		.signal_fd = -EBADF, .api_listener = -EBADF, .events_listener = -EBADF
+	};
+	struct err err = { 0 };
+	int r;
 
-	(void)log_level_parse(s->log_level, &p.log.level);
-	if (str_eq(s->log_format, "json"))
-		p.log.format = LOG_JSON;
 	umask(0022);
-	return run(&p, s);
+	reeved_service_log(s, &p.log);
+	r = reeved_service_listeners(s, &p.api_listener, &p.events_listener, &err);
+	if (r == 0)
+		r = catch_crashes(s, &err);
+	return r < 0 ? fail(&err) : run(&p, s);
 }
 
 static int act(const struct reeved_options *o)

@@ -257,15 +257,27 @@ static int listen_at(
 	return 0;
 }
 
+/* One that was passed is not ours to take away. */
+static int open_socket(struct daemon *m, const char *address, int *passed, struct socket *socket,
+	int *ret, struct err *err)
+{
+	if (*passed < 0)
+		return listen_at(m, address, socket, ret, err);
+	*ret = take_fd(passed);
+	return 0;
+}
+
 static int open_sockets(struct daemon *m, struct err *err)
 {
 	int fd = -EBADF;
-	int r = listen_at(m, m->settings->ttrpc_address, &m->events, &fd, err);
+	int r = open_socket(
+		m, m->settings->ttrpc_address, &m->config.events_listener, &m->events, &fd, err);
 
 	if (r == 0)
 		r = ttrpc_server_listen_take_fd(m->ttrpc, fd, 0, err);
 	if (r == 0)
-		r = listen_at(m, m->settings->address, &m->api, &m->waiting, err);
+		r = open_socket(m, m->settings->address, &m->config.api_listener, &m->api,
+			&m->waiting, err);
 	return r;
 }
 
@@ -341,8 +353,10 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret, struct e
 	struct daemon *m = mem_calloc(1, sizeof(*m));
 	int r;
 
-	if (!m)
+	if (!m) {
+		fd_close_all((int[]){ config->api_listener, config->events_listener }, 2);
 		return err_oom(err);
+	}
 	m->config = *config;
 	m->core.loop = config->loop;
 	m->core.log = config->log;
@@ -365,6 +379,7 @@ void daemon_free(struct daemon *m)
 		return;
 	close_socket(&m->api);
 	close_socket(&m->events);
+	fd_close_all((int[]){ m->config.api_listener, m->config.events_listener }, 2);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
 	tasks_free(m->core.tasks);

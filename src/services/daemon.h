@@ -30,7 +30,12 @@ struct daemon_config {
 	struct log *log;
 	const struct settings *settings; /* settings_check()ed; borrowed */
 	const char *search;              /* where shims are looked for, as $PATH; then beside us */
-	const struct rpc_service *more;  /* behind the gRPC door too; rows with their own arg */
+	/*
+	 * Sockets that listen already, at the addresses of the settings; taken over in any case. -EBADF: they are
+	 * made, and taken away at the end.
+	 */
+	int api_listener, events_listener;
+	const struct rpc_service *more; /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
 	struct reaper
 		reaper; /* of our short-lived children; zero: they are waited for one by one */

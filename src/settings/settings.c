@@ -17,7 +17,6 @@
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
 static const char *const formats[] = { "text", "json", NULL };
-static const char *const targets[] = { "auto", "stderr", "journal", NULL };
 
 struct settings_key {
 	const char *table, *name;
@@ -49,9 +48,8 @@ static const struct settings_key keys[] = {
 	{ "log", "level", TOML_STRING, AT(log_level), .words = levels, .help =
 		"\"debug\", \"info\", \"warn\" or \"error\": what is less is not logged." },
 	{ "log", "format", TOML_STRING, AT(log_format), .words = formats, .help =
-		"On standard error: \"text\", or \"json\" for one object a line." },
-	{ "log", "target", TOML_STRING, AT(log_target), .words = targets, .help =
-		"\"stderr\", \"journal\", or \"auto\": the journal when standard error leads to it." },
+		"\"text\", or \"json\" for one object a line. It goes to standard error; where that leads to the\n"
+		"journal, with the priority that the journal keeps." },
 
 	{ "tasks", "embedded", TOML_STRINGS, AT(embedded), .help =
 		"Runtimes whose tasks live inside of reeved, without a shim of their own. Containers of every\n"
@@ -121,7 +119,6 @@ int settings_init(struct settings *s, struct err *err)
 		.socket_mode = 0660,
 		.log_level = "info",
 		.log_format = "text",
-		.log_target = "auto",
 		.load_seconds = 5,
 		.gc_delay_ms = 100,
 		.events_unsent_bytes = 16 << 20,

@@ -33,7 +33,7 @@ struct settings {
 	const char *root, *state;
 	int64_t socket_mode, socket_gid;
 
-	const char *log_level, *log_format, *log_target;
+	const char *log_level, *log_format;
 
 	const char **embedded; /* runtimes whose tasks live inside of reeved; ends with NULL */
 	int64_t tasks_max;     /* 0: any number */

@@ -81,6 +81,21 @@ TEST(logrus_has_its_shape)
 	close(log.fd);
 }
 
+TEST(a_journal_is_told_the_priority)
+{
+	struct log log;
+	int fd = pipe_log(&log, LOG_PLAIN);
+
+	log.priorities = true;
+	log_write(&log, LOG_WARN_, "x");
+	assert_string_equal(drain(fd), "<4>warning: x\n");
+	log.format = LOG_JSON;
+	log_write(&log, LOG_ERROR_, "x");
+	assert_memory_equal(drain(fd), "<3>{\"level\":\"error\"", 19);
+	close(fd);
+	close(log.fd);
+}
+
 TEST(records_below_the_level_are_dropped_silently)
 {
 	struct log log, nowhere = { .fd = -EBADF };

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The watchdog is a timer of the kernel that the loop puts off again and again. A loop that is stuck does not, and
+ * SIGABRT finds it where it is stuck: the backtrace shows that place. systemd's own watchdog would end the guardian,
+ * which it takes for the service, and not the worker.
+ */
+#include "main/reeved_service.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/service.h"
+
+#define LISTENERS_MAX 8
+
+void reeved_service_log(const struct settings *s, struct log *ret)
+{
+	bool journal = service_is_journal(getenv("JOURNAL_STREAM"), STDERR_FILENO);
+
+	*ret = (struct log){ .fd = STDERR_FILENO, .format = LOG_LOGRUS, .priorities = journal };
+	(void)log_level_parse(s->log_level, &ret->level);
+	if (str_eq(s->log_format, "json"))
+		ret->format = LOG_JSON;
+	else if (journal)
+		ret->format = LOG_PLAIN; /* it knows the time */
+}
+
+/* ---- sockets ---- */
+
+static int know_socket(const struct settings *s, int fd, int *api, int *events)
+{
+	if (*api < 0 && service_listens_at(fd, s->address))
+		*api = fd;
+	else if (*events < 0 && service_listens_at(fd, s->ttrpc_address))
+		*events = fd;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+int reeved_service_listeners(
+	const struct settings *s, int *ret_api, int *ret_events, struct err *err)
+{
+	int fds[LISTENERS_MAX], api = -EBADF, events = -EBADF;
+	size_t n = 0;
+	int r = service_take_fds(
+		getenv("LISTEN_PID"), getenv("LISTEN_FDS"), fds, LISTENERS_MAX, &n);
+
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	if (r < 0)
+		return err_code(err, r, "take the %zu sockets that were passed", n);
+	for (size_t i = 0; i < n; i++) {
+		if (know_socket(s, fds[i], &api, &events) == 0)
+			continue;
+		fd_close_all(fds, n);
+		return err_set(err, -EINVAL,
+			"socket %zu of those that were passed listens neither at '%s' nor at '%s'",
+			i + 1, s->address, s->ttrpc_address);
+	}
+	*ret_api = api;
+	*ret_events = events;
+	return 0;
+}
+
+/* ---- watchdog ---- */
+
+static void put_off(struct reeved_service *v)
+{
+	struct itimerspec when = { .it_value = { (time_t)(v->stuck_ns / NS_PER_SEC),
+					   (long)(v->stuck_ns % NS_PER_SEC) } };
+
+	if (v->has_stuck)
+		(void)timer_settime(v->stuck, 0, &when, NULL);
+}
+
+static void on_beat(struct loop_timer *t)
+{
+	struct reeved_service *v = container_of(t, struct reeved_service, beat);
+
+	put_off(v);
+	(void)service_notify(getenv("NOTIFY_SOCKET"), "WATCHDOG=1");
+	(void)loop_timer_set(v->loop, t, clock_boot_ns() + v->beat_ns, on_beat);
+}
+
+/* Of the time while the machine runs: a machine that was suspended is not stuck. */
+static int make_stuck_timer(struct reeved_service *v, struct err *err)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGABRT };
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &v->stuck) < 0)
+		return err_sys(err, "make a timer for the watchdog");
+	v->has_stuck = true;
+	put_off(v);
+	return 0;
+}
+
+int reeved_service_watch(
+	struct reeved_service *v, struct loop *l, const struct settings *s, struct err *err)
+{
+	uint64_t theirs = service_watchdog_ns(getenv("WATCHDOG_USEC"), NULL);
+	int r = 0;
+
+	*v = (struct reeved_service){ .loop = l,
+		.stuck_ns = (uint64_t)s->watchdog_seconds * NS_PER_SEC };
+	v->beat_ns = theirs / 3;
+	if (v->stuck_ns > 0 && (v->beat_ns == 0 || v->stuck_ns / 3 < v->beat_ns))
+		v->beat_ns = v->stuck_ns / 3;
+	if (v->stuck_ns > 0)
+		r = make_stuck_timer(v, err);
+	if (r == 0 && v->beat_ns > 0)
+		r = loop_timer_set(l, &v->beat, clock_boot_ns() + v->beat_ns, on_beat);
+	return r;
+}
+
+void reeved_service_done(struct reeved_service *v)
+{
+	if (v->has_stuck)
+		(void)timer_delete(v->stuck);
+	v->has_stuck = false;
+	loop_timer_cancel(&v->beat);
+}
+
+/* ---- what systemd is told ---- */
+
+void reeved_service_ready(pid_t main_pid)
+{
+	char lines[64] = "READY=1";
+
+	if (main_pid > 0)
+		snprintf(lines, sizeof(lines), "READY=1\nMAINPID=%d", main_pid);
+	(void)service_notify(getenv("NOTIFY_SOCKET"), lines);
+}
+
+void reeved_service_stopping(void)
+{
+	(void)service_notify(getenv("NOTIFY_SOCKET"), "STOPPING=1");
+}

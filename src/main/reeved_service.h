@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * reeved as a service: where its log goes, the sockets that systemd has opened for it, what it tells systemd, and a
+ * watchdog of its own for a loop that is stuck.
+ *
+ * Owner    The caller's struct, ended by reeved_service_done() before the loop.
+ * Errors   Negative errno with *err. What cannot be told to systemd is dropped.
+ * Blocks   Never.
+ * Context  Parent, on the loop's thread; process-wide: a timer of the kernel that sends SIGABRT.
+ */
+#include <stdbool.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "event/loop.h"
+#include "settings/settings.h"
+
+struct reeved_service {
+	struct loop *loop;
+	struct loop_timer beat;
+	uint64_t beat_ns; /* 0: nobody watches */
+	uint64_t stuck_ns;
+	timer_t stuck;
+	bool has_stuck;
+};
+
+/* The log that the settings ask for, on standard error. */
+void reeved_service_log(const struct settings *s, struct log *ret);
+
+/* The sockets that were passed to us, -EBADF where one was not. -EINVAL for one that nobody asked for. */
+int reeved_service_listeners(
+	const struct settings *s, int *ret_api, int *ret_events, struct err *err);
+
+/* Begin to watch over the loop, for systemd and for ourselves. */
+int reeved_service_watch(
+	struct reeved_service *v, struct loop *l, const struct settings *s, struct err *err);
+void reeved_service_done(struct reeved_service *v);
+
+/* Clients are served; main_pid: the process that stays when this one ends, 0: there is none. */
+void reeved_service_ready(pid_t main_pid);
+void reeved_service_stopping(void);

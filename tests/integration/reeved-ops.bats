@@ -1,0 +1,224 @@
+#!/usr/bin/env bats
+# What operators need of reeved: its configuration, its log, what it tells systemd and takes from it, what it leaves when
+# it crashes.
+
+load lib
+load containerd
+load reeved
+
+setup() {
+	RD=$BATS_TEST_TMPDIR/r
+	mkdir -p "$RD"
+}
+
+teardown() {
+	[ ! -e "$RD/pid" ] || kill -KILL "$(cat "$RD/pid")" 2>/dev/null || true
+}
+
+# serve [COMMAND...]: reeved by its own configuration, its log in $RD/log. With words of the environment before it.
+serve() {
+	cat >"$RD/reeved.toml" <<-TOML
+		address = "$RD/sock"
+		root = "$RD/root"
+		state = "$RD/state"
+		[exits]
+		bpffs = "$RD/bpf"
+		${TOML:-}
+	TOML
+	env "$@" "$TOP/out/bin/reeved" --config "$RD/reeved.toml" >>"$RD/log" 2>&1 </dev/null 3>&- &
+	echo $! >"$RD/pid"
+}
+
+served() {
+	wait_until 20 rctr version >/dev/null || {
+		cat "$RD/log"
+		return 1
+	}
+}
+
+stop() {
+	kill "$(cat "$RD/pid")"
+	wait_until 10 gone "$(cat "$RD/pid")"
+	rm "$RD/pid"
+}
+
+@test "what is configured is what is there" {
+	TOML=$'[socket]\nmode = 0o600\ngid = 42\n[log]\nlevel = "warn"' serve
+	served
+	equal "$(stat -c '%a %g' "$RD/sock")" "600 42" "the socket"
+	equal "$(stat -c '%a %g' "$RD/sock.ttrpc")" "600 42" "the socket of events"
+	[ -e "$RD/root/meta.db" ]
+	[ -d "$RD/state" ]
+	[[ "$(cat "$RD/log")" != *"serving on"* ]] || fail "it is logged below its level"
+	stop
+	[ ! -e "$RD/sock" ] && [ ! -e "$RD/sock.ttrpc" ]
+}
+
+@test "arguments beat the file, the file beats what stands without" {
+	printf 'address = "/file/sock"\nroot = "/file/root"\n[log]\nformat = "json"\n' >"$RD/f.toml"
+	run -0 reeved --config "$RD/f.toml" --root /argument/root --debug config dump
+	matches "$output" 'address = "/file/sock"'
+	matches "$output" 'ttrpc_address = "/file/sock.ttrpc"'
+	matches "$output" 'root = "/argument/root"'
+	matches "$output" 'state = "/run/reeved"'
+	matches "$output" 'level = "debug"'
+	matches "$output" 'format = "json"'
+}
+
+@test "the printed default is a configuration that changes nothing" {
+	reeved config default >"$RD/default.toml"
+	reeved --config "$RD/default.toml" config dump >"$RD/a"
+	: >"$RD/empty.toml"
+	reeved --config "$RD/empty.toml" config dump >"$RD/b"
+	cmp "$RD/a" "$RD/b"
+	sed 's/^#\([a-z]\)/\1/' "$RD/default.toml" >"$RD/all.toml"
+	reeved -c "$RD/all.toml" config dump >"$RD/c"
+	cmp "$RD/a" "$RD/c"
+}
+
+@test "what is not known is refused by name and line" {
+	refused() { # TEXT PART
+		printf '%s\n' "$1" >"$RD/f.toml"
+		run -1 reeved --config "$RD/f.toml" --root "$RD/never"
+		contains "$output" "$2"
+		[ ! -e "$RD/never" ] || fail "it has begun all the same"
+	}
+	refused $'root = "/x"\nadress = "/y"' "$RD/f.toml, line 2: unknown key 'adress'"
+	refused '[lgo]' "line 1: unknown table 'lgo'"
+	refused $'[tasks]\nmax = "many"' "line 2: 'max' is a whole number, not a string"
+	refused 'state = "run"' "'run' is no absolute path"
+	refused 'state = ' "line 1: a value is expected"
+	run -1 reeved --config "$RD/nowhere.toml"
+	contains "$output" "read configuration '$RD/nowhere.toml': No such file"
+	run -1 reeved --root relative
+	contains "$output" "root 'relative' is no absolute path"
+	run -1 reeved --log-format xml
+	contains "$output" "unknown log format 'xml'"
+	run -1 reeved --nonsense
+	contains "$output" "unknown option '--nonsense'"
+	run -1 reeved config
+	contains "$output" "default or dump"
+}
+
+@test "the log is text, or one object a line" {
+	serve
+	served
+	stop
+	matches "$(cat "$RD/log")" 'level=info msg="serving on'
+	: >"$RD/log"
+	TOML=$'[log]\nformat = "json"' serve
+	served
+	stop
+	run -0 jq -r 'keys | join(" ")' "$RD/log"
+	equal "$(sort -u <<<"$output")" "level msg time" "the keys"
+}
+
+@test "a log that the journal reads has priorities, and no time" {
+	: >"$RD/log"
+	serve "JOURNAL_STREAM=$(stat -c %d:%i "$RD/log")"
+	served
+	stop
+	matches "$(head -n 1 "$RD/log")" '^<6>info: '
+	contains "$(cat "$RD/log")" "<6>info: serving on"
+}
+
+# notified: what systemd has been told so far.
+listen_for_notes() {
+	python3 -B - "$RD/notify" "$RD/notes" <<-'PY' 3>&- &
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		while True:
+		    text = s.recv(4096).decode()
+		    with open(sys.argv[2], "a") as out:
+		        out.write(text + "\n")
+		    if "STOPPING=1" in text:
+		        break
+	PY
+	NOTES_PID=$!
+	wait_until 10 test -S "$RD/notify"
+}
+
+@test "systemd is told when it serves, that it lives, and when it leaves" {
+	listen_for_notes
+	serve "NOTIFY_SOCKET=$RD/notify" WATCHDOG_USEC=300000
+	wait_until 20 grep -q READY=1 "$RD/notes"
+	rctr version
+	wait_until 20 grep -q WATCHDOG=1 "$RD/notes"
+	stop
+	wait_until 10 gone "$NOTES_PID"
+	equal "$(tail -n 1 "$RD/notes")" STOPPING=1 "the last word"
+	equal "$(grep -c READY=1 "$RD/notes")" 1 "how often it was ready"
+}
+
+# pass_sockets ADDRESS...: as systemd does it, then run reeved.
+pass_sockets() {
+	python3 -B - "$TOP/out/bin/reeved" "$RD/reeved.toml" "$@" >>"$RD/log" 2>&1 3>&- <<-'PY' &
+		import os, socket, sys
+		sockets = []
+		for path in sys.argv[3:]:
+		    s = socket.socket(socket.AF_UNIX)
+		    s.bind(path)
+		    s.listen(8)
+		    sockets.append(s)
+		high = [os.dup2(s.fileno(), 100 + i) for i, s in enumerate(sockets)]
+		for i, fd in enumerate(high):
+		    os.dup2(fd, 3 + i, inheritable=True)
+		os.environ["LISTEN_PID"] = str(os.getpid())
+		os.environ["LISTEN_FDS"] = str(len(sockets))
+		os.execv(sys.argv[1], [sys.argv[1], "--config", sys.argv[2]])
+	PY
+	echo $! >"$RD/pid"
+}
+
+@test "sockets that systemd has made are served, and left alone" {
+	serve
+	served
+	stop
+	# In another order than ours.
+	pass_sockets "$RD/sock.ttrpc" "$RD/sock"
+	served
+	stop
+	[ -S "$RD/sock" ] && [ -S "$RD/sock.ttrpc" ]
+	# What nobody serves is a mistake in a unit.
+	rm "$RD/sock" "$RD/sock.ttrpc"
+	pass_sockets "$RD/sock" "$RD/other"
+	wait_until 10 gone "$(cat "$RD/pid")"
+	contains "$(tail -n 1 "$RD/log")" "socket 2 of those that were passed listens neither at '$RD/sock' nor"
+}
+
+# The place of a backtrace is a function of ours: its symbols are in the program.
+places() {
+	sed -n 's/^reeved+//p' "$RD/state/crash" | addr2line -f -e "$TOP/out/bin/reeved" | grep -v '^[/?]' || true
+}
+
+@test "a crash leaves signal and backtrace" {
+	serve
+	served
+	kill -SEGV "$(cat "$RD/pid")"
+	wait_until 10 gone "$(cat "$RD/pid")"
+	matches "$(head -n 1 "$RD/state/crash")" '^reeved [0-9.]+ [0-9a-f]+: signal 11$'
+	contains "$(cat "$RD/log")" ": signal 11"
+	contains "$(places)" loop_run
+	equal "$(stat -c %a "$RD/state/crash")" 600
+}
+
+@test "a loop that is stuck is ended by the watchdog" {
+	TOML=$'[worker]\nwatchdog_seconds = 1' serve
+	served
+	# It is put off while the loop turns.
+	kill -STOP "$(cat "$RD/pid")"
+	wait_until 10 grep -q '^SigPnd:.*[1-9a-f]\|^ShdPnd:\s*0*[1-9a-f]' "/proc/$(cat "$RD/pid")/status"
+	kill -CONT "$(cat "$RD/pid")"
+	wait_until 10 gone "$(cat "$RD/pid")"
+	matches "$(head -n 1 "$RD/state/crash")" ': signal 6: it was stuck$'
+}
+
+@test "the units are those that systemd takes" {
+	command -v systemd-analyze >/dev/null || skip "peer: there is no systemd-analyze"
+	mkdir "$RD/units"
+	cp "$TOP/packaging/reeved.socket" "$RD/units/"
+	sed "s#@bindir@#$TOP/out/bin#" "$TOP/packaging/reeved.service.in" >"$RD/units/reeved.service"
+	run -0 systemd-analyze verify --man=no "$RD/units/reeved.service" "$RD/units/reeved.socket"
+	[[ "$output" != *reeved* ]] || fail "$output"
+}
