@@ -12,6 +12,7 @@
 #include "helper/criu.h"
 #include "helper/layer.h"
 #include "helper/recorder.h"
+#include "helper/store_report.h"
 #include "helper/systemd.h"
 
 int main(int argc, char **argv)
@@ -25,6 +26,8 @@ int main(int argc, char **argv)
 	}
 	if (argc >= 2 && strcmp(argv[1], "recorder") == 0)
 		return recorder_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	if (argc >= 2 && strcmp(argv[1], "store") == 0)
+		return store_report_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "systemd") == 0)
 		return systemd_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	fprintf(stderr, "reeve-helper: for reeve's own programs\n");
