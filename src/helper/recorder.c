@@ -320,7 +320,6 @@ int recorder_main(int news, char *const *words, size_t n)
 	struct recorder_news answer = { 0 };
 	struct err err = { 0 };
 
-	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	libbpf_set_print(on_libbpf);
 	answer.code = parse(&r, words, n, &err);
 	if (answer.code == 0)
