@@ -41,7 +41,7 @@ docker_configure() { # [JQ-FILTER]
 		| '"${1:-.}" >"$DK/daemon.json"
 }
 
-# docker_up DIR: start it there, with our images in it.
+# docker_up DIR [JQ-FILTER]: start it there, with this change of its configuration.
 docker_up() {
 	DK=$1
 	local bin=$DK/bin
@@ -54,7 +54,7 @@ docker_up() {
 	[ "$VIA" != shim ] || cp "$TOP/out/bin/containerd-shim-reeve-v2" "$DK/bin/containerd-shim-runc-v2"
 	export PATH="$bin:$PATH" DK
 	export DOCKER_HOST=unix://$DK/sock DOCKER_CONFIG=$DK/client
-	docker_configure
+	docker_configure "${2:-.}"
 	docker_start
 }
 

@@ -110,6 +110,10 @@ integration_runs() {
 			echo "cri-2.1-shim cri CONTAINERD=2.1 SANDBOXER=shim"
 			;;
 		binary) for version in 1.6 2.1; do echo "binary-$version binary CONTAINERD=$version"; done ;;
+		docker-userns)
+			echo "docker-userns-28 docker-userns DOCKER=28"
+			echo "docker-userns-20.10 docker-userns DOCKER=20.10"
+			;;
 		docker)
 			echo "docker-28 docker DOCKER=28"
 			for version in path shim; do echo "docker-20.10-$version docker DOCKER=20.10 VIA=$version"; done
