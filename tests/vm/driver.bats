@@ -251,10 +251,24 @@ files_hold() {
 	contains "$output" "can't fork"
 }
 
-# killed N: create, killed at its N-th system call; delete --force then leaves nothing. False: it met none.
+@test "over the message bus, where systemd's own socket is not to be had" {
+	systemctl start dbus.socket dbus.service
+	# nobody listens at what hides it
+	over_bus() { unshare -m sh -c 'mount --bind /dev/null /run/systemd/private && exec "$@"' _ "$RT" --root "$RT_ROOT" "$@"; }
+	bundle_sh 'exec sleep 1000' "$(scope '.linux.resources.pids.limit = 33')"
+	over_bus --systemd-cgroup run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
+	equal "$(cgroup_of "$(pid_of)")" "/system.slice/$UNIT"
+	equal "$(show TasksMax)" 33
+	over_bus update --pids-limit 44 "$ID"
+	equal "$(show TasksMax)" 44
+	over_bus delete --force "$ID"
+	no_unit "$UNIT"
+}
+
+# killed N COMMAND...: killed at its N-th system call; delete --force then leaves nothing. False: it met none.
 killed() {
 	local met
-	"$LIB/killat" -o "$BATS_TEST_TMPDIR/met" "$1" "$RT" --root "$RT_ROOT" --systemd-cgroup create --bundle "$B" "$ID" \
+	"$LIB/killat" -o "$BATS_TEST_TMPDIR/met" "$1" "$RT" --root "$RT_ROOT" --systemd-cgroup "${@:2}" \
 		</dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 || true
 	met=$(<"$BATS_TEST_TMPDIR/met")
 	plain delete --force "$ID" >"$BATS_TEST_TMPDIR/delete" 2>&1 || fail "call $1 ($met): delete: $(cat "$BATS_TEST_TMPDIR/delete")"
@@ -267,11 +281,28 @@ killed() {
 	local n points=0
 	bundle_sh 'exec sleep 1000' "$(scope "$limits")"
 	for ((n = 1; ; n += ${CRASH_STEP:-7})); do
-		killed "$n" || break
+		killed "$n" create --bundle "$B" "$ID" || break
 		points=$((points + 1))
 	done
 	echo "# $points points" >&3
 	[ "$points" -gt 10 ]
+}
+
+@test "start, update, exec and delete that are killed anywhere leave nothing that delete --force does not remove" {
+	local n points command
+	bundle_sh 'exec sleep 1000' "$(scope "$limits")"
+	for command in "start $ID" "update --pids-limit 44 $ID" "exec $ID true" "delete --force $ID"; do
+		points=0
+		for ((n = 1; ; n += ${CRASH_STEP:-13})); do
+			ct_create
+			[[ $command = start* ]] || rt start "$ID"
+			# shellcheck disable=SC2086 # they are words
+			killed "$n" $command || break
+			points=$((points + 1))
+		done
+		echo "# ${command%% *}: $points points" >&3
+		[ "$points" -gt 2 ]
+	done
 }
 
 @test "update changes properties and files, all or nothing, and both outlive a reload" {
