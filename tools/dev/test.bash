@@ -147,11 +147,21 @@ cri_client() {
 			quiet cri-client go build -o "$dir/cri" .)
 }
 
+# The client made of containerd's own packages.
+go_client() {
+	local dir=$OUT/goclient
+	mkdir -p "$dir"
+	[ "$dir/goclient" -nt tests/goclient/main.go ] ||
+		(cd tests/goclient && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$dir/gocache GOFLAGS=-trimpath \
+			quiet goclient go build -o "$dir/goclient" .)
+}
+
 section_integration() {
 	local name file settings
 	[ "$(id -u)" = 0 ] || die "the integration tests need root"
 	build_tree
 	[ -n "$TEST_FILES" ] && [[ "$TEST_FILES" != *" cri"* ]] || cri_client
+	[ -n "$TEST_FILES" ] && [[ "$TEST_FILES" != *"reeved-go"* ]] || go_client
 	export SECTION_DIR
 	export -f integration_run tap_cases
 	# Two at a time: they mostly wait.
