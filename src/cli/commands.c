@@ -22,5 +22,6 @@ const struct cli_command *const commands[] = {
 	&restore_command,
 	&spec_command,
 	&features_command,
+	&doctor_command,
 	NULL,
 };

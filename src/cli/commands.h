@@ -11,6 +11,7 @@
 extern const struct cli_command checkpoint_command;
 extern const struct cli_command create_command;
 extern const struct cli_command delete_command;
+extern const struct cli_command doctor_command;
 extern const struct cli_command events_command;
 extern const struct cli_command exec_command;
 extern const struct cli_command features_command;

@@ -23,13 +23,13 @@
 #include "main/reeved_options.h"
 #include "main/reeved_service.h"
 #include "services/daemon.h"
+#include "settings/restarts.h"
 
 #include "config.h"
 
 #define PROGRAM "reeved"
 #define LEAVE_NS (2 * NS_PER_SEC)
 #define QUIET_MS 500
-#define CRASH_NAME "crash"
 
 struct program {
 	struct loop *loop;
@@ -146,6 +146,8 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	if (r == 0)
 		r = reeved_service_watch(&p->service, p->loop, s, err);
 	if (r == 0)
+		reeved_service_note_end(s, &p->log, 0, 0);
+	if (r == 0)
 		loop_on_quiet(p->loop, QUIET_MS, on_quiet, p);
 	return r;
 }
@@ -198,7 +200,7 @@ static int catch_crashes(const struct settings *s, struct err *err)
 {
 	auto_free char *path = NULL;
 
-	if (asprintf(&path, "%s/" CRASH_NAME, s->state) < 0)
+	if (asprintf(&path, "%s/" RESTARTS_CRASH_NAME, s->state) < 0)
 		return err_oom(err);
 	return crash_catch(PROGRAM, path, err);
 }

@@ -7,14 +7,17 @@
 #include "main/reeved_service.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/service.h"
+#include "settings/restarts.h"
 
 #define LISTENERS_MAX 8
 
@@ -125,6 +128,27 @@ void reeved_service_done(struct reeved_service *v)
 		(void)timer_delete(v->stuck);
 	v->has_stuck = false;
 	loop_timer_cancel(&v->beat);
+}
+
+/* ---- restarts ---- */
+
+void reeved_service_note_end(
+	const struct settings *s, struct log *log, uint32_t number, int wait_status)
+{
+	bool killed = WIFSIGNALED(wait_status);
+	auto_close int state = fd_open(s->state, O_RDONLY | O_DIRECTORY, 0);
+	struct err err = { 0 };
+	char reason[64];
+
+	if (killed)
+		snprintf(reason, sizeof(reason), "was killed by signal %d", WTERMSIG(wait_status));
+	else
+		snprintf(reason, sizeof(reason), "ended with status %d", WEXITSTATUS(wait_status));
+	if (state < 0)
+		err_code(&err, state, "open '%s'", s->state);
+	if (state < 0 || restarts_note(state, number, number > 0 ? reason : NULL, &err) < 0)
+		log_write(log, LOG_WARN_, "how the one before ended is not written down: %s",
+			err.text);
 }
 
 /* ---- what systemd is told ---- */

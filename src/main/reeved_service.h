@@ -38,6 +38,13 @@ int reeved_service_watch(
 	struct reeved_service *v, struct loop *l, const struct settings *s, struct err *err);
 void reeved_service_done(struct reeved_service *v);
 
+/*
+ * Write down for `reeve doctor` how the worker before this one ended: its wait status, as the guardian has seen it; number:
+ * of restarts. number 0: nobody saw it, and only what it wrote about its crash is kept.
+ */
+void reeved_service_note_end(
+	const struct settings *s, struct log *log, uint32_t number, int wait_status);
+
 /* Clients are served; main_pid: the process that stays when this one ends, 0: there is none. */
 void reeved_service_ready(pid_t main_pid);
 void reeved_service_stopping(void);
