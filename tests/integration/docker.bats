@@ -413,6 +413,21 @@ all_capabilities() {
 	wait_until 10 eval '[ -z "$(d ps -aq)" ]'
 }
 
+@test "build: RUN steps are containers of the default runtime, and one that fails ends it" {
+	mkdir "$BATS_TEST_TMPDIR/context"
+	printf 'FROM %s\nRUN echo built >/made && id -u\nUSER 1000\nRUN id -u\nCMD cat /made\n' "$IMAGE" >"$BATS_TEST_TMPDIR/context/Dockerfile"
+	# BuildKit runs runc by itself, whatever the daemon's runtime is
+	run -0 env DOCKER_BUILDKIT=0 timeout 100 docker build --network none --no-cache -t "built-$ID" "$BATS_TEST_TMPDIR/context" 3>&-
+	equal "$(grep -xE '[0-9]+' <<<"$output" | paste -sd' ')" "0 1000"
+	run -0 run_in --rm "built-$ID"
+	equal "$output" built
+	d rmi "built-$ID" >/dev/null
+	printf 'FROM %s\nRUN exit 7\n' "$IMAGE" >"$BATS_TEST_TMPDIR/context/Dockerfile"
+	run env DOCKER_BUILDKIT=0 timeout 100 docker build --network none --no-cache "$BATS_TEST_TMPDIR/context" 3>&-
+	[ "$status" != 0 ]
+	contains "$output" "returned a non-zero code: 7"
+}
+
 @test "top and stats show what runs" {
 	start_ready
 	run -0 d top "$ID" -o pid,args
