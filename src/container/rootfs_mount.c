@@ -309,6 +309,7 @@ static int unmount_below(const char *rootfs, struct err *err)
 			line--;
 		if (sscanf(line, "%*d %*d %*s %*s %4095s", path) != 1)
 			continue;
+		str_unescape_octal(path);
 		p = path;
 		if (strncmp(p, rootfs, len) == 0 && p[len] == '/' &&
 			umount2(path, UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)

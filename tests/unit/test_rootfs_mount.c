@@ -200,6 +200,29 @@ TEST(a_failed_list_leaves_nothing_mounted)
 	test_tmpdir_remove(&t);
 }
 
+/* The mount table writes blanks and backslashes as octal numbers. */
+TEST(what_is_mounted_below_odd_names_is_found)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL;
+	auto_free char *below = NULL;
+	const char *bind[] = { "bind" };
+	struct rootfs_mount m = {
+		.type = "bind", .source = t.path, .options = bind, .n_options = 1
+	};
+	struct err err = { 0 };
+
+	own_mounts();
+	assert_true(asprintf(&rootfs, "%s/root fs", t.path) > 0);
+	assert_true(asprintf(&below, "%s/a\\b\tc", rootfs) > 0);
+	assert_ok(rootfs_mount(rootfs, &m, 1, &err));
+	assert_ok(mkdir(below, 0755));
+	assert_ok(mount("tmpfs", below, "tmpfs", 0, NULL));
+	assert_ok(rootfs_unmount(rootfs, &err));
+	assert_ok(rmdir(rootfs)); /* busy if anything were left */
+	test_tmpdir_remove(&t);
+}
+
 TEST(a_bind_can_be_read_only)
 {
 	struct test_tmpdir t = test_tmpdir();
