@@ -95,7 +95,7 @@ static void in_child(void (*run)(struct bench *b))
 	if (pid == 0) {
 		struct bench b;
 
-		alarm(20);
+		alarm(100);
 		open_bench(&b);
 		run(&b);
 		close_bench(&b);

@@ -146,7 +146,7 @@ static void kill_all_in(const char *cgroup)
 		kill(pid, SIGKILL);
 	if (f)
 		fclose(f);
-	for (int i = 0; i < 200 && rmdir(cgroup) < 0 && errno == EBUSY; i++)
+	for (int i = 0; i < 2000 && rmdir(cgroup) < 0 && errno == EBUSY; i++)
 		usleep(5000);
 }
 
@@ -182,7 +182,7 @@ static void in_child(void (*run)(struct bench *b))
 		static struct bench b;
 		size_t fds = test_open_fds();
 
-		alarm(40);
+		alarm(200);
 		open_bench(&b);
 		run(&b);
 		close_bench(&b);

@@ -159,7 +159,7 @@ static void in_child(void (*run)(struct bench *b))
 		static struct bench b;
 		size_t fds = test_open_fds();
 
-		alarm(40);
+		alarm(200);
 		open_bench(&b);
 		run(&b);
 		close_bench(&b);
@@ -503,7 +503,7 @@ static void run_create_failures(struct bench *b)
 
 TEST(a_create_that_fails_says_why_and_leaves_nothing)
 {
-	setenv("FAKERT_LIMIT_MS", "1000", 1);
+	setenv("FAKERT_LIMIT_MS", "2000", 1);
 	in_child(run_create_failures);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -559,7 +559,7 @@ static void run_hanging(struct bench *b)
 
 TEST(a_runtime_that_hangs_is_killed_with_all_its_group)
 {
-	setenv("FAKERT_LIMIT_MS", "1000", 1);
+	setenv("FAKERT_LIMIT_MS", "2000", 1);
 	in_child(run_hanging);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -594,7 +594,7 @@ static void run_terminal_failures(struct bench *b)
 
 TEST(a_terminal_that_does_not_come_is_an_error_and_its_process_ends)
 {
-	setenv("FAKERT_LIMIT_MS", "1000", 1);
+	setenv("FAKERT_LIMIT_MS", "2000", 1);
 	in_child(run_terminal_failures);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -646,7 +646,7 @@ static void run_shared(struct bench *b)
 
 TEST(what_init_leaves_is_killed_before_the_delete)
 {
-	setenv("FAKERT_LIMIT_MS", "1000", 1);
+	setenv("FAKERT_LIMIT_MS", "2000", 1);
 	in_child(run_shared);
 	unsetenv("FAKERT_LIMIT_MS");
 }
@@ -818,7 +818,7 @@ TEST(an_exec_whose_pid_nobody_tells_is_found_and_killed)
 	if (!make_cgroup())
 		test_skip("no cgroup can be made");
 	setenv("FAKERT_CGROUP", cgroup, 1);
-	setenv("FAKERT_LIMIT_MS", "1000", 1);
+	setenv("FAKERT_LIMIT_MS", "2000", 1);
 	in_child(run_strays);
 	unsetenv("FAKERT_LIMIT_MS");
 	unsetenv("FAKERT_CGROUP");

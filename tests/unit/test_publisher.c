@@ -282,7 +282,7 @@ TEST(a_call_that_takes_too_long_is_made_again_on_a_new_connection)
 	struct fixture *f = setup();
 
 	publisher_free(f->publisher);
-	f->publisher = new_publisher(f, 50 * NS_PER_MS);
+	f->publisher = new_publisher(f, 500 * NS_PER_MS);
 	daemon_start(f);
 	f->silent = true;
 	send_topic(f, TOPIC_CREATE, "a");
