@@ -42,7 +42,7 @@ static int check_path(const char *path, char **ret, struct err *err)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return err_sys(err, "runtime '%s'", path);
+		return err_sys(err, "invalid custom binary path: stat %s", path);
 	if (!path_is_program(path))
 		return err_set(err, -EINVAL, "runtime '%s' is not a program", path);
 	*ret = strdup(path);
@@ -65,6 +65,7 @@ int runtime_name_resolve(
 		*ret = path_find_program(program, beside);
 	if (!*ret)
 		return err_set(err, -ENOENT,
-			"runtime '%s': binary not installed: '%s' is not in PATH", name, program);
+			"runtime \"%s\" binary not installed \"%s\": file does not exist", name,
+			program);
 	return 0;
 }

@@ -196,6 +196,14 @@ static void cleaned(struct shim_task *t, const struct err *e)
 	retry(t, e);
 }
 
+static void clean_by_hand(struct shim_task *t);
+
+/* No shim has ever told where it is: the runtime may be any program, whose `delete` never works. */
+static bool never_started(const struct shim_task *t)
+{
+	return !t->endpoint.address && (t->why == SHIM_FAILED || t->why == SHIM_LEAKED);
+}
+
 static void on_deleted(void *arg, const struct buf *output, const struct err *e)
 {
 	struct shim_task *t = arg;
@@ -204,7 +212,10 @@ static void on_deleted(void *arg, const struct buf *output, const struct err *e)
 	t->call = NULL;
 	if (!e && !t->exit.known)
 		learn_exit(t, output->data, output->len);
-	cleaned(t, e);
+	if (e && never_started(t))
+		clean_by_hand(t);
+	else
+		cleaned(t, e);
 }
 
 /* Nobody is left who knows how to clean up: the processes are found by the cgroup. */

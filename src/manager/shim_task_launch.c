@@ -29,6 +29,17 @@ static void send_create(struct shim_task *t)
 		t, "Create", &t->create, t->deadline_ns ? t->deadline_ns : limit, on_created);
 }
 
+/* In containerd's words: there are clients that look into them. */
+static void refuse_create(struct shim_task *t, const struct ttrpc_answer *a)
+{
+	auto_free char *text = NULL;
+
+	if (asprintf(&text, "failed to create shim task: %s", a->text) < 0)
+		text = NULL;
+	shim_fail(t, a->code, text ? text : a->text);
+	shim_undo(t, SHIM_FAILED);
+}
+
 static void on_created(struct shim_task *t, const struct ttrpc_answer *a)
 {
 	struct err err;
@@ -39,10 +50,8 @@ static void on_created(struct shim_task *t, const struct ttrpc_answer *a)
 		shim_fail(t, RPC_UNAVAILABLE, "its shim died during Create");
 		return; /* shim_lost() follows */
 	}
-	if (a->code != RPC_OK) {
-		shim_fail(t, a->code, a->text);
-		return shim_undo(t, SHIM_FAILED);
-	}
+	if (a->code != RPC_OK)
+		return refuse_create(t, a);
 	if (shim_save_stage(t, INTENT_CREATED, &err) < 0) {
 		shim_fail(t, status_from_errno(err.code), err.text);
 		return shim_undo(t, SHIM_FAILED);
@@ -73,7 +82,7 @@ static void fail_start(struct shim_task *t, struct err *err)
 {
 	enum status_code code = err->code == -ETIMEDOUT ? RPC_DEADLINE_EXCEEDED : RPC_UNKNOWN;
 
-	err_in(err, "start the shim of '%s'", t->id);
+	err_in(err, "failed to start shim: start failed");
 	shim_fail(t, code, err->text);
 	/* One that told its address, though it failed in something else, is asked to leave. */
 	if (t->client)

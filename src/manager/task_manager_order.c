@@ -185,6 +185,18 @@ static int check_free(
 		shim_task_visible(t) ? "" : ", which is not yet made or not yet removed");
 }
 
+/* "Not found" would tell the client that there is no container. */
+static int resolve(struct task_manager *m, const char *runtime, char **ret, struct err *err)
+{
+	int r = runtime_name_resolve(runtime, m->config.search, m->beside, ret, err);
+
+	if (r == -ENOENT) {
+		r = err->code = -ENOEXEC;
+		err_in(err, "failed to start shim: failed to resolve runtime path");
+	}
+	return r;
+}
+
 static int create(struct task_manager *m, uint64_t tag, const struct task_manager_create *req,
 	struct err *err)
 {
@@ -205,7 +217,7 @@ static int create(struct task_manager *m, uint64_t tag, const struct task_manage
 	if (r == 0)
 		r = check_free(m, req, err);
 	if (r == 0)
-		r = runtime_name_resolve(c.runtime, m->config.search, m->beside, &binary, err);
+		r = resolve(m, c.runtime, &binary, err);
 	if (r < 0)
 		return r;
 	c.binary = binary;

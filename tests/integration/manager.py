@@ -402,8 +402,11 @@ def mgr_8(w):
 
 def mgr_9(w):
     with Driver(w) as d:
-        refused(d.create("a", runtime="io.containerd.nowhere.v2"), NOT_FOUND, "containerd-shim-nowhere-v2")
-        refused(d.create("a", runtime="/no/such/shim"), NOT_FOUND, "/no/such/shim")
+        refused(d.create("a", runtime="io.containerd.nowhere.v2"), UNKNOWN, "containerd-shim-nowhere-v2")
+        refused(d.create("a", runtime="/no/such/shim"), UNKNOWN, "/no/such/shim")
+        for _ in range(2):  # its `delete` does not work either
+            refused(d.create("a", runtime="/bin/false"), UNKNOWN, "failed to start shim: start failed: exit status 1")
+        wait_until(10, "nothing stays", lambda: not w.left())
         refused(d.create("a", runtime="bin/shim"), INVALID, "invalid runtime name")
         refused(d.create("a", runtime=""), INVALID)
         equal(w.left(), [], "files")
