@@ -208,7 +208,7 @@ cmd_bench() {
 		;;
 	esac
 	[ "$(id -u)" = 0 ] || die "the measurements need root"
-	setup_groups build run bench
+	setup_groups build run peers bench
 	# shellcheck source=tools/dev/build.bash
 	. tools/dev/build.bash
 	build_tree

@@ -4,7 +4,7 @@
 cmd_differ() {
 	local sid n=${1:-600} seed=${2:-$RANDOM}
 	[ "$(id -u)" = 0 ] || die "containers that are compared need root"
-	setup_groups build test
+	setup_groups build peers test
 	# shellcheck source=tools/dev/build.bash
 	. tools/dev/build.bash
 	build_tree

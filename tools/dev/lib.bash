@@ -23,7 +23,7 @@ packages_missing() {
 
 # Groups that a person needs for build, run and test on this machine.
 default_groups() {
-	echo build lint run test
+	echo build lint run peers test
 	[ ! -x "$VM_TOOL" ] || echo vm
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# run: build, then show a container by `reeve` alone and under an unmodified containerd (tools/demo).
+# run: build, then show a container by `reeve` alone, by reeved, and under an unmodified containerd if there is one (tools/demo).
 
 # What no package can give; what packages give, setup_groups installs.
 run_requirements() {
@@ -21,13 +21,15 @@ cmd_run() {
 	# shellcheck source=tools/dev/build.bash
 	. tools/dev/build.bash
 	# On a fresh machine the tests and fuzzers would take as long again.
-	build_tree src/main/reeve src/main/containerd-shim-reeve-v2 tests/lib/nsinit
+	build_tree src/main/reeve src/main/containerd-shim-reeve-v2 src/main/reeved src/main/reeve-helper tests/lib/nsinit tests/lib/reeved_client
 	built=$((SECONDS - start))
 	cat <<-TEXT
-		This is reeve, which runs containers. What follows makes a small image, runs it by \`reeve\`, then under containerd
+		This is reeve, which runs containers. What follows makes a small image and runs it by \`reeve\`; then by reeved, a
+		daemon with containerd's API, which is killed meanwhile; then, where containerd is installed, under containerd
 		through containerd-shim-reeve-v2, and shows what containerd is told and where the time of a start goes.
 		It has mounts, processes, network and cgroups of its own: nothing of it stays.
-		(Built in out/bin/ within $built s. \$W is a directory for all of this; ctr stands for ctr -a \$W/containerd.sock.)
+		(Built in out/bin/ within $built s. \$W is a directory for all of this; ctr stands for
+		ctr -a \$W/containerd.sock, client for a small client of reeved, tests/lib/reeved_client.)
 	TEXT
 	tests/integration/enter tools/demo || die "the show stopped early; what it printed last says why"
 	printf '\nAll of it is gone again. %d s in all. Next: ./dev test, ./dev bench, out/bin/reeve --help\n' $((SECONDS - start))

@@ -67,7 +67,7 @@ cmd_vm() {
 		cmd_test vm "${@:3}"
 		return
 	fi
-	setup_groups build run vm
+	setup_groups build run peers vm
 	# shellcheck source=tools/dev/build.bash
 	. tools/dev/build.bash
 	build_tree
