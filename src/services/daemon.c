@@ -2,6 +2,7 @@
 /*
  * What surprises: a store that is damaged does not keep the daemon from starting. What can be read
  * of it is kept, what is lost is logged line by line, and the damaged file stays beside the new one.
+ * Containers that have a bundle get a record anew (rebuild.h).
  */
 #include "services/daemon.h"
 
@@ -12,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -24,6 +26,7 @@
 #include "services/core.h"
 #include "services/event_bus.h"
 #include "services/gc.h"
+#include "services/rebuild.h"
 #include "services/services.h"
 #include "services/snapshots.h"
 #include "services/tasks.h"
@@ -89,30 +92,75 @@ static void log_finding(void *arg, const char *line)
 		log_write(m->config.log, LOG_ERROR_, "store: %s", line);
 }
 
-static int open_store(struct daemon *m, struct err *err)
+/* What is left behind says to the next start, and to `reeve doctor`, that something was lost. */
+static char *damaged_path(const struct daemon *m)
+{
+	char *path;
+
+	return asprintf(&path, "%s/" STORE_NAME ".damaged", m->settings->root) < 0 ? NULL : path;
+}
+
+static int salvage(struct daemon *m, const char *path, struct err *err)
+{
+	size_t kept = 0;
+	int r = store_salvage(path, log_finding, m, &kept, err);
+
+	if (r == 0 && m->config.log)
+		log_write(m->config.log, LOG_ERROR_,
+			"the store was damaged: %zu records were kept, the old one is '%s.damaged'",
+			kept, path);
+	return r == 0 ? store_open(path, &m->core.store, err) : r;
+}
+
+/* *ret_new: there was none; an empty file is none. */
+static int open_store(struct daemon *m, bool *ret_new, bool *ret_damaged, struct err *err)
 {
 	auto_free char *path = path_join(m->settings->root, STORE_NAME);
 	struct err why = { 0 };
-	size_t kept = 0;
+	struct stat st;
 	int r;
 
 	if (!path)
 		return err_oom(err);
+	*ret_new = stat(path, &st) < 0 || st.st_size == 0;
 	r = store_open(path, &m->core.store, &why);
-	if (r != -EUCLEAN) {
-		if (r < 0)
-			*err = why;
-		return r;
+	*ret_damaged = r == -EUCLEAN;
+	if (r == -EUCLEAN) {
+		log_finding(m, why.text);
+		return salvage(m, path, err);
 	}
-	log_finding(m, why.text);
-	r = store_salvage(path, log_finding, m, &kept, err);
 	if (r < 0)
-		return r;
+		*err = why;
+	return r;
+}
+
+/* There are tasks, so there was a store. */
+static int note_missing(struct daemon *m, size_t bundles, struct err *err)
+{
+	auto_free char *path = damaged_path(m);
+	auto_close int fd = path ? fd_open(path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0600) : -ENOMEM;
+
 	if (m->config.log)
 		log_write(m->config.log, LOG_ERROR_,
-			"the store was damaged: %zu records were kept, the old one is '%s.damaged'",
-			kept, path);
-	return store_open(path, &m->core.store, err);
+			"the store was missing or empty, and there are %zu bundles: what no bundle "
+			"tells is lost",
+			bundles);
+	return fd < 0 ? err_code(err, fd, "note that the store was lost") : 0;
+}
+
+static int make_store(struct daemon *m, struct err *err)
+{
+	bool is_new = false, damaged = false;
+	size_t made = 0, bundles = 0;
+	int r = open_store(m, &is_new, &damaged, err);
+
+	if (r == 0)
+		r = rebuild_containers(
+			&m->core, m->settings, is_new || damaged, &made, &bundles, err);
+	if (r == 0 && made > 0 && m->config.log)
+		log_write(m->config.log, LOG_ERROR_,
+			"%zu records of containers are made anew from %zu bundles", made, bundles);
+	return r == 0 && is_new && bundles > 0 ? note_missing(m, bundles, err) : r;
 }
 
 static int make_uuid(char out[37], struct err *err)
@@ -149,6 +197,27 @@ static int know_uuid(struct daemon *m, struct err *err)
 
 /* ---- content and snapshots ---- */
 
+/*
+ * A directory to which no record leads is a leftover, unless records were lost: then it may be the root file system of a
+ * container that runs, and stays until an operator has removed what was put aside.
+ */
+static void sweep(struct daemon *m, struct core_call *call)
+{
+	auto_free char *damaged = damaged_path(m);
+	bool keep = !damaged || access(damaged, F_OK) == 0;
+
+	if (keep)
+		err_set(call->err, -EUCLEAN, "records were lost; '%s' says so until it is removed",
+			damaged ? damaged : "");
+	if ((keep || snapshots_sweep(call) < 0) && m->config.log)
+		log_write(m->config.log, LOG_WARN_,
+			"directories of snapshots that nobody has are left alone: %s",
+			call->err->text);
+	if (gc_sweep_blobs(&m->core, call->err) < 0 && m->config.log)
+		log_write(m->config.log, LOG_WARN_, "content that nobody has is left alone: %s",
+			call->err->text);
+}
+
 static int open_content(struct daemon *m, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
@@ -161,12 +230,7 @@ static int open_content(struct daemon *m, struct err *err)
 	m->core.blobs = &m->blobs;
 	m->core.root = m->root;
 	m->core.root_path = m->settings->root;
-	if (snapshots_sweep(&call) < 0 && m->config.log)
-		log_write(m->config.log, LOG_WARN_,
-			"directories of snapshots that nobody has are left alone: %s", why.text);
-	if (gc_sweep_blobs(&m->core, &why) < 0 && m->config.log)
-		log_write(m->config.log, LOG_WARN_, "content that nobody has is left alone: %s",
-			why.text);
+	sweep(m, &call);
 	return gc_new(&m->core, (uint64_t)m->settings->gc_delay_ms * NS_PER_MS, &m->core.gc, err);
 }
 
@@ -329,7 +393,7 @@ static int begin(struct daemon *m, struct err *err)
 	if (r == 0)
 		r = take_lock(m, err);
 	if (r == 0)
-		r = open_store(m, err);
+		r = make_store(m, err);
 	if (r == 0)
 		r = know_uuid(m, err);
 	if (r == 0)
