@@ -346,8 +346,10 @@ static int order_create(struct core_call *c, const Pb__Tasks__CreateRequest *in,
 		.deadline_boot_ns = c->req->deadline_boot_ns,
 	};
 	struct call *call;
-	int r = call_new(c, in->container_id, "", reply_create, &call);
+	int r = tasks_check_room(c->core->tasks, c->err);
 
+	if (r == 0)
+		r = call_new(c, in->container_id, "", reply_create, &call);
 	if (r < 0)
 		return r;
 	c->answered = true;

@@ -38,6 +38,9 @@ void tasks_leave(struct tasks *t);
 
 struct task_manager *tasks_manager(struct tasks *t);
 
+/* -EMFILE when there are as many tasks as the settings permit. */
+int tasks_check_room(struct tasks *t, struct err *err);
+
 /* ---- orders ---- */
 
 struct task_order;

@@ -228,6 +228,25 @@ void tasks_leave(struct tasks *t)
 	task_wait_leave(t);
 }
 
+static void count(void *arg, const char *ns, const char *id)
+{
+	int64_t *n = arg;
+
+	++*n;
+}
+
+int tasks_check_room(struct tasks *t, struct err *err)
+{
+	int64_t max = t->config.settings->tasks_max, n = 0;
+
+	if (max == 0)
+		return 0;
+	task_manager_each(t->manager, NULL, count, &n);
+	return n < max ? 0
+		       : err_set(err, -EMFILE, "there are %lld tasks, as many as tasks.max permits",
+				 (long long)n);
+}
+
 struct task_manager *tasks_manager(struct tasks *t)
 {
 	return t->manager;

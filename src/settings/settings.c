@@ -55,7 +55,7 @@ static const struct settings_key keys[] = {
 		"Runtimes whose tasks live inside of reeved, without a shim of their own. Containers of every\n"
 		"other runtime get the shim of that name." },
 	{ "tasks", "max", TOML_INTEGER, AT(tasks_max), 0, INT32_MAX, .help =
-		"No more tasks than this are there at once; 0: any number." },
+		"A task that would be one more than this is refused; 0: any number." },
 	{ "tasks", "load_seconds", TOML_INTEGER, AT(load_seconds), 1, 300, .help =
 		"How long the start waits for shims that are there already, all of them together." },
 
@@ -75,9 +75,6 @@ static const struct settings_key keys[] = {
 		"A worker that has been stuck for so long is ended, and started again; 0: it is not watched." },
 	{ "worker", "oom_score", TOML_INTEGER, AT(worker_oom_score), -1000, 1000, .help =
 		"oom_score_adj of the worker, and of containers whose spec says nothing." },
-	{ "worker", "memory_bytes", TOML_INTEGER, AT(worker_memory_bytes), 0, INT64_MAX, .help =
-		"Limit of its memory, in a cgroup of its own beside the guardian's; 0: none. Less than 64 MiB\n"
-		"is not enough for images." },
 
 	{ "guardian", "oom_score", TOML_INTEGER, AT(guardian_oom_score), -1000, 1000, .help =
 		"oom_score_adj of the guardian, the parent of all containers." },

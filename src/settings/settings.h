@@ -47,7 +47,6 @@ struct settings {
 
 	int64_t watchdog_seconds; /* 0: none */
 	int64_t guardian_oom_score, worker_oom_score;
-	int64_t worker_memory_bytes; /* 0: no limit */
 };
 
 /* What stands when nobody says anything. */

@@ -54,6 +54,20 @@ stop() {
 	[ ! -e "$RD/sock" ] && [ ! -e "$RD/sock.ttrpc" ]
 }
 
+@test "no more tasks than are permitted" {
+	TOML=$'[tasks]\nmax = 1' serve
+	served
+	"$TOP/tools/mkbundle" "$RD/bundle"
+	rctr run -d --rootfs --runtime io.containerd.reeve.v2 "$RD/bundle/rootfs" one sleep 1000 </dev/null >/dev/null 3>&-
+	run rctr run -d --rootfs --runtime io.containerd.reeve.v2 "$RD/bundle/rootfs" two sleep 1000 </dev/null 3>&-
+	contains "$output" "there are 1 tasks, as many as tasks.max permits: resource exhausted"
+	rctr tasks kill -s KILL one
+	wait_until 10 eval 'rctr tasks ls | grep -q "^one .*STOPPED"'
+	rctr tasks rm one || true # tells the status
+	equal "$(rctr tasks ls -q)" ""
+	stop
+}
+
 @test "arguments beat the file, the file beats what stands without" {
 	printf 'address = "/file/sock"\nroot = "/file/root"\n[log]\nformat = "json"\n' >"$RD/f.toml"
 	run -0 reeved --config "$RD/f.toml" --root /argument/root --debug config dump
