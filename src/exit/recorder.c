@@ -10,6 +10,7 @@
  */
 #include "exit/recorder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -25,6 +26,7 @@
 #include "base/fd.h"
 #include "base/kernel.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "exit/recorder_map.h"
 
 #define LOST_STATUS (255 << 8)
@@ -53,9 +55,44 @@ void exit_recorder_set_off(struct exit_recorder *r, const char *reason)
 	snprintf(r->off, sizeof(r->off), "%s", reason);
 }
 
-static int open_pin(const char *dir, int *ret, struct err *err)
+uint32_t exit_recorder_link_version(const char *name)
 {
-	auto_close int at = fd_open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	uint32_t version;
+
+	return str_starts(name, RECORDER_LINK_PIN) &&
+			       str_to_u32(name + strlen(RECORDER_LINK_PIN), &version) == 0
+		       ? version
+		       : 0;
+}
+
+/* A map that nobody writes to tells nothing. */
+static int find_program(int at, const char *dir, uint32_t *ret, struct err *err)
+{
+	int fd = fd_open_at(at, ".", O_RDONLY | O_DIRECTORY, 0);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	uint32_t newest = 0;
+
+	if (!d) {
+		err_sys(err, "read '%s'", dir);
+		fd_close(fd);
+		return err->code;
+	}
+	while ((e = readdir(d))) {
+		uint32_t version = exit_recorder_link_version(e->d_name);
+
+		newest = version > newest ? version : newest;
+	}
+	closedir(d);
+	if (!newest)
+		return err_set(err, -ENOENT, "no program is attached in '%s'", dir);
+	*ret = newest;
+	return 0;
+}
+
+static int open_pin(const char *dir, int *ret, uint32_t *ret_program, struct err *err)
+{
+	auto_close int at = fd_open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	union bpf_attr attr;
 	char path[64];
 	struct statfs fs;
@@ -74,7 +111,7 @@ static int open_pin(const char *dir, int *ret, struct err *err)
 	if (fd < 0)
 		return err_code(err, fd, "open the map in '%s'", dir);
 	*ret = fd;
-	return 0;
+	return find_program(at, dir, ret_program, err);
 }
 
 static int check_map(int fd, uint32_t *ret_entries, struct err *err)
@@ -126,9 +163,9 @@ void exit_recorder_open(struct exit_recorder *r, const char *dir)
 {
 	auto_close int fd = -EBADF;
 	struct err err = { 0 };
-	uint32_t entries = 0;
+	uint32_t entries = 0, program = 0;
 	bool by_inode = false;
-	int code = open_pin(dir, &fd, &err);
+	int code = open_pin(dir, &fd, &program, &err);
 
 	if (code == 0)
 		code = check_map(fd, &entries, &err);
@@ -138,7 +175,7 @@ void exit_recorder_open(struct exit_recorder *r, const char *dir)
 		set_off(r, &err);
 		return;
 	}
-	*r = (struct exit_recorder){ .by_inode = by_inode, .entries = entries };
+	*r = (struct exit_recorder){ .by_inode = by_inode, .entries = entries, .program = program };
 	r->map = take_fd(&fd);
 }
 
@@ -153,6 +190,11 @@ void exit_recorder_done(struct exit_recorder *r)
 bool exit_recorder_is_on(const struct exit_recorder *r)
 {
 	return r && r->map >= 0 && r->entries > 0;
+}
+
+bool exit_recorder_is_current(const struct exit_recorder *r)
+{
+	return exit_recorder_is_on(r) && r->program >= RECORDER_PROGRAM_VERSION;
 }
 
 /* ---- entries ---- */

@@ -8,7 +8,8 @@
  *
  * How it is used, in this order:
  *   1. At start: recorder_load_start() has it loaded and opened. Nothing waits for that but the first process that is to be
- *	released. Log exit_recorder_status() once. A command that only looks: exit_recorder_open().
+ *	released. Log exit_recorder_status() once. A command that only looks: exit_recorder_open(). Where
+ *	it is open and current already nothing has to be loaded.
  *   2. Of each process, when it is made and its pid is known, before it is released: exit_recorder_arm(). A failure is logged,
  *	and the process released all the same: it has this layer less.
  *   3. When its exit came by a better layer and is durable: exit_recorder_forget(). Else the map fills up.
@@ -39,6 +40,7 @@ struct exit_recorder {
 	int map;          /* -EBADF: off */
 	bool by_inode;    /* else by pid and start */
 	uint32_t entries; /* room */
+	uint32_t program; /* version of the program that is attached */
 	char off[240];    /* the reason; "" while it is on */
 };
 
@@ -50,6 +52,10 @@ void exit_recorder_open(struct exit_recorder *r, const char *dir);
 void exit_recorder_set_off(struct exit_recorder *r, const char *reason);
 void exit_recorder_done(struct exit_recorder *r);
 bool exit_recorder_is_on(const struct exit_recorder *r);
+/* On, with a program as new as ours: then recorder_load_start() would change nothing. */
+bool exit_recorder_is_current(const struct exit_recorder *r);
+/* Of the program that a pin of this name holds; 0: another pin. */
+uint32_t exit_recorder_link_version(const char *name);
 
 /*
  * From now on the end of this process is recorded. It lives and who names it with inode or start time. Again: nothing

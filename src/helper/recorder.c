@@ -29,6 +29,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "exit/recorder.h"
 #include "exit/recorder_map.h"
 
 #define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
@@ -142,16 +143,6 @@ static int take_dir(struct recorder *r, struct err *err)
 	return 0;
 }
 
-static uint32_t version_of(const char *name)
-{
-	uint32_t version;
-
-	if (!str_starts(name, RECORDER_LINK_PIN) ||
-		str_to_u32(name + strlen(RECORDER_LINK_PIN), &version) < 0)
-		return 0;
-	return version;
-}
-
 /* Of what is pinned: the newest program, and (drop) no other. */
 static int look(struct recorder *r, bool drop, struct err *err)
 {
@@ -165,7 +156,7 @@ static int look(struct recorder *r, bool drop, struct err *err)
 		return err ? err->code : -EIO;
 	}
 	while ((e = readdir(d))) {
-		uint32_t version = version_of(e->d_name);
+		uint32_t version = exit_recorder_link_version(e->d_name);
 
 		if (drop && version && version < r->attached)
 			unlinkat(r->dirfd, e->d_name, 0);

@@ -1081,6 +1081,33 @@ TEST(a_newer_program_takes_the_place_of_an_older_one_on_the_same_map)
 	place_done(&p);
 }
 
+/* A loader that died between its two pins, or an administrator with a broom. */
+TEST(a_map_that_no_program_writes_to_is_off_and_loading_mends_it)
+{
+	const struct deed d = { "exits", leave, 12 };
+	struct place p = place_made(NULL);
+	char link[256];
+
+	if (!is_on(&p)) {
+		place_done(&p);
+		return;
+	}
+	assert_true(exit_recorder_is_current(&p.r));
+	assert_int_equal(p.r.program, RECORDER_PROGRAM_VERSION);
+	exit_recorder_done(&p.r);
+	snprintf(link, sizeof(link), "%s/link_%d", p.dir, RECORDER_PROGRAM_VERSION);
+	assert_ok(unlink(link));
+	exit_recorder_open(&p.r, p.dir);
+	assert_false(exit_recorder_is_on(&p.r) || exit_recorder_is_current(&p.r));
+	assert_text_has(p.r.off, "no program is attached");
+	p.news = order(p.dir, NULL);
+	assert_int_equal(p.news.done, RECORDER_ATTACHED);
+	exit_recorder_open(&p.r, p.dir);
+	assert_true(is_on(&p));
+	check_deed(&p, &d);
+	place_done(&p);
+}
+
 TEST(two_managers_do_not_see_each_other)
 {
 	const struct deed d = { "exits", leave, 4 };
