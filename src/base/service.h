@@ -11,6 +11,7 @@
  * Sources: sd_notify(3), sd_listen_fds(3), systemd.exec(5).
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Tell it these lines. `manager`: NOTIFY_SOCKET, a path or abstract ("@..."); NULL: nobody is there. */

@@ -22,7 +22,7 @@ serve() {
 		root = "$RD/root"
 		state = "$RD/state"
 		[exits]
-		bpffs = "$RD/bpf"
+		recorder = false
 		${TOML:-}
 	TOML
 	env "$@" "$TOP/out/bin/reeved" --config "$RD/reeved.toml" >>"$RD/log" 2>&1 </dev/null 3>&- &
@@ -203,29 +203,35 @@ pass_sockets() {
 
 # The place of a backtrace is a function of ours: its symbols are in the program.
 places() {
-	sed -n 's/^reeved+//p' "$RD/state/crash" | addr2line -f -e "$TOP/out/bin/reeved" | grep -v '^[/?]' || true
+	sed -n 's/^reeved+//p' <<<"$1" | addr2line -f -e "$TOP/out/bin/reeved" | grep -v '^[/?]' || true
 }
 
 @test "a crash leaves signal and backtrace" {
 	serve
 	served
-	kill -SEGV "$(cat "$RD/pid")"
-	wait_until 10 gone "$(cat "$RD/pid")"
-	matches "$(head -n 1 "$RD/state/crash")" '^reeved [0-9.]+ [0-9a-f]+: signal 11$'
+	local worker crash
+	worker=$(reeved_serving)
+	kill -SEGV "$worker"
+	wait_until 10 gone "$worker"
+	wait_until 10 reeved_crash
+	crash=$(reeved_crash)
+	matches "$(head -n 1 <<<"$crash")" '^reeved [0-9.]+ [0-9a-f]+: signal 11$'
 	contains "$(cat "$RD/log")" ": signal 11"
-	contains "$(places)" loop_run
-	equal "$(stat -c %a "$RD/state/crash")" 600
+	contains "$(places "$crash")" loop_run
 }
 
 @test "a loop that is stuck is ended by the watchdog" {
 	TOML=$'[worker]\nwatchdog_seconds = 1' serve
 	served
+	local worker
+	worker=$(reeved_serving)
 	# It is put off while the loop turns.
-	kill -STOP "$(cat "$RD/pid")"
-	wait_until 10 grep -q '^SigPnd:.*[1-9a-f]\|^ShdPnd:\s*0*[1-9a-f]' "/proc/$(cat "$RD/pid")/status"
-	kill -CONT "$(cat "$RD/pid")"
-	wait_until 10 gone "$(cat "$RD/pid")"
-	matches "$(head -n 1 "$RD/state/crash")" ': signal 6: it was stuck$'
+	kill -STOP "$worker"
+	wait_until 10 grep -q '^SigPnd:.*[1-9a-f]\|^ShdPnd:\s*0*[1-9a-f]' "/proc/$worker/status"
+	kill -CONT "$worker"
+	wait_until 10 gone "$worker"
+	wait_until 10 reeved_crash
+	matches "$(reeved_crash | head -n 1)" ': signal 6: it was stuck$'
 }
 
 @test "the units are those that systemd takes" {

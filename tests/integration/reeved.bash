@@ -24,6 +24,23 @@ reeved_stop() {
 	wait_until 10 gone "$(cat "$RD/pid")"
 }
 
+# reeved_serving: the process that serves clients of the daemon that has RD: the one that was started, or a worker below it.
+reeved_serving() {
+	local pid
+	for pid in $(pgrep -f "reeved worker .*$RD/"); do
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" != reeved ] || {
+			echo "$pid"
+			return
+		}
+	done
+	cat "$RD/pid"
+}
+
+# reeved_crash: what a worker has written of its crash: where it wrote it, or where the one after it has put it.
+reeved_crash() {
+	cat "$RD/state/crash" 2>/dev/null || jq -r .crash "$RD/state/restarts" 2>/dev/null | grep .
+}
+
 # rctr ARGUMENT...: ctr against reeved.
 rctr() {
 	within "${CTR_TIMEOUT:-60}" ctr --address "$RD/sock" "$@"
