@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -33,6 +34,7 @@
 #include "settings/settings.h"
 
 #define STORE_NAME "meta.db"
+#define LOCK_NS (2 * NS_PER_SEC)
 
 /* A socket of ours in the file system. */
 struct socket {
@@ -69,6 +71,18 @@ static int open_dir(const char *path, mode_t mode, int *ret, struct err *err)
 	return 0;
 }
 
+/* One that was killed may have left a child that has its descriptors until it becomes another program. */
+static int lock_patiently(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 20 * NS_PER_MS };
+	uint64_t end = clock_boot_ns() + LOCK_NS;
+	int r;
+
+	while ((r = file_lock(fd, true, false)) == -EWOULDBLOCK && clock_boot_ns() < end)
+		nanosleep(&pause, NULL);
+	return r;
+}
+
 static int take_lock(struct daemon *m, struct err *err)
 {
 	int r;
@@ -76,7 +90,7 @@ static int take_lock(struct daemon *m, struct err *err)
 	m->lock = fd_open_at(m->root, "lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (m->lock < 0)
 		return err_code(err, m->lock, "open the lock in '%s'", m->settings->root);
-	r = file_lock(m->lock, true, false);
+	r = lock_patiently(m->lock);
 	if (r == -EWOULDBLOCK)
 		return err_set(err, -EBUSY, "another daemon has '%s'", m->settings->root);
 	return r < 0 ? err_code(err, r, "lock '%s'", m->settings->root) : 0;

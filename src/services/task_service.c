@@ -14,10 +14,11 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "manager/identifier.h"
+#include "rpc/any.h"
 #include "services/services.h"
 
 #include "proto/api.pb-c.h"
+#include "proto/options.pb-c.h"
 
 enum {
 	CREATE,
@@ -33,6 +34,7 @@ enum {
 	PAUSE,
 	RESUME,
 	LIST_PIDS,
+	CHECKPOINT,
 	UPDATE,
 	METRICS,
 	WAIT,
@@ -329,6 +331,55 @@ static int wait_(struct core_call *c)
 	return r;
 }
 
+/* ---- checkpoints ---- */
+
+/* Decoded options of runc's kind, which all runtimes take; NULL: others, or none. */
+static const void *options_of(struct core_call *c, const Pb__Any *any, const char *type,
+	const ProtobufCMessageDescriptor *descriptor)
+{
+	const ProtobufCMessage *m = NULL;
+
+	if (!any || !any_is(any->type_url, type) ||
+		message_decode(descriptor, any->value.data, any->value.len, c->arena, &m, NULL) < 0)
+		return NULL;
+	return m;
+}
+
+/* Into a directory that the client names; one as content, of which images are made, is not made here. */
+static int checkpoint(struct core_call *c)
+{
+	const Pb__Tasks__CheckpointRequest *in = (const void *)c->req->message;
+	const Pb__Options__RuncCheckpoint *options = options_of(
+		c, in->options, ANY_RUNC_CHECKPOINT, &pb__options__runc_checkpoint__descriptor);
+	Pb__Task__CheckpointRequest m = PB__TASK__CHECKPOINT_REQUEST__INIT;
+	int r = task_call_find(c, in->container_id);
+
+	if (r < 0)
+		return r;
+	if (!options || !*options->image_path)
+		return err_set(c->err, -ENOSYS,
+			"a checkpoint goes to a directory, and no image path is given");
+	m.id = in->container_id;
+	m.path = options->image_path;
+	m.options = in->options;
+	return ask(c, "Checkpoint", &m.base, reply_same, c->req->deadline_boot_ns);
+}
+
+/* Where the task is restored from: as above. */
+static int find_checkpoint(
+	struct core_call *c, const Pb__Tasks__CreateRequest *in, Pb__Task__CreateRequest *m)
+{
+	const Pb__Options__Runc *options =
+		options_of(c, in->options, ANY_RUNC_OPTIONS, &pb__options__runc__descriptor);
+
+	if (options && *options->criu_image_path)
+		m->checkpoint = options->criu_image_path;
+	else if (in->checkpoint)
+		return err_set(c->err, -ENOSYS,
+			"a task is restored from a directory, and no image path is given");
+	return 0;
+}
+
 /* ---- create ---- */
 
 static int order_create(struct core_call *c, const Pb__Tasks__CreateRequest *in,
@@ -374,7 +425,8 @@ static int create(struct core_call *c)
 	m.stdout = in->stdout;
 	m.stderr = in->stderr;
 	m.options = in->options;
-	return order_create(c, in, k, &m);
+	r = find_checkpoint(c, in, &m);
+	return r < 0 ? r : order_create(c, in, k, &m);
 }
 
 // clang-format off
@@ -392,6 +444,7 @@ static core_fn *const methods[] = {
 	[PAUSE] = pass,
 	[RESUME] = pass,
 	[LIST_PIDS] = pass,
+	[CHECKPOINT] = checkpoint,
 	[UPDATE] = pass,
 	[METRICS] = task_call_metrics,
 	[WAIT] = wait_,
@@ -418,6 +471,7 @@ static const struct rpc_method rows[] = {
 	{ "Pause",         &pb__task__pause_request__descriptor,      PAUSE,          handle },
 	{ "Resume",        &pb__task__resume_request__descriptor,     RESUME,         handle },
 	{ "ListPids",      &pb__task__pids_request__descriptor,       LIST_PIDS,      handle },
+	{ "Checkpoint",    &pb__tasks__checkpoint_request__descriptor, CHECKPOINT,    handle },
 	{ "Update",        &pb__task__update_request__descriptor,     UPDATE,         handle },
 	{ "Metrics",       &pb__tasks__metrics_request__descriptor,   METRICS,        handle },
 	{ "Wait",          &pb__task__wait_request__descriptor,       WAIT,           handle },

@@ -41,6 +41,11 @@ text() {
 	printf %s "$2" | od -An -v -tx1 | tr -d ' \n'
 }
 
+# part FIELD HEX: a message inside of one.
+part() {
+	printf '%02x%02x%s' $(($1 << 3 | 2)) $((${#2} / 2)) "$2"
+}
+
 # ask METHOD HEX [HEADER VALUE]...: of reeved's Tasks: messages as hex, then "CODE TEXT".
 ask() {
 	within 60 "$LIB/reeved_client" "$RD/sock" "${NS:-$BESIDE}" call "$TASKS/$1" "${@:2}"
@@ -66,7 +71,7 @@ waiter() {
 	ask Wait "$(text 1 "$2")${3:+$(text 2 "$3")}" >"$1" 2>&1 3>&- &
 }
 
-all_methods=(Create Start Delete DeleteProcess Get List Kill Exec ResizePty CloseIO Pause Resume ListPids Update Metrics Wait)
+all_methods=(Create Start Delete DeleteProcess Get List Kill Exec ResizePty CloseIO Pause Resume ListPids Checkpoint Update Metrics Wait)
 
 @test "MGR-45: without a namespace nothing is done" {
 	local m more
@@ -85,7 +90,7 @@ all_methods=(Create Start Delete DeleteProcess Get List Kill Exec ResizePty Clos
 @test "MGR-44: the container is looked for first, then its task" {
 	local m
 	made m1 sleep 1000
-	for m in Create Start Delete DeleteProcess Get Kill ResizePty CloseIO Pause Resume ListPids Update Wait; do
+	for m in Create Start Delete DeleteProcess Get Kill ResizePty CloseIO Pause Resume ListPids Checkpoint Update Wait; do
 		ask_both "$m" "$(text 1 none)"
 		equal "$OUT" "5 container \"none\" in namespace \"$CONTAINERD_NAMESPACE\": not found" "$m"
 		[ "$m" != Create ] || continue
@@ -115,6 +120,11 @@ all_methods=(Create Start Delete DeleteProcess Get List Kill Exec ResizePty Clos
 	ask_both Kill "$(text 1 m2)$(text 2 nope)"
 	ask_both Wait "$(text 1 m2)$(text 2 nope)"
 	ask_both DeleteProcess "$(text 1 m2)$(text 2 nope)"
+	# Options reach the shim; without a directory in them a checkpoint would be content.
+	run ask Checkpoint "$(text 1 m2)"
+	matches "$output" "^12 a checkpoint goes to a directory, and no image path is given"
+	run ask Checkpoint "$(text 1 m2)$(part 3 "$(text 1 containerd.runc.v1.CheckpointOptions)$(part 2 "$(text 8 relative)")")"
+	matches "$output" "^3 path 'relative' of the checkpoint is not absolute"
 	run ask Wait "$(text 1 m2)" grpc-timeout 200m
 	matches "$output" "^4 "
 	run ask NoSuchMethod ""
