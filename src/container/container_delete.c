@@ -95,10 +95,9 @@ static int run_poststop(struct container *c, struct err *err)
 	const char *bundle = c->state.record.bundle;
 	struct hook_request req = { .state = c->hook_state, .best_effort = true };
 
-	/* As all hooks, in the bundle; who deletes may have removed that. */
-	req.cwd = bundle && access(bundle, X_OK) == 0 ? bundle : "/";
-
 	if (c->hook_state) {
+		/* As all hooks, in the bundle; who deletes may have removed that. */
+		req.cwd = bundle && access(bundle, X_OK) == 0 ? bundle : "/";
 		req.hooks = c->spec->hooks->poststop;
 		req.n_hooks = c->spec->hooks->n_poststop;
 	}
