@@ -49,10 +49,18 @@ known_again() { # ID
 	equal "$output" ""
 }
 
+# settle: nobody has the store, and all of it is in one file.
+settle() {
+	reeved_stop
+	wait_until 10 flock -n "$RD/root/lock" true
+	python3 -B -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA wal_checkpoint(TRUNCATE)")' "$RD/root/meta.db"
+	[ ! -s "$RD/root/meta.db-wal" ] || fail "the log of the store is not empty"
+}
+
 @test "a store that is gone is made anew from the bundles of what runs" {
 	reeved_up "$RD"
 	alive c1
-	reeved_stop
+	settle
 	rm "$RD"/root/meta.db*
 	reeved_start
 	contains "$(cat "$RD/log")" "the store was missing or empty, and there are 1 bundles"
@@ -64,7 +72,7 @@ known_again() { # ID
 @test "an empty file is no store" {
 	reeved_up "$RD"
 	alive c1
-	reeved_stop
+	settle
 	rm "$RD"/root/meta.db*
 	: >"$RD/root/meta.db"
 	reeved_start
@@ -74,7 +82,7 @@ known_again() { # ID
 @test "a store that is cut off keeps what can be read, and the rest comes from bundles" {
 	reeved_up "$RD"
 	alive c1
-	reeved_stop
+	settle
 	truncate -s 5000 "$RD/root/meta.db"
 	reeved_start
 	contains "$(cat "$RD/log")" "the store was damaged"
@@ -86,7 +94,7 @@ known_again() { # ID
 	reeved_up "$RD"
 	alive c1
 	rctr containers create --config "$BATS_TEST_TMPDIR/bundle/config.json" c2
-	reeved_stop
+	settle
 	# In the spec of c1, which the store has once.
 	python3 -B - "$RD/root/meta.db" <<-'PY'
 		import sys
