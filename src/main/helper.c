@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "helper/criu.h"
+#include "helper/disk.h"
 #include "helper/layer.h"
 #include "helper/recorder.h"
 #include "helper/store_report.h"
@@ -20,6 +21,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc >= 2 && strcmp(argv[1], "criu") == 0)
 		return criu_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	if (argc >= 2 && strcmp(argv[1], "disk") == 0)
+		return disk_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "layer") == 0) {
 		umask(0); /* modes are the layer's */
 		return layer_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);

@@ -187,7 +187,7 @@ int ingest_commit(const struct blobs *b, struct ingest *g, struct err *err)
 	ingest_digest(g, digest);
 	if (fchmod(g->fd, 0444) < 0)
 		return err_sys(err, "finish content %s", digest);
-	if (!file_is_volatile(g->fd) && fdatasync(g->fd) < 0)
+	if (!g->synced && !file_is_volatile(g->fd) && fdatasync(g->fd) < 0)
 		return err_sys(err, "write content %s", digest);
 	if (renameat(b->ingest, g->name, b->blobs, hex_of(digest)) < 0)
 		return err_sys(err, "name content %s", digest);

@@ -10,7 +10,8 @@
  * Owner    The caller's structs; blobs_close() and ingest_close() accept zero and done ones (whose
  *          fds are -EBADF).
  * Errors   Negative errno with *err.
- * Blocks   On the disk; ingest_commit() until the bytes are on it.
+ * Blocks   On the disk; ingest_commit() until the bytes are on it, if nobody has waited for that
+ *          before.
  * Context  Parent.
  */
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct ingest {
 	char name[SHA256_HEX_SIZE];
 	uint64_t size; /* written */
 	struct sha256 sum;
+	bool synced; /* somebody has seen to it that the bytes are on the disk */
 };
 
 int blobs_open(int root, struct blobs *ret, struct err *err);

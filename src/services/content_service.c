@@ -6,6 +6,7 @@
  * this namespace has them; what comes to lie between is only there too much (gc.c finds it).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/str.h"
 #include "manager/identifier.h"
 #include "services/blobs.h"
+#include "services/chore.h"
 #include "services/core.h"
 #include "services/filter.h"
 #include "services/gc.h"
@@ -27,6 +29,7 @@ enum action { ACTION_STAT, ACTION_WRITE, ACTION_COMMIT };
 
 #define READ_BYTES (128u << 10)
 #define UNSENT_BYTES (64u << 10)
+#define SYNC_AT_ONCE (1u << 20)
 
 typedef Pb__Image__Info info;
 
@@ -355,6 +358,9 @@ struct core_writer {
 	char expected[DIGEST_SIZE]; /* "": none */
 	struct ingest ingest;
 	bool open;
+	bool syncing;       /* a helper waits for the disk */
+	bool gone;          /* meanwhile the client has left */
+	struct buf pending; /* the message that commits then */
 };
 
 static const struct core_writer *writer_of(const struct core *k, const char *ns, const char *ref)
@@ -542,7 +548,11 @@ static int step(
 	if (in->action != ACTION_WRITE && in->action != ACTION_COMMIT)
 		return err_set(c->err, -EINVAL, "unknown action %u", in->action);
 	r = put(c, w, in);
-	return r == 0 && in->action == ACTION_COMMIT ? commit(c, w, in) : r;
+	if (r < 0 || in->action != ACTION_COMMIT)
+		return r;
+	/* Small ones are written before a helper could have begun. */
+	w->syncing = w->ingest.size > SYNC_AT_ONCE;
+	return w->syncing ? 0 : commit(c, w, in);
 }
 
 /* Most steps change nothing in the store, and a transaction costs little then; but one that fails
@@ -584,6 +594,90 @@ static void tell(struct core_writer *w, struct core_call *c, uint32_t action)
 	(void)rpc_send(w->door, w->addr, &m.base);
 }
 
+static void writer_free(struct core_writer *w)
+{
+	struct core_writer **at = &w->core->writers;
+
+	while (*at && *at != w)
+		at = &(*at)->next;
+	if (*at)
+		*at = w->next;
+	ingest_close(&w->ingest);
+	buf_done(&w->pending);
+	free(w->ns);
+	free(w->lease);
+	free(w->ref);
+	free(w);
+}
+
+static void committed(struct core_writer *w, struct core_call *c)
+{
+	tell(w, c, ACTION_COMMIT);
+	w->open = false;
+	rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
+}
+
+static int commit_in_transaction(struct core_call *c, struct core_writer *w)
+{
+	const ProtobufCMessage *in = NULL;
+	int r = message_decode(&pb__image__write_content_request__descriptor, w->pending.data,
+		w->pending.len, c->arena, &in, c->err);
+
+	if (r == 0)
+		r = store_begin(c->core->store, c->err);
+	if (r < 0)
+		return r;
+	r = commit(c, w, (const void *)in);
+	if (r == 0)
+		return store_commit(c->core->store, c->err);
+	store_rollback(c->core->store);
+	return r;
+}
+
+/* Who has left does not hear of it, and what he wrote waits for him to come back. */
+static void on_synced(
+	void *arg, int r, const char *first, const char *second, const struct err *why)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct core_writer *w = arg;
+	struct err err = { 0 };
+	struct core_call c = { .core = w->core, .ns = w->ns, .arena = &arena, .err = &err };
+
+	w->syncing = false;
+	if (w->gone)
+		return writer_free(w);
+	w->ingest.synced = r == 0;
+	if (r < 0)
+		err = *why;
+	else
+		r = commit_in_transaction(&c, w);
+	buf_done(&w->pending);
+	if (r < 0)
+		rpc_reply_err(w->door, w->addr, r, &err);
+	else
+		committed(w, &c);
+}
+
+static int sync_first(
+	struct core_call *c, struct core_writer *w, const Pb__Image__WriteContentRequest *in)
+{
+	auto_done(helper_words) struct helper_words words = { 0 };
+	Pb__Image__WriteContentRequest rest = *in;
+	int fd = fcntl(w->ingest.fd, F_DUPFD_CLOEXEC, 3), r;
+
+	w->syncing = false;
+	if (fd < 0)
+		return err_sys(c->err, "duplicate a descriptor");
+	helper_words_fd(&words, "sync", fd);
+	rest.data = (ProtobufCBinaryData){ 0 };
+	message_encode(&rest.base, &w->pending);
+	if (buf_ok(&w->pending) < 0)
+		return err_oom(c->err);
+	r = chore_start(c->core, "big files are written by", "disk", &words, on_synced, w, c->err);
+	w->syncing = r == 0;
+	return r;
+}
+
 static void writer_message(void *arg, const ProtobufCMessage *message)
 {
 	auto_done(arena) struct arena arena = { 0 };
@@ -591,39 +685,43 @@ static void writer_message(void *arg, const ProtobufCMessage *message)
 	struct core_writer *w = arg;
 	struct err err = { 0 };
 	struct core_call c = { .core = w->core, .ns = w->ns, .arena = &arena, .err = &err };
-	int r = w->open && w->ingest.fd < 0
-			? err_set(&err, -EBUSY, "cannot write to a closed writer")
-			: step_in_transaction(&c, w, in);
+	int r;
+
+	if (w->syncing)
+		r = err_set(&err, -EBUSY, "cannot write to what is being committed");
+	else if (w->open && w->ingest.fd < 0)
+		r = err_set(&err, -EBUSY, "cannot write to a closed writer");
+	else
+		r = step_in_transaction(&c, w, in);
+	if (r == 0 && w->syncing) {
+		r = sync_first(&c, w, in);
+		if (r == 0)
+			return;
+	}
 
 	if (r < 0)
 		return rpc_reply_err(w->door, w->addr, r, &err);
-	tell(w, &c, in->action);
-	if (in->action == ACTION_COMMIT) {
-		w->open = false;
-		rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
-	}
+	if (in->action == ACTION_COMMIT)
+		committed(w, &c);
+	else
+		tell(w, &c, in->action);
 }
 
 static void writer_closed(void *arg)
 {
 	struct core_writer *w = arg;
 
-	rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
+	if (!w->syncing) /* or the answer comes yet */
+		rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
 }
 
 static void writer_gone(void *arg)
 {
-	struct core_writer *w = arg, **at = &w->core->writers;
+	struct core_writer *w = arg;
 
-	while (*at && *at != w)
-		at = &(*at)->next;
-	if (*at)
-		*at = w->next;
-	ingest_close(&w->ingest);
-	free(w->ns);
-	free(w->lease);
-	free(w->ref);
-	free(w);
+	w->gone = true;
+	if (!w->syncing)
+		writer_free(w);
 }
 
 static const struct rpc_call_ops writer_ops = {
@@ -645,7 +743,7 @@ static int write_(struct core_call *c)
 	w->ns = strdup(c->ns);
 	w->lease = strdup(c->req->lease ? c->req->lease : "");
 	if (!w->ns || !w->lease || rpc_attach(w->door, w->addr, &writer_ops, w) < 0) {
-		writer_gone(w);
+		writer_free(w);
 		return err_oom(c->err);
 	}
 	w->next = c->core->writers;

@@ -22,6 +22,7 @@
 #include "store/store.h"
 
 struct blobs;
+struct core_chore;
 struct core_writer;
 struct event_bus;
 struct gc;
@@ -36,6 +37,7 @@ struct core {
 	struct gc *gc;
 	struct tasks *tasks;
 	struct core_writer *writers; /* of content_service.c: content that is being written */
+	struct core_chore *chores;   /* of chore.c: what helpers do */
 	struct reaper reaper;        /* of our helpers */
 	int root;                    /* directory, and its path */
 	const char *root_path;

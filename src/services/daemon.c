@@ -24,6 +24,7 @@
 #include "rpc/grpc_server.h"
 #include "rpc/ttrpc_server.h"
 #include "services/blobs.h"
+#include "services/chore.h"
 #include "services/core.h"
 #include "services/event_bus.h"
 #include "services/gc.h"
@@ -458,6 +459,7 @@ void daemon_free(struct daemon *m)
 	close_socket(&m->api);
 	close_socket(&m->events);
 	fd_close_all((int[]){ m->config.api_listener, m->config.events_listener }, 2);
+	chores_end(&m->core);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
 	tasks_free(m->core.tasks);

@@ -9,17 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/fd.h"
-#include "base/pidref.h"
 #include "base/str.h"
-#include "container/helper_run.h"
 #include "manager/identifier.h"
 #include "services/blobs.h"
+#include "services/chore.h"
 #include "services/core.h"
 #include "services/services.h"
 
@@ -27,39 +22,19 @@
 
 enum { APPLY };
 
-#define ANSWER_MAX 1024
 #define LOWER_MAX 500
 #define LAYER_TYPE "application/vnd.oci.image.layer.v1.tar"
 
+/* Who asked, and is told in the end. */
 struct apply {
-	struct core *core;
 	struct rpc_door *door;
 	struct rpc_addr addr;
-	struct reaper_watch watch;
-	struct loop_fd source;
-	struct loop_deferred end;
-	int sock, said;              /* its standard error */
-	char answer[ANSWER_MAX + 1]; /* what the helper has said */
-	size_t n;
-	bool silent; /* it will say no more */
-	bool reaped;
-	int status;
 };
-
-static void apply_free(struct apply *a)
-{
-	if (a->core && a->watch.fn && !a->reaped)
-		a->core->reaper.unwatch(a->core->reaper.arg, &a->watch);
-	loop_fd_remove(&a->source);
-	fd_close(a->watch.pidfd);
-	fd_close(a->sock);
-	fd_close(a->said);
-	free(a);
-}
 
 /* ---- the end ---- */
 
-static int reply_layer(struct apply *a, const char *digest, const char *number, struct err *err)
+static int reply_layer(
+	const struct apply *a, const char *digest, const char *number, struct err *err)
 {
 	Pb__Image__ApplyResponse m = PB__IMAGE__APPLY_RESPONSE__INIT;
 	Pb__Image__Descriptor d = PB__IMAGE__DESCRIPTOR__INIT;
@@ -75,73 +50,18 @@ static int reply_layer(struct apply *a, const char *digest, const char *number, 
 	return 0;
 }
 
-/* "ok DIGEST SIZE\n", or "error NUMBER TEXT\n". */
-static int read_answer(struct apply *a, struct err *err)
+static void on_applied(
+	void *arg, int r, const char *digest, const char *number, const struct err *err)
 {
-	char *end = memchr(a->answer, '\n', a->n), *first, *second;
-	uint64_t code = 0;
-	struct err why;
+	auto_free struct apply *a = arg;
+	struct err why = { 0 };
 
-	if (!end) {
-		helper_silent(a->said, &why);
-		return err_set(err, -EPROTO, "%s (status %#x)", why.text, (unsigned int)a->status);
-	}
-	*end = '\0';
-	first = strchr(a->answer, ' ');
-	second = first ? strchr(first + 1, ' ') : NULL;
-	if (!second)
-		return err_set(err, -EPROTO, "reeve-helper's answer is none");
-	*first++ = *second++ = '\0';
-	if (str_eq(a->answer, "ok"))
-		return reply_layer(a, first, second, err);
-	if (str_to_u64(first, 4095, &code) < 0 || code == 0)
-		code = EPROTO;
-	return err_set(err, -(int)code, "failed to extract layer: %s", second);
-}
-
-static void on_end(struct loop_deferred *d)
-{
-	struct apply *a = container_of(d, struct apply, end);
-
-	apply_free(a);
-}
-
-static void finish(struct apply *a)
-{
-	struct err err = { 0 };
-	int r;
-
-	if (!a->silent || !a->reaped)
-		return;
-	r = read_answer(a, &err);
+	if (r == 0)
+		r = reply_layer(a, digest, number, &why);
+	else
+		err_set(&why, r, "failed to extract layer: %s", err->text);
 	if (r < 0)
-		rpc_reply_err(a->door, a->addr, r, &err);
-	loop_defer(a->core->loop, &a->end, on_end);
-}
-
-static void on_exit_(struct reaper_watch *w, int wait_status)
-{
-	struct apply *a = container_of(w, struct apply, watch);
-
-	a->reaped = true;
-	a->status = wait_status;
-	finish(a);
-}
-
-static void on_answer(struct loop_fd *source, uint32_t events)
-{
-	struct apply *a = container_of(source, struct apply, source);
-	ssize_t n = recv(a->sock, a->answer + a->n, ANSWER_MAX - a->n, MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0)
-		a->n += (size_t)n;
-	if (n <= 0 || a->n == ANSWER_MAX) {
-		loop_fd_remove(source);
-		a->silent = true;
-		finish(a);
-	}
+		rpc_reply_err(a->door, a->addr, r, &why);
 }
 
 /* ---- the beginning ---- */
@@ -229,25 +149,6 @@ static int check_layer(struct core_call *c, const Pb__Image__Descriptor *d)
 	return r == -ENOENT ? err_set(c->err, r, "content %s", d->digest) : r;
 }
 
-static int start(struct core_call *c, struct apply *a, struct helper_words *w)
-{
-	int pair[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(c->err, "make a socket for reeve-helper");
-	a->sock = pair[0];
-	r = helper_spawn("layers are unpacked by", "layer", w, pair[1], false, &a->watch.pid,
-		&a->watch.pidfd, &a->said, c->err);
-	fd_close(pair[1]);
-	if (r < 0)
-		return r;
-	a->watch.fn = on_exit_;
-	r = a->core->reaper.watch(a->core->reaper.arg, &a->watch);
-	if (r == 0)
-		r = loop_fd_add(a->core->loop, &a->source, a->sock, EPOLLIN, on_answer);
-	return r < 0 ? err_code(c->err, r, "watch reeve-helper") : 0;
-}
-
 static int apply(struct core_call *c)
 {
 	const Pb__Image__ApplyRequest *in = (const void *)c->req->message;
@@ -267,15 +168,10 @@ static int apply(struct core_call *c)
 	a = mem_calloc(1, sizeof(*a));
 	if (!a)
 		return err_oom(c->err);
-	*a = (struct apply){ .core = c->core,
-		.door = c->req->door,
-		.addr = c->req->addr,
-		.sock = -EBADF,
-		.said = -EBADF,
-		.watch = { .pidfd = -EBADF } };
-	r = start(c, a, &words);
+	*a = (struct apply){ c->req->door, c->req->addr };
+	r = chore_start(c->core, "layers are unpacked by", "layer", &words, on_applied, a, c->err);
 	if (r < 0)
-		apply_free(a);
+		free(a);
 	c->answered = r == 0;
 	return r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "services/chore.h"
 #include "services/filter.h"
 #include "services/gc.h"
 #include "services/services.h"
@@ -110,9 +111,105 @@ static int add_labels(struct core_call *c, record *s, const Pb__Image__CommitReq
 	return 0;
 }
 
-static int commit(struct core_call *c)
+/* ---- what takes a helper to measure ---- */
+
+/* A call that goes on when its snapshot is measured: once more from its beginning, with the result. */
+struct measured {
+	struct rpc_request req;
+	struct core *core;
+	core_fn *fn;
+	unsigned int flags;
+	char *ns, *lease;
+	struct buf message;
+	int64_t size, inodes;
+};
+
+static void measured_free(struct measured *m)
 {
-	const Pb__Image__CommitRequest *in = (const void *)c->req->message;
+	free(m->ns);
+	free(m->lease);
+	buf_done(&m->message);
+	free(m);
+}
+
+static int go_on(struct measured *m, const char *size, const char *inodes, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	uint64_t bytes, files;
+	int r;
+
+	if (str_to_u64(size, INT64_MAX, &bytes) < 0 || str_to_u64(inodes, INT64_MAX, &files) < 0)
+		return err_set(err, -EPROTO, "reeve-helper's answer is none");
+	m->size = (int64_t)bytes;
+	m->inodes = (int64_t)files;
+	r = message_decode(m->req.method->input, m->message.data, m->message.len, &arena,
+		&m->req.message, err);
+	if (r == 0)
+		core_run(m->core, &m->req, m->fn, m->flags);
+	return r;
+}
+
+static void on_measured(
+	void *arg, int r, const char *size, const char *inodes, const struct err *err)
+{
+	struct measured *m = arg;
+	struct err why = { 0 };
+
+	if (r == 0)
+		r = go_on(m, size, inodes, &why);
+	else
+		why = *err;
+	if (r < 0)
+		rpc_reply_err(m->req.door, m->req.addr, r, &why);
+	measured_free(m);
+}
+
+static int measured_new(struct core_call *c, core_fn *fn, unsigned int flags, struct measured **ret)
+{
+	struct measured *m = mem_calloc(1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	m->core = c->core;
+	m->fn = fn;
+	m->flags = flags;
+	m->req = *c->req;
+	m->req.message = NULL;
+	m->req.ns = m->ns = strdup(c->ns);
+	m->req.lease = m->lease = strdup(c->req->lease ? c->req->lease : "");
+	message_encode(c->req->message, &m->message);
+	if (!m->ns || !m->lease || buf_ok(&m->message) < 0) {
+		measured_free(m);
+		return err_oom(c->err);
+	}
+	*ret = m;
+	return 0;
+}
+
+static int measure(struct core_call *c, const record *s, core_fn *fn, unsigned int flags)
+{
+	auto_done(helper_words) struct helper_words words = { 0 };
+	struct measured *m = NULL;
+	int fd, r = snapshots_open(c, s, &fd, c->err);
+
+	if (r < 0)
+		return r;
+	helper_words_fd(&words, "usage", fd);
+	r = measured_new(c, fn, flags, &m);
+	if (r < 0)
+		return r;
+	r = chore_start(
+		c->core, "big trees are measured by", "disk", &words, on_measured, m, c->err);
+	if (r < 0)
+		measured_free(m);
+	c->answered = r == 0;
+	return r;
+}
+
+/* ---- commit ---- */
+
+static int load_active(struct core_call *c, const Pb__Image__CommitRequest *in, record **ret)
+{
 	record *s = NULL, *old;
 	int r = snapshots_check_name(c, in->snapshotter);
 
@@ -129,9 +226,14 @@ static int commit(struct core_call *c)
 		return err_set(c->err, -EBUSY,
 			"failed to commit snapshot: snapshot %s is not active",
 			core_quote(c, in->key));
-	r = snapshots_usage(c, s, &s->size, &s->inodes);
-	if (r == 0)
-		r = add_labels(c, s, in);
+	*ret = s;
+	return 0;
+}
+
+static int save_committed(struct core_call *c, const Pb__Image__CommitRequest *in, record *s)
+{
+	int r = add_labels(c, s, in);
+
 	if (r < 0)
 		return r;
 	s->info->kind = SNAPSHOT_COMMITTED;
@@ -145,6 +247,33 @@ static int commit(struct core_call *c)
 	if (r == 0)
 		r = lease(c, in->snapshotter, in->name);
 	return r == 0 ? announce_commit(c, in) : r;
+}
+
+static int commit_measured(struct core_call *c)
+{
+	const Pb__Image__CommitRequest *in = (const void *)c->req->message;
+	const struct measured *m = container_of(c->req, struct measured, req);
+	record *s = NULL;
+	int r = load_active(c, in, &s);
+
+	if (r < 0)
+		return r;
+	s->size = m->size;
+	s->inodes = m->inodes;
+	return save_committed(c, in, s);
+}
+
+static int commit(struct core_call *c)
+{
+	const Pb__Image__CommitRequest *in = (const void *)c->req->message;
+	record *s = NULL;
+	int r = load_active(c, in, &s);
+
+	if (r == 0)
+		r = snapshots_usage(c, s, &s->size, &s->inodes);
+	if (r == -E2BIG)
+		return measure(c, s, commit_measured, CORE_WRITES);
+	return r == 0 ? save_committed(c, in, s) : r;
 }
 
 static int remove_(struct core_call *c)
@@ -305,26 +434,39 @@ static int list(struct core_call *c)
 	return r == 0 ? core_stream(c, &all, wrap) : r;
 }
 
+static int answer_usage(struct core_call *c, int64_t size, int64_t inodes)
+{
+	Pb__Image__UsageResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	pb__image__usage_response__init(m);
+	m->size = size;
+	m->inodes = inodes;
+	c->reply = &m->base;
+	return 0;
+}
+
+static int usage_measured(struct core_call *c)
+{
+	const struct measured *m = container_of(c->req, struct measured, req);
+
+	return answer_usage(c, m->size, m->inodes);
+}
+
 static int usage(struct core_call *c)
 {
 	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
-	Pb__Image__UsageResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
 	record *s = NULL;
 	int r = snapshots_check_name(c, in->snapshotter);
 
 	if (r == 0)
 		r = snapshots_load(c, in->snapshotter, in->key, &s);
-	if (r == 0 && s && s->info->kind == SNAPSHOT_ACTIVE)
+	if (r == 0 && s->info->kind == SNAPSHOT_ACTIVE)
 		r = snapshots_usage(c, s, &s->size, &s->inodes);
-	if (r < 0 || !s)
-		return r;
-	if (!m)
-		return err_oom(c->err);
-	pb__image__usage_response__init(m);
-	m->size = s->size;
-	m->inodes = s->inodes;
-	c->reply = &m->base;
-	return 0;
+	if (r == -E2BIG)
+		return measure(c, s, usage_measured, 0);
+	return r < 0 || !s ? r : answer_usage(c, s->size, s->inodes);
 }
 
 static int cleanup(struct core_call *c)

@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fts.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,11 +18,14 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "base/tree.h"
+#include "services/chore.h"
 
 #define NAME "overlayfs"
 #define PLACE "io.containerd.snapshotter.v1." NAME "/snapshots"
 #define CHAIN_MAX 500 /* what overlayfs takes */
 #define NUMBER_KEY "snapshot.number"
+#define FILES_AT_ONCE 1000 /* that are looked at while others wait */
 
 typedef Pb__Image__SnapshotRecord record;
 
@@ -316,33 +318,25 @@ int snapshots_mounts(struct core_call *c, const char *snapshotter, const record 
 
 /* ---- measuring and removing ---- */
 
-int snapshots_usage(struct core_call *c, const record *s, int64_t *ret_size, int64_t *ret_inodes)
+int snapshots_open(struct core_call *c, const record *s, int *ret, struct err *err)
 {
 	const char *path = layer_path(c, s->number, "fs");
-	char *const roots[] = { (char *)path, NULL };
-	FTS *walk = path ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL) : NULL;
-	int64_t size = 0, inodes = 0;
-	FTSENT *e;
+	int fd = path ? fd_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) : -ENOMEM;
 
-	if (!walk)
-		return err_sys(c->err, "measure a snapshot");
-	while ((e = fts_read(walk))) {
-		if (e->fts_info == FTS_DP || e->fts_info == FTS_NS || e->fts_info == FTS_ERR ||
-			e->fts_info == FTS_DNR)
-			continue;
-		/* One file of several names counts with the share that a name has. */
-		if (!S_ISDIR(e->fts_statp->st_mode) && e->fts_statp->st_nlink > 1) {
-			size += e->fts_statp->st_blocks * 512 / (int64_t)e->fts_statp->st_nlink;
-			inodes++;
-			continue;
-		}
-		size += e->fts_statp->st_blocks * 512;
-		inodes++;
-	}
-	fts_close(walk);
-	*ret_size = size;
-	*ret_inodes = inodes;
+	if (fd < 0)
+		return err_code(err, fd, "open the directory of a snapshot");
+	*ret = fd;
 	return 0;
+}
+
+int snapshots_usage(struct core_call *c, const record *s, int64_t *ret_size, int64_t *ret_inodes)
+{
+	auto_close int fd = -EBADF;
+	int r = snapshots_open(c, s, &fd, c->err);
+
+	if (r == 0)
+		r = tree_usage(fd, FILES_AT_ONCE, ret_size, ret_inodes);
+	return r < 0 && r != -E2BIG ? err_code(c->err, r, "measure a snapshot") : r;
 }
 
 struct child_search {
@@ -372,12 +366,38 @@ int snapshots_has_child(struct core_call *c, const char *snapshotter, const char
 	return store_each(c->core->store, STORE_SNAPSHOT, c->ns, is_child, &s, c->err);
 }
 
+/* A few files are removed here, many by a helper. What stays, for it is mounted somewhere, say, is tried again by the sweep
+ * of the next start. */
+static void remove_dir(struct core_call *c, const record *s)
+{
+	auto_done(helper_words) struct helper_words words = { 0 };
+	struct err err = { 0 };
+	int64_t size, inodes;
+	char name[24];
+	int dir, r = open_dir(c, &dir);
+
+	if (r < 0)
+		return;
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)s->number);
+	r = snapshots_usage(c, s, &size, &inodes);
+	if (r == -E2BIG) {
+		helper_words_fd(&words, "in", dir);
+		helper_words_add(&words, "remove", "%s", name);
+		r = chore_start(
+			c->core, "big trees are removed by", "disk", &words, NULL, NULL, &err);
+	} else {
+		r = file_remove_tree_at(dir, name);
+		fd_close(dir);
+	}
+	if (r < 0 && c->core->log)
+		log_write(c->core->log, LOG_WARN_,
+			"the directory %s of a snapshot stays until the next start", name);
+}
+
 int snapshots_drop(struct core_call *c, const char *store_key)
 {
-	auto_close int dir = -EBADF;
 	ProtobufCMessage *m;
 	const record *s;
-	char name[24];
 	int r = core_load(
 		c, STORE_SNAPSHOT, c->ns, store_key, &pb__image__snapshot_record__descriptor, &m);
 
@@ -387,13 +407,7 @@ int snapshots_drop(struct core_call *c, const char *store_key)
 	r = store_delete(c->core->store, STORE_SNAPSHOT, c->ns, store_key, c->err);
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)s->number);
-	if (open_dir(c, &dir) < 0 || file_remove_tree_at(dir, name) < 0) {
-		/* Mounted somewhere, say: the sweep of the next start tries again. */
-		if (c->core->log)
-			log_write(c->core->log, LOG_WARN_,
-				"the directory %s of a snapshot stays until the next start", name);
-	}
+	remove_dir(c, s);
 	return 0;
 }
 

@@ -31,7 +31,10 @@ int snapshots_load(struct core_call *c, const char *snapshotter, const char *key
 	Pb__Image__SnapshotRecord **ret);
 int snapshots_mounts(struct core_call *c, const char *snapshotter,
 	const Pb__Image__SnapshotRecord *s, Pb__Image__MountsAnswer **ret);
-/* Bytes on the disk and files of a layer. */
+int snapshots_open(
+	struct core_call *c, const Pb__Image__SnapshotRecord *s, int *ret, struct err *err);
+/* Bytes on the disk and files of a layer. -E2BIG, without a text: too many to look at while others
+ * wait. */
 int snapshots_usage(struct core_call *c, const Pb__Image__SnapshotRecord *s, int64_t *ret_size,
 	int64_t *ret_inodes);
 /* Record and directory, by the key in the store. Who calls has seen to it that it has no children. */

@@ -54,6 +54,26 @@ door() { # TEST
 	door texts
 }
 
+@test "what takes long is done by a helper, and others are answered meanwhile" {
+	local dir=$BATS_TEST_TMPDIR pid
+	mkdir "$dir/bin" "$dir/d"
+	cp "$TOP/out/bin/reeved" "$dir/bin/reeved"
+	# In place of the helper one that says that it is there, waits until it may, and becomes the helper.
+	cat >"$dir/bin/reeve-helper" <<-SH
+		#!/bin/sh
+		touch "$dir/gate.waits"
+		until [ -e "$dir/gate" ]; do sleep 0.02; done
+		exec "$TOP/out/bin/reeve-helper" "\$@"
+	SH
+	chmod +x "$dir/bin/reeve-helper"
+	"$dir/bin/reeved" --root "$dir/d/root" --state "$dir/d/state" --address "$dir/d/sock" >"$dir/log" 2>&1 3>&- &
+	pid=$!
+	wait_until 10 ctr --address "$dir/d/sock" version
+	within 100 python3 "$TOP/tests/integration/reeved_door.py" "$dir/d/sock" "$pid" helpers "$dir/gate"
+	kill "$pid"
+	wait_until 10 gone "$pid"
+}
+
 @test "MGR-49: who leaves says so, ends streams and answers what was asked" {
 	door drain
 	wait_until 10 gone "$(cat "$RD/pid")"

@@ -363,5 +363,75 @@ def texts():
             got.text.decode()
 
 
+# ---- what takes long ----
+
+SNAPSHOTS = "/containerd.services.snapshots.v1.Snapshots/"
+
+
+def held_up(c, call, gate, what):
+    """The call waits for a helper, which waits at a gate; others are answered meanwhile. Then the gate opens."""
+    settle(lambda: os.path.exists(gate + ".waits"))
+    for _ in range(20):
+        good()
+    assert not c.streams[call].ended, what
+    os.unlink(gate + ".waits")
+    with open(gate, "w"):
+        pass
+    got = c.end(call)
+    os.unlink(gate)
+    return got
+
+
+def helpers():
+    """argv[4] is the gate at which each helper waits."""
+    gate = sys.argv[4]
+    c = Conn(path)
+
+    def snapshot(method, body):
+        return c.call(SNAPSHOTS + method, field(1, "overlayfs") + body)
+
+    got = c.end(snapshot("Prepare", field(2, "big")))
+    assert got.status == 0, got.headers
+    source = dict(fields(dict(fields(got.messages()[0]))[1]))[2].decode()
+    for i in range(1500):
+        open("%s/%d" % (source, i), "w").close()
+    got = held_up(c, snapshot("Usage", field(2, "big")), gate, "usage")
+    assert got.status == 0 and dict(fields(got.messages()[0]))[2] == 1501, got.messages()
+    got = held_up(c, snapshot("Commit", field(2, "done") + field(3, "big")), gate, "commit")
+    assert got.status == 0, got.headers
+    got = c.end(snapshot("Usage", field(2, "done")))
+    assert dict(fields(got.messages()[0]))[2] == 1501
+    # The record is gone at once, the files when the helper may.
+    assert c.end(snapshot("Remove", field(2, "done"))).status == 0
+    settle(lambda: os.path.exists(gate + ".waits"))
+    assert c.end(snapshot("Stat", field(2, "done"))).status == 5
+    assert os.path.exists(source)
+    os.unlink(gate + ".waits")
+    open(gate, "w").close()
+    settle(lambda: not os.path.exists(source))
+    os.unlink(gate)
+    # A blob, and the same given up in the middle and begun again.
+    for leave in (True, False):
+        c.until(lambda: c.settings)
+        n = c.begin(CONTENT_WRITE)
+        c.put(n, message(field(1, 1) + field(2, "ref") + field(6, b"z" * (8 << 20))), end=False)
+        c.put(n, message(field(1, 2) + field(5, 8 << 20)), end=False)
+        if not leave:
+            got = held_up(c, n, gate, "content")
+            assert got.status == 0 and len(got.messages()) == 2, got.headers
+            continue
+        settle(lambda: os.path.exists(gate + ".waits"))
+        other = c.begin(CONTENT_WRITE)
+        c.put(other, message(field(1, 1) + field(2, "ref") + field(6, b"y")))
+        assert c.end(other).status == 14, "a second writer of the same"
+        c.send(frame(RST, 0, n, struct.pack(">I", 8)))
+        c.sync()
+        os.unlink(gate + ".waits")
+        open(gate, "w").close()
+        settle(lambda: c.end(c.call("/containerd.services.content.v1.Content/Abort", field(1, "ref"))).status == 0)
+        os.unlink(gate)
+    c.close()
+
+
 globals()[sys.argv[3]]()
 good() if sys.argv[3] != "drain" else None
