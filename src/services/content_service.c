@@ -30,6 +30,7 @@ enum action { ACTION_STAT, ACTION_WRITE, ACTION_COMMIT };
 #define READ_BYTES (128u << 10)
 #define UNSENT_BYTES (64u << 10)
 #define SYNC_AT_ONCE (1u << 20)
+#define STALE_NS (24 * 3600 * NS_PER_SEC) /* as in containerd */
 
 typedef Pb__Image__Info info;
 
@@ -369,6 +370,28 @@ static const struct core_writer *writer_of(const struct core *k, const char *ns,
 		if (w->open && str_eq(w->ns, ns) && str_eq(w->ref, ref))
 			return w;
 	return NULL;
+}
+
+int content_forget_stale(struct core_call *c)
+{
+	uint64_t size, wall, now = clock_wall_ns();
+	struct core_list all;
+	int r = core_list(c, STORE_INGEST, c->ns, &pb__image__status__descriptor, NULL, NULL, &all);
+
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		const char *ref = ((const status *)(const void *)all.items[i])->ref;
+
+		if (writer_of(c->core, c->ns, ref))
+			continue;
+		/* One without a file has nothing to go on with. */
+		if (ingest_stat(c->core->blobs, c->ns, ref, &size, &wall, NULL) == 0 &&
+			wall + STALE_NS > now)
+			continue;
+		r = store_delete(c->core->store, STORE_INGEST, c->ns, ref, c->err);
+		if (r == 0)
+			r = ingest_remove(c->core->blobs, c->ns, ref, c->err);
+	}
+	return r;
 }
 
 static int abort_(struct core_call *c)

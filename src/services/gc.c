@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "services/blobs.h"
 #include "services/core.h"
+#include "services/services.h"
 #include "services/snapshots.h"
 
 #include "proto/api.pb-c.h"
@@ -372,7 +373,9 @@ static int collect(struct graph *g)
 	for (size_t i = 0; r == 0 && i < g->n_content; i++)
 		if (!g->content[i].marked)
 			r = drop_content(g, g->content[i].key);
-	return r == 0 ? sweep_snapshots(g) : r;
+	if (r == 0)
+		r = sweep_snapshots(g);
+	return r == 0 ? content_forget_stale(g->call) : r;
 }
 
 static void collect_namespace(struct core *core, const char *ns)

@@ -148,6 +148,22 @@ tree_of() { # DIR: everything that a container could tell
 	wait_until 5 eval "! test -e $RD/root/io.containerd.content.v1.content/blobs/sha256/${digest#*:}"
 }
 
+@test "a write that nobody has gone on with for a day is forgotten" {
+	local dir=$RD/root/io.containerd.content.v1.content/ingest ref
+	# Two that end before they are whole.
+	for ref in old new; do run ! rctr content ingest --expected-size 4999999 "$ref" < <(head -c 100000 /dev/zero); done
+	run -0 rctr content active
+	contains "$output" old
+	contains "$output" new
+	touch -d '25 hours ago' "$dir/$(printf '%s\0%s' "$CONTAINERD_NAMESPACE" old | sha256sum | cut -d' ' -f1)"
+	rctr leases create --id look
+	rctr leases delete --sync look
+	forgotten() { run -0 rctr content active && [[ $output != *old* ]]; }
+	wait_until 10 forgotten
+	contains "$(rctr content active)" new
+	equal "$(find "$dir" -type f | wc -l)" 1 "files that are being written"
+}
+
 @test "snapshots are prepared, committed and removed as containerd's" {
 	local snapshot=(snapshots prepare)
 	both "${snapshot[@]}" s1
