@@ -18,7 +18,7 @@
 
 #include "proto/api.pb-c.h"
 
-enum { VERSION, SERVER, PLUGINS, CHECK, WATCH };
+enum { VERSION, SERVER, PLUGINS, PLUGIN_INFO, CHECK, WATCH };
 
 #define SERVING 1
 
@@ -155,6 +155,29 @@ static int list_plugins(struct core_call *c)
 	return 0;
 }
 
+/* Of 2.x. What a plugin has to say beyond its row is nothing here. */
+static int plugin_info(struct core_call *c)
+{
+	const Pb__Api__PluginInfoRequest *in = (const void *)c->req->message;
+	Pb__Api__PluginInfoResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+
+	if (!m)
+		return err_oom(c->err);
+	pb__api__plugin_info_response__init(m);
+	if (in->options)
+		return err_set(
+			c->err, -ENOSYS, "plugin %.100s.%.100s takes no options", in->type, in->id);
+	for (size_t i = 0; i < ARRAY_LEN(plugins); i++) {
+		if (!str_eq(plugins[i].type, in->type) || !str_eq(plugins[i].id, in->id) ||
+			!rpc_find_service(
+				c->core->services, c->core->n_services, plugins[i].service))
+			continue;
+		c->reply = &m->base;
+		return plugin_new(c, i, &m->plugin);
+	}
+	return err_set(c->err, -ENOENT, "plugin %.100s.%.100s not found", in->type, in->id);
+}
+
 /* ---- health ---- */
 
 static int check(struct core_call *c)
@@ -187,6 +210,7 @@ static const struct core_method methods[] = {
 	[VERSION] = { version, CORE_NO_NS },
 	[SERVER] = { server, CORE_NO_NS },
 	[PLUGINS] = { list_plugins, CORE_NO_NS },
+	[PLUGIN_INFO] = { plugin_info, CORE_NO_NS },
 	[CHECK] = { check, CORE_NO_NS },
 	[WATCH] = { watch, CORE_NO_NS },
 };
@@ -200,6 +224,7 @@ static const struct rpc_method version_methods[] = {
 	{ "Version", &pb__empty__descriptor, VERSION, handle },
 };
 static const struct rpc_method introspection_methods[] = {
+	{ "PluginInfo", &pb__api__plugin_info_request__descriptor, PLUGIN_INFO, handle },
 	{ "Plugins", &pb__api__plugins_request__descriptor, PLUGINS, handle },
 	{ "Server", &pb__empty__descriptor, SERVER, handle },
 };

@@ -54,6 +54,10 @@ door() { # TEST
 	door texts
 }
 
+@test "each plugin of the list can be asked for by its name" {
+	door plugins
+}
+
 @test "what takes long is done by a helper, and others are answered meanwhile" {
 	local dir=$BATS_TEST_TMPDIR pid
 	mkdir "$dir/bin" "$dir/d"

@@ -363,6 +363,24 @@ def texts():
             got.text.decode()
 
 
+# ---- what is there ----
+
+def plugins():
+    c = Conn(path)
+    got = c.ask(PLUGINS, ns=None)
+    rows = [dict(fields(row)) for _, row in fields(got.messages()[0])]
+    assert len(rows) > 10
+    for row in rows:
+        got = c.ask(PLUGINS.replace("Plugins", "PluginInfo"), field(1, row[1]) + field(2, row[2]), ns=None)
+        assert got.status == 0, got.headers
+        assert dict(fields(dict(fields(got.messages()[0]))[1])) == row
+    got = c.ask(PLUGINS.replace("Plugins", "PluginInfo"), field(1, "no") + field(2, "none"), ns=None)
+    assert got.status == 5 and got.text.startswith(b"plugin no.none not found"), got.headers
+    got = c.ask(PLUGINS.replace("Plugins", "PluginInfo"), field(1, rows[0][1]) + field(2, rows[0][2]) + field(3, field(1, "x")), ns=None)
+    assert got.status == 12, got.headers
+    c.close()
+
+
 # ---- what takes long ----
 
 SNAPSHOTS = "/containerd.services.snapshots.v1.Snapshots/"
