@@ -37,6 +37,19 @@ import() { # NAME: into both, with the same result
 	both images import $LOCAL --platform linux/amd64 "$IMAGES/$1.tar"
 }
 
+# collected NAME: in both the index of the archive is gone: no image names it, and each daemon collects at a moment of its own.
+collected() {
+	local index
+	index=sha256:$(tar -xOf "$IMAGES/$1.tar" index.json | sha256sum | cut -d ' ' -f 1)
+	wait_until 10 is_without ctr "$index"
+	wait_until 10 is_without rctr "$index"
+}
+
+is_without() { # CTR DIGEST
+	local all
+	all=$("$1" content ls -q) && [[ "$all" != *"$2"* ]]
+}
+
 # see DAEMON-CTR DIR: mount what image "$3" looks like there.
 see() { # CTR DIR NAME
 	local top
@@ -66,6 +79,7 @@ tree_of() { # DIR: everything that a container could tell
 @test "an image is imported, listed and removed as by containerd" {
 	import good
 	both images ls
+	collected good
 	both content ls -q
 	both snapshots ls
 	both snapshots tree

@@ -225,9 +225,9 @@ places() {
 	served
 	local worker
 	worker=$(reeved_serving)
-	# It is put off while the loop turns.
+	# It is put off while the loop turns. SIGABRT, 0x20, is what it sends; SIGSTOP is pending for a moment, too.
 	kill -STOP "$worker"
-	wait_until 10 grep -q '^SigPnd:.*[1-9a-f]\|^ShdPnd:\s*0*[1-9a-f]' "/proc/$worker/status"
+	wait_until 10 grep -q '^ShdPnd:\s*[0-9a-f]*[2367abef][0-9a-f]$' "/proc/$worker/status"
 	kill -CONT "$worker"
 	wait_until 10 gone "$worker"
 	wait_until 10 reeved_crash
