@@ -2,7 +2,8 @@
 /*
  * What surprises: the stack is unwound by the tables for exceptions, which are in every program, for there are no frame
  * pointers. The handler is reset when it runs: a second fault in it ends the process at once, and what was written
- * before stays.
+ * before stays. Standard error may be a pipe that nobody reads, which may be why the watchdog came: a timer ends what
+ * waits there.
  */
 #include "main/crash.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <unwind.h>
 
@@ -21,6 +23,7 @@
 #define FRAMES_MAX 64
 #define STACK_BYTES (64u << 10)
 #define LINES_BYTES 4096
+#define WRITE_SECONDS 2
 
 extern const char __executable_start[];
 
@@ -83,11 +86,26 @@ static void put(int fd, const struct lines *l)
 	}
 }
 
+/* What comes now takes no longer than this, or SIGALRM ends the process. */
+static void end_in_time(void)
+{
+	const struct itimerval when = { .it_value.tv_sec = WRITE_SECONDS };
+	const struct sigaction end = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	(void)sigaction(SIGALRM, &end, NULL);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void)setitimer(ITIMER_REAL, &when, NULL);
+}
+
 static void on_crash(int number, siginfo_t *info, void *context)
 {
 	static struct lines l;
 	int fd;
 
+	end_in_time();
 	add(&l, program);
 	add(&l, " " REEVE_VERSION " " REEVE_COMMIT ": signal ");
 	add_number(&l, (uint64_t)number, 10);

@@ -6,7 +6,7 @@
  *
  * Owner    Constant; `path` is copied.
  * Errors   Negative errno with *err.
- * Blocks   In the handler: on writing those lines.
+ * Blocks   In the handler: on writing those lines, for two seconds at most; then SIGALRM ends the process.
  * Context  Process-wide: handlers of SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT, on a stack of their own. They use no
  *          heap and no lock, and end the process by the same signal.
  */

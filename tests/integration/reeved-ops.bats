@@ -220,6 +220,30 @@ places() {
 	contains "$(places "$crash")" loop_run
 }
 
+@test "a crash ends what nobody reads the log of" {
+	mkfifo "$RD/log"
+	exec 9<>"$RD/log"
+	serve 9>&-
+	served
+	local worker
+	worker=$(reeved_serving)
+	python3 - "$RD/log" <<-PY
+	import os, sys
+	fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
+	for size in 4096, 1:
+	    try:
+	        while True:
+	            os.write(fd, b"x" * size)
+	    except BlockingIOError:
+	        pass
+	PY
+	kill -SEGV "$worker"
+	wait_until 10 gone "$worker"
+	wait_until 10 reeved_crash
+	exec 9>&-
+	matches "$(reeved_crash | head -n 1)" ': signal 11$'
+}
+
 @test "a loop that is stuck is ended by the watchdog" {
 	TOML=$'[worker]\nwatchdog_seconds = 1' serve
 	served
