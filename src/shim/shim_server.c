@@ -5,6 +5,9 @@
  * before has asked for its container (Connect, which finds none): for its sake the server stays a
  * while, until containerd has connected and created.
  *
+ * A client of containerd's ttrpc that finds an answer and the end of its connection at once takes either, by lot. After
+ * Shutdown it does not mind, after ShutdownSandbox the pod's removal fails: there the client hangs up first.
+ *
  * What surprises: leaving can be taken back. While events drain, a Create may come over a connection
  * that is still open; then the server stays, without its name, until the next Shutdown.
  */
@@ -56,13 +59,14 @@ struct shim_server {
 	bool named;
 	bool forced; /* leave even if there are tasks */
 	bool abandoned;
+	bool sandbox_ended; /* whoever ended it reads the answer before we go */
 	enum phase phase;
 	const char *seeking; /* the task of the Connect that is being answered */
 	struct lease leases[LEASES_MAX];
 	struct loop_timer idle;      /* nobody is here */
 	struct loop_timer lease;     /* somebody may come */
 	struct loop_timer linger;    /* nothing is left, and nobody says so */
-	struct loop_timer drain;     /* events must be sent */
+	struct loop_timer drain;     /* events must be sent, answers read */
 	struct loop_deferred ask;    /* may we leave? */
 	struct loop_deferred finish; /* have we left? */
 };
@@ -91,6 +95,7 @@ static void server_finish(struct loop_deferred *d)
 	if (RULE(leaving_is_taken_back_for_a_task) && has_tasks(s) && !s->forced) {
 		log_write(s->config.log, LOG_INFO_, "a task came while leaving: staying");
 		s->phase = SERVING;
+		s->sandbox_ended = false;
 		return;
 	}
 	s->phase = LEFT;
@@ -104,6 +109,19 @@ static void drain_ended(struct loop_timer *t)
 	struct shim_server *s = container_of(t, struct shim_server, drain);
 
 	loop_defer(s->config.loop, &s->finish, server_finish);
+}
+
+static bool is_drained(const struct shim_server *s)
+{
+	if (RULE(events_are_sent_before_the_end) && !publisher_is_empty(s->publisher))
+		return false;
+	return !s->sandbox_ended || s->forced || ttrpc_server_connections(s->server) == 0;
+}
+
+static void finish_when_drained(struct shim_server *s)
+{
+	if (s->phase == LEAVING && is_drained(s))
+		loop_defer(s->config.loop, &s->finish, server_finish);
 }
 
 static void stop_listening(struct shim_server *s)
@@ -127,9 +145,8 @@ static void server_leave(struct shim_server *s)
 	loop_timer_cancel(&s->lease);
 	loop_timer_cancel(&s->linger);
 	stop_listening(s);
-	if (!RULE(events_are_sent_before_the_end) || publisher_is_empty(s->publisher))
-		loop_defer(s->config.loop, &s->finish, server_finish);
-	else
+	finish_when_drained(s);
+	if (!is_drained(s))
 		set_timer(s, &s->drain, s->config.drain_ns ? s->config.drain_ns : DRAIN_NS,
 			drain_ended);
 }
@@ -279,6 +296,7 @@ static void on_closed(void *arg, uint64_t conn)
 	sandbox_service_hangup(&s->sandboxes, conn);
 	sandbox_service_look_for_mark(&s->sandboxes);
 	watch_idleness(s);
+	finish_when_drained(s);
 }
 
 /* The last task was deleted, and not by a request of somebody who would ask for a Shutdown next. */
@@ -321,15 +339,13 @@ static void on_sandbox_gone(void *arg)
 {
 	struct shim_server *s = arg;
 
+	s->sandbox_ended = true;
 	loop_defer(s->config.loop, &s->ask, server_ask);
 }
 
 static void on_drained(void *arg)
 {
-	struct shim_server *s = arg;
-
-	if (s->phase == LEAVING)
-		loop_defer(s->config.loop, &s->finish, server_finish);
+	finish_when_drained(arg);
 }
 
 static void on_acked(void *arg, uint64_t task, uint64_t sequence)
@@ -497,6 +513,7 @@ void shim_server_stop(struct shim_server *s)
 {
 	s->forced = true;
 	server_leave(s);
+	finish_when_drained(s);
 }
 
 void shim_server_abandon(struct shim_server *s)

@@ -6,8 +6,8 @@
  *
  * It ends when a Shutdown came and neither a task nor a sandbox is left; when there is neither of them nor a connection for
  * a while (somebody died before he could say so); when both have been gone for longer, whoever is connected; or when it
- * is told to. Its name is taken away
- * first, then what is queued is sent, for a limited time.
+ * is told to. Its name is taken away first, then what is queued is sent, and after a sandbox the clients hang up, for a
+ * limited time.
  *
  * Owner    The caller owns *ret and ends it with shim_server_free(), outside of the loop's round.
  *          Everything in the config must outlive it; the listener is taken over in any case.
@@ -52,7 +52,7 @@ struct shim_server_config {
 	uint64_t idle_ns;       /* without a task and a connection: 10 s */
 	uint64_t linger_ns;     /* after the last task, whoever is connected: 60 s */
 	uint64_t lease_ns;      /* for a start that asked and is to create: 5 s */
-	uint64_t drain_ns;      /* for events at the end: 5 s */
+	uint64_t drain_ns;      /* for events and last answers at the end: 5 s */
 };
 
 int shim_server_new(

@@ -17,6 +17,7 @@
 #include "supervisor/fdtable.h"
 
 #include "proto/events.pb-c.h"
+#include "proto/sandbox.pb-c.h"
 #include "proto/task.pb-c.h"
 
 struct bench {
@@ -184,12 +185,17 @@ static bool wait_done(struct bench *b)
 	return b->done;
 }
 
-static void ask(struct bench *b, const char *method, const ProtobufCMessage *m)
+static void ask_service(
+	struct bench *b, const char *service, const char *method, const ProtobufCMessage *m)
 {
 	b->methods[++b->tag] = method;
-	assert_ok(ttrpc_client_call(
-		b->client, b->tag, "containerd.task.v2.Task", method, m, 0, NULL));
+	assert_ok(ttrpc_client_call(b->client, b->tag, service, method, m, 0, NULL));
 	rounds(b);
+}
+
+static void ask(struct bench *b, const char *method, const ProtobufCMessage *m)
+{
+	ask_service(b, "containerd.task.v2.Task", method, m);
 }
 
 /* A request that has nothing but an id. */
@@ -433,6 +439,61 @@ TEST(leaving_is_taken_back_for_a_task)
 	ask_id(b, "Delete", "c2");
 	ask_id(b, "Shutdown", "c2");
 	assert_true(wait_done(b));
+	teardown(b);
+}
+
+static void ask_sandbox(struct bench *b, const char *method)
+{
+	Pb__Sandbox__PingRequest m = PB__SANDBOX__PING_REQUEST__INIT;
+
+	m.sandbox_id = (char *)"pod";
+	ask_service(b, "containerd.runtime.sandbox.v1.Sandbox", method, &m.base);
+}
+
+/* A sandbox that came and went. */
+static struct bench *after_a_sandbox(const struct shim_server_config *times)
+{
+	Pb__Sandbox__CreateRequest m = PB__SANDBOX__CREATE_REQUEST__INIT;
+	struct bench *b = setup(times);
+
+	dial(b);
+	m.sandbox_id = (char *)"pod";
+	m.bundle_path = b->dir.path;
+	ask_service(b, "containerd.runtime.sandbox.v1.Sandbox", "CreateSandbox", &m.base);
+	assert_true(has_name(b));
+	ask_sandbox(b, "ShutdownSandbox");
+	assert_string_equal(b->heard, "CreateSandbox:0 ShutdownSandbox:0 ");
+	assert_false(has_name(b)); /* no start can join any more */
+	return b;
+}
+
+/* A client that meets the answer and the end of its connection together may miss the answer. */
+TEST(whoever_ended_the_sandbox_hangs_up_first)
+{
+	struct shim_server_config patient = usual;
+	struct bench *b;
+
+	patient.drain_ns = 3600 * NS_PER_SEC;
+	b = after_a_sandbox(&patient);
+	assert_int_equal(b->done, 0);
+	b->heard[0] = '\0';
+	ask_sandbox(b, "ShutdownSandbox");
+	assert_string_equal(b->heard, "ShutdownSandbox:5 ");
+	assert_int_equal(b->done, 0);
+	hang_up(b);
+	assert_true(wait_done(b));
+	assert_int_equal(b->done, 1);
+	teardown(b);
+
+	b = after_a_sandbox(&usual);
+	assert_true(wait_done(b)); /* not for ever */
+	assert_false(b->client_closed);
+	teardown(b);
+
+	b = after_a_sandbox(&patient);
+	shim_server_stop(b->server);
+	assert_true(wait_done(b));
+	assert_false(b->client_closed);
 	teardown(b);
 }
 
