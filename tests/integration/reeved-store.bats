@@ -162,7 +162,9 @@ fill() {
 	rm "$RD/root/fill" "$RD/root/fill2"
 	rctr containers create --config "$BATS_TEST_TMPDIR/bundle/config.json" after
 	# Its end is checked by its digest; nothing names it, so that it may be collected at once.
-	run -0 rctr content ingest --expected-size 3000000 --expected-digest "sha256:$(sha256sum "$BATS_TEST_TMPDIR/blob" | cut -d' ' -f1)" ref-1 <"$BATS_TEST_TMPDIR/blob"
+	local digest
+	digest=sha256:$(sha256sum "$BATS_TEST_TMPDIR/blob" | cut -d' ' -f1)
+	run -0 rctr content ingest --expected-size 3000000 --expected-digest "$digest" ref-1 <"$BATS_TEST_TMPDIR/blob"
 	reeved_stop
 	reeved_start
 	equal "$(rctr containers ls -q | wc -l)" "$((refused + 1))" "containers after a restart"
