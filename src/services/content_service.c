@@ -77,25 +77,15 @@ static int update_labels(struct core_call *c, const info *wanted, const Pb__Api_
 	struct labels *labels)
 {
 	const struct labels new = { wanted->labels, wanted->n_labels };
+	const char *wrong = "";
+	int r;
 
-	if (!mask || mask->n_paths == 0)
-		*labels = new;
-	for (size_t i = 0; mask && i < mask->n_paths; i++) {
-		const char *path = mask->paths[i], *value;
-
-		if (str_eq(path, "labels")) {
-			*labels = new;
-			continue;
-		}
-		if (!str_starts(path, "labels."))
-			return err_set(c->err, -EINVAL,
-				"cannot update %s field on content info \"%s\"",
-				core_quote(c, path), wanted->digest);
-		value = labels_get(&new, path + 7);
-		if (labels_set(labels, path + 7, value ? value : "", c->arena) < 0)
-			return err_oom(c->err);
-	}
-	return 0;
+	r = labels_update(labels, &new, mask ? mask->paths : NULL, mask ? mask->n_paths : 0,
+		c->arena, &wrong);
+	if (r == -EINVAL)
+		return err_set(c->err, -EINVAL, "cannot update %s field on content info \"%s\"",
+			core_quote(c, wrong), wanted->digest);
+	return r < 0 ? err_oom(c->err) : 0;
 }
 
 static int update(struct core_call *c)

@@ -103,6 +103,28 @@ int labels_clean(struct labels *l, struct arena *arena)
 	return 0;
 }
 
+int labels_update(struct labels *l, const struct labels *wanted, char *const *paths, size_t n,
+	struct arena *arena, const char **ret_wrong)
+{
+	if (n == 0)
+		*l = *wanted;
+	for (size_t i = 0; i < n; i++) {
+		const char *value;
+
+		if (str_eq(paths[i], "labels")) {
+			*l = *wanted;
+			continue;
+		}
+		*ret_wrong = paths[i];
+		if (!str_starts(paths[i], "labels."))
+			return -EINVAL;
+		value = labels_get(wanted, paths[i] + 7);
+		if (labels_set(l, paths[i] + 7, value ? value : "", arena) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int labels_check(const struct labels *l, const char *what, struct err *err)
 {
 	for (size_t i = 0; i < l->n; i++)

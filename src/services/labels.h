@@ -26,5 +26,11 @@ const char *labels_at(const struct labels *l, const char *const *path, size_t n)
 int labels_set(struct labels *l, const char *key, const char *value, struct arena *arena);
 /* Each key once, no empty values, in a list of its own. */
 int labels_clean(struct labels *l, struct arena *arena);
+/*
+ * What an update with a mask asks for: without paths, and with "labels", all of `wanted`; with "labels.KEY" that one.
+ * -EINVAL: *ret_wrong is the first path that is neither.
+ */
+int labels_update(struct labels *l, const struct labels *wanted, char *const *paths, size_t n,
+	struct arena *arena, const char **ret_wrong);
 /* `what` goes before the reason. */
 int labels_check(const struct labels *l, const char *what, struct err *err);

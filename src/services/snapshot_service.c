@@ -332,28 +332,19 @@ static int update_labels(
 	struct core_call *c, const Pb__Image__UpdateSnapshotRequest *in, struct labels *labels)
 {
 	const Pb__Api__FieldMask *mask = in->update_mask;
+	const char *wrong = "";
 	struct labels new;
+	int r;
 
 	if (!in->info)
 		return err_set(c->err, -EINVAL, "snapshot info must not be empty");
 	new = (struct labels){ in->info->labels, in->info->n_labels };
-	if (!mask || mask->n_paths == 0)
-		*labels = new;
-	for (size_t i = 0; mask && i < mask->n_paths; i++) {
-		const char *path = mask->paths[i], *value;
-
-		if (str_eq(path, "labels")) {
-			*labels = new;
-			continue;
-		}
-		if (!str_starts(path, "labels."))
-			return err_set(c->err, -EINVAL, "cannot update %s field on snapshot %s",
-				core_quote(c, path), core_quote(c, in->info->name));
-		value = labels_get(&new, path + 7);
-		if (labels_set(labels, path + 7, value ? value : "", c->arena) < 0)
-			return err_oom(c->err);
-	}
-	return 0;
+	r = labels_update(labels, &new, mask ? mask->paths : NULL, mask ? mask->n_paths : 0,
+		c->arena, &wrong);
+	if (r == -EINVAL)
+		return err_set(c->err, -EINVAL, "cannot update %s field on snapshot %s",
+			core_quote(c, wrong), core_quote(c, in->info->name));
+	return r < 0 ? err_oom(c->err) : 0;
 }
 
 static int update(struct core_call *c)

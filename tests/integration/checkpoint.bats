@@ -216,6 +216,7 @@ restore() { # [OPTION]...
 	exec 7<>"$B/status"
 	"$RT" --root "$RT_ROOT" checkpoint --lazy-pages --page-server 127.0.0.1:27000 --status-fd 7 --image-path "$IMAGES" "$ID" >"$B/out" 2>&1 3>&- &
 	local job=$!
+	# When nothing comes, the line below says so, and what the program said.
 	within 20 dd bs=1 count=1 <&7 2>/dev/null | od -An -tx1 >"$B/heard" || true
 	equal "$(tr -d ' ' <"$B/heard")" 00 "what the descriptor heard ($(cat "$B/out"))"
 	exec 7>&-

@@ -11,6 +11,7 @@ setup() {
 }
 
 teardown() {
+	# A test may have ended it already.
 	[ ! -e "$RD/pid" ] || kill -KILL "$(cat "$RD/pid")" 2>/dev/null || true
 }
 
@@ -32,6 +33,7 @@ wrong() {
 # About reeved: what the machine is like decides the rest of the exit status.
 well() {
 	local bad
+	# No such line is what is wanted.
 	bad=$(grep -E '^wrong (reeved|store|restarts|left over)' <<<"$output" || true)
 	equal "$bad" ""
 }

@@ -47,6 +47,7 @@ teardown() {
 	local id
 	containerd_sweep
 	for id in $(rctr tasks ls -q); do
+		# What a failed test has left may be in any state: each step is for what is in its own.
 		rctr tasks resume "$id" >/dev/null 2>&1 || true
 		rctr tasks kill --all --signal KILL "$id" >/dev/null 2>&1 || true
 		wait_until 10 both_are "$id" "" STOPPED || true

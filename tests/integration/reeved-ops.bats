@@ -12,6 +12,7 @@ setup() {
 }
 
 teardown() {
+	# A test may have ended it already.
 	[ ! -e "$RD/pid" ] || kill -KILL "$(cat "$RD/pid")" 2>/dev/null || true
 }
 
