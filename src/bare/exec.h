@@ -39,7 +39,7 @@ struct exec {
 	int born;       /* CLONE was the launcher's: we are in the new namespaces and the cgroup */
 	int clone_slot; /* the cgroup of CLONE, or none */
 	int procs_slot; /* and its cgroup.procs, or 0 */
-	int at_root;    /* PIVOT has been: the working directory is "/" */
+	int at_root; /* PIVOT has been, or a mount namespace was joined: the working directory is "/" */
 	int empty_dir; /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;

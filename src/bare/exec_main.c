@@ -169,6 +169,15 @@ static void forget(const char *text)
 	memset((void *)(uintptr_t)text, 0, strlen(text));
 }
 
+static long op_setns_slot(struct exec *x, const struct plan_step *s)
+{
+	long r = sys_call2(__NR_setns, x->slots[s->fd[0]], s->num[0]);
+
+	if (r >= 0 && (s->num[0] & CLONE_NEWNS))
+		x->at_root = 1; /* of the namespace: the kernel moves both */
+	return r;
+}
+
 static long op_open(struct exec *x, const struct plan_step *s)
 {
 	long fd = -EPERM;
@@ -367,7 +376,7 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_SETNS:
 		return op_setns(x, s);
 	case PLAN_SETNS_SLOT:
-		return sys_call2(__NR_setns, x->slots[s->fd[0]], s->num[0]);
+		return op_setns_slot(x, s);
 	case PLAN_UNSHARE:
 		return sys_call1(__NR_unshare, s->num[0]);
 	case PLAN_OPEN:

@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -239,8 +241,21 @@ static int cpuset_fill(const struct cgroup_dir *d, unsigned int up, const char *
 	return r;
 }
 
+/* Of "0" and "0-7", which nearly all are. */
+static unsigned int count_cpus(const char *list)
+{
+	unsigned long last = 0;
+	char *end = (char *)list + 1;
+
+	if (*list != '0')
+		return 0;
+	if (*end == '-')
+		last = strtoul(end + 1, &end, 10);
+	return *end || last >= UINT_MAX ? 0 : (unsigned int)last + 1;
+}
+
 /* The usual case, a new directory below one that has both. -ENODATA: another one. */
-static int cpuset_take_both(const struct cgroup_dir *d)
+static int cpuset_take_both(struct cgroup_dir *d)
 {
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
 	char value[CGROUP_VALUE_SIZE];
@@ -258,6 +273,8 @@ static int cpuset_take_both(const struct cgroup_dir *d)
 			*to = cgroup_file_open(d, 0, files[i], O_WRONLY);
 			r = cgroup_put_open(d, *to, value);
 		}
+		if (r == 0 && i == 0)
+			d->n_cpus = count_cpus(value);
 	}
 	fd_close_all(fds, 4);
 	return r;

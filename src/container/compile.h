@@ -27,6 +27,7 @@ struct compile_cgroup {
 	const char *clone_dir;         /* cgroup2 directory for CLONE_INTO_CGROUP, or NULL */
 	const char *const *tasks_dirs; /* v1 directories whose `tasks` the child writes 0 to */
 	size_t n_tasks_dirs;
+	unsigned int n_cpus; /* that it has, from the first on; 0: not known */
 	/* What of these is open already; the executor opens the rest. NULL: nothing is. */
 	const struct cgroup_entry *entry;
 };
@@ -99,6 +100,8 @@ int compile_scheduling(struct plan *p, const struct spec_process *process);
 /* execCPUAffinity: of an exec, before it enters the cgroup and after. */
 int compile_initial_affinity(struct plan *p, const struct spec_process *process, struct err *err);
 int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err);
+/* All CPUs of the cgroup that has been entered, of which the first n_cpus are known (0: none), whatever the caller has. */
+void compile_all_cpus(struct plan *p, const struct self_status *self, unsigned int n_cpus);
 /* linux.memoryPolicy, before init touches memory of its own. */
 int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err);
 /* A session keyring of its own, named after the container. */

@@ -86,6 +86,13 @@ static void add_clone(const struct compile_exec *in, struct plan *p)
 		plan_add(p, PLAN_ROOT_IDS);
 }
 
+static bool has_affinity(const struct spec_process *process)
+{
+	const struct spec_exec_cpu_affinity *a = process->exec_cpu_affinity;
+
+	return a && !(str_empty(a->initial) && str_empty(a->final));
+}
+
 int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 {
 	const struct spec_process *process = in->process;
@@ -98,6 +105,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	add_clone(in, p);
 	if (r == 0)
 		r = compile_final_affinity(p, process, err);
+	if (!has_affinity(process))
+		compile_all_cpus(p, in->self, in->cgroup.n_cpus);
 	plan_add(p, PLAN_SETSID);
 	if (in->keyring)
 		compile_keyring(p, in->id);

@@ -186,6 +186,7 @@ static int add_clone(const struct compile_init *in, struct plan *p, int32_t *ret
 	s->num[1] = (uint64_t)cgroup.procs;
 	compile_cgroup_enter(p, &in->cgroup, &cgroup);
 	enter_cgroupns(p, in->spec, cgroupns);
+	compile_all_cpus(p, in->self, in->cgroup.n_cpus);
 	return 0;
 }
 

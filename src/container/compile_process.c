@@ -136,6 +136,23 @@ int compile_final_affinity(struct plan *p, const struct spec_process *process, s
 	return a ? add_affinity(p, a->final, "process.execCPUAffinity.final", err) : 0;
 }
 
+/*
+ * The kernel leaves a mask that was once asked for in force wherever its heirs go, so that a container would keep to the
+ * CPUs of the shell that made it, or of the engine's service. Where none can have been, this is spared.
+ */
+void compile_all_cpus(struct plan *p, const struct self_status *self, unsigned int n_cpus)
+{
+	uint64_t all[CPU_LIST_CPUS / 64];
+	struct plan_step *s;
+
+	if (self && (self->all_cpus || (n_cpus && n_cpus <= self->n_cpus)))
+		return;
+	memset(all, 0xff, sizeof(all));
+	s = plan_add(p, PLAN_AFFINITY);
+	s->flags = PLAN_F_TOLERATE;
+	plan_blob(p, s, all, sizeof(all));
+}
+
 int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err)
 {
 	const struct spec_memory_policy *mp = spec->linux_ ? spec->linux_->memory_policy : NULL;

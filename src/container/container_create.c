@@ -296,6 +296,8 @@ struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dir
 			out.clone_dir = cg->dirs[i].path;
 		else
 			dirs[out.n_tasks_dirs++] = cg->dirs[i].path;
+		if (cg->dirs[i].n_cpus)
+			out.n_cpus = cg->dirs[i].n_cpus;
 	}
 	return out;
 }

@@ -46,6 +46,25 @@ static bool read_ids(const char *text, const char *name, uint32_t ret[4])
 	return p && *p == '\n';
 }
 
+/* "ff,ffffffff", most significant first: of any other than all ones nothing is said. */
+static void read_cpus(const char *text, struct self_status *s)
+{
+	const char *p = value_of(text, "\nCpus_allowed:\t");
+	unsigned int n;
+
+	if (!p)
+		return;
+	n = *p == 'f' ? 4 : *p == '7' ? 3 : *p == '3' ? 2 : *p == '1' ? 1 : 0;
+	for (s->all_cpus = n == 4, p++; n && *p != '\n'; p++) {
+		if (*p != 'f' && *p != ',')
+			n = 0;
+		else
+			n += *p == 'f' ? 4 : 0;
+	}
+	s->n_cpus = n;
+	s->all_cpus = s->all_cpus && n;
+}
+
 int self_status_parse(const char *text, struct self_status *ret)
 {
 	struct self_status s = { .known = true };
@@ -59,6 +78,7 @@ int self_status_parse(const char *text, struct self_status *ret)
 		!read_mask(text, "\nCapBnd:", &s.bounding))
 		return -EBADMSG;
 	s.no_groups = groups[strspn(groups, " \t")] == '\n';
+	read_cpus(groups, &s);
 	*ret = s;
 	return 0;
 }

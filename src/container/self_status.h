@@ -20,6 +20,12 @@ struct self_status {
 	uint64_t ignored;        /* signals: bit 0 is signal 1 */
 	uint64_t permitted;      /* capabilities */
 	uint64_t bounding;
+	/*
+	 * CPUs that it may run on: n_cpus from the first on, and no others; 0: some of them, or not known. The line has a
+	 * digit for four, so that a mask which fills its first one is of all that the machine can have (all_cpus).
+	 */
+	unsigned int n_cpus;
+	bool all_cpus;
 };
 
 int self_status_read(struct self_status *ret);

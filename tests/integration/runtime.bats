@@ -549,6 +549,23 @@ teardown() {
 	run -137 rt exec "$ID" /bin/sh -c 'kill -KILL $$' </dev/null
 }
 
+@test "a container and its execs have all CPUs of their cgroup, whatever their caller keeps to" {
+	not_for old-runc old-crun -- "keeps the caller's"
+	local one all
+	all=$(awk '/^Cpus_allowed_list:/ { print $2 }' /proc/self/status)
+	one=${all%%[-,]*}
+	bundle_sh 'grep ^Cpus_allowed_list: /proc/self/status; echo ready; while :; do sleep 0.05; done'
+	within 30 taskset -c "$one" "$RT" --root "$RT_ROOT" run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1
+	wait_until 10 grep -q ready "$B/stdout"
+	matches "$(head -n 1 "$B/stdout")" "[[:space:]]$all\$"
+	run -0 within 30 taskset -c "$one" "$RT" --root "$RT_ROOT" exec "$ID" grep ^Cpus_allowed_list: /proc/self/status
+	matches "$output" "[[:space:]]$all\$"
+	jq --arg cpu "$one" '.process | .args = ["grep", "^Cpus_allowed_list:", "/proc/self/status"] | .execCPUAffinity.initial = $cpu' \
+		"$B/config.json" >"$B/process.json"
+	run -0 rt exec --process "$B/process.json" "$ID"
+	matches "$output" "[[:space:]]$one\$"
+}
+
 @test "exec reads standard input to its end" {
 	ct_sleep
 	run -0 rt exec "$ID" /bin/wc -c < <(head -c 200000 /dev/zero)

@@ -680,3 +680,66 @@ TEST(an_unknown_self_spares_nothing)
 	assert_int_equal(step(&m, PLAN_CAPS)->flags, 0);
 	done(&m);
 }
+
+static int32_t affinity_of(const struct self_status *self, unsigned int n_cpus)
+{
+	struct made m = make("", 0, "", "", "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.state_creating_head = "{",
+		.state_creating_tail = "}",
+		.state_created_head = "{",
+		.state_created_tail = "}",
+		.cgroup = { .n_cpus = n_cpus },
+		.self = self,
+	};
+	int32_t at;
+
+	plan_done(&m.plan);
+	assert_ok(compile_init(&in, &m.plan, &m.err));
+	at = find(&m, PLAN_AFFINITY, 0);
+	if (at >= 0) {
+		assert_int_equal(m.plan.steps[at].blob_len, 1024);
+		assert_true(at > find(&m, PLAN_CLONE, 0));
+	}
+	done(&m);
+	return at;
+}
+
+TEST(cpus_that_the_caller_lacks_are_asked_for)
+{
+	struct self_status self = ROOT;
+
+	assert_true(affinity_of(&self, 0) > 0);
+	assert_true(affinity_of(NULL, 2) > 0);
+	self.n_cpus = 2;
+	assert_true(affinity_of(&self, 0) > 0);
+	assert_true(affinity_of(&self, 3) > 0);
+	assert_true(affinity_of(&self, 2) < 0);
+	self.all_cpus = true;
+	assert_true(affinity_of(&self, 0) < 0);
+}
+
+TEST(an_exec_has_the_cpus_that_it_asks_for_else_all)
+{
+	struct made m = make("", 0, "", "", "", "");
+	struct spec_exec_cpu_affinity wanted = { .initial = "0" };
+	struct spec_process process = { .args = (const char *[]){ "ps" }, .n_args = 1, .cwd = "/" };
+	struct compile_exec in = { .spec = m.spec, .process = &process, .init_pidfd = 7 };
+	struct made e = { 0 };
+	struct err err = { 0 };
+
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	assert_true(find(&e, PLAN_AFFINITY, 0) > find(&e, PLAN_CLONE, 0));
+	plan_done(&e.plan);
+	process.exec_cpu_affinity = &wanted;
+	assert_ok(compile_exec(&in, &e.plan, &err));
+	assert_int_equal(e.plan.steps[find(&e, PLAN_AFFINITY, 0)].blob_len, 8);
+	assert_true(find(&e, PLAN_AFFINITY, 0) < find(&e, PLAN_CLONE, 0));
+	assert_true(find(&e, PLAN_AFFINITY, find(&e, PLAN_AFFINITY, 0) + 1) < 0);
+	plan_done(&e.plan);
+	done(&m);
+}

@@ -52,6 +52,43 @@ TEST(without_one_of_its_lines_nothing_is_known)
 	assert_int_equal(self_status_parse(text, &s), -EBADMSG);
 }
 
+TEST(which_cpus_are_ours_is_known_of_the_first_ones_alone)
+{
+	static const struct {
+		const char *mask;
+		unsigned int n;
+		bool all;
+	} rows[] = {
+		{ "f", 4, true },
+		{ "ff,ffffffff", 40, true },
+		{ "3", 2, false },
+		{ "1", 1, false },
+		{ "7f", 7, false },
+		{ "1,ffffffff", 33, false },
+		{ "2", 0, false },
+		{ "0f", 0, false },
+		{ "f7", 0, false },
+		{ "fe,ffffffff", 0, false },
+		{ "00000000,00000003", 0, false },
+		{ "", 0, false },
+		{ "ff x", 0, false },
+	};
+	char text[1024];
+	struct self_status s;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snprintf(text, sizeof(text), STATUS("") "Cpus_allowed:\t%s\nMems_allowed:\tff\n",
+			rows[i].mask);
+		assert_ok(self_status_parse(text, &s));
+		assert_int_equal(s.n_cpus, rows[i].n);
+		assert_int_equal(s.all_cpus, rows[i].all);
+	}
+	assert_ok(self_status_parse(STATUS("") "Cpus_allowed:\tff", &s));
+	assert_false(s.all_cpus);
+	assert_ok(self_status_parse(STATUS(""), &s));
+	assert_int_equal(s.n_cpus, 0);
+}
+
 TEST(we_are_who_we_are)
 {
 	struct self_status s;
