@@ -6,16 +6,25 @@
  * that append to one file do not mix. Messages contain what containers chose (paths, arguments):
  * control characters are escaped in every format. JSON objects have exactly the keys level, msg and
  * time, because clients decode them strictly.
+ *
+ * A daemon that waits for whoever reads its log stands still with it. O_NONBLOCK is of the open file, which a terminal or
+ * a pipe shares with all who write to it: they would lose what they print. So it is set on an open file of our own.
  */
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -87,13 +96,86 @@ static void add_record(
 	buf_addc(line, '\n');
 }
 
-void log_write(struct log *log, enum log_level level, const char *fmt, ...)
+/* A pipe that is not full has room for PIPE_BUF bytes at least. */
+static ssize_t write_polled(int fd, const char *data, size_t n)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&p, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(fd, data, n < PIPE_BUF ? n : PIPE_BUF);
+}
+
+static ssize_t write_some(const struct log *log, const char *data, size_t n)
+{
+	switch (log->waits) {
+	case LOG_POLLED:
+		return write_polled(log->fd, data, n);
+	case LOG_SOCKET:
+		return send(log->fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case LOG_AS_FD:
+		break;
+	}
+	return write(log->fd, data, n);
+}
+
+static int write_all(struct log *log, const char *data, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t now = write_some(log, data + done, n - done);
+
+		if (now < 0 && errno == EINTR)
+			continue;
+		if (now < 0 && done > 0)
+			log->torn = true;
+		if (now < 0)
+			return -errno;
+		done += (size_t)now;
+	}
+	return 0;
+}
+
+static int write_record(struct log *log, enum log_level level, const char *msg)
 {
 	auto_done(buf) struct buf line = { 0 };
+	int r;
+
+	if (log->priorities)
+		buf_addf(&line, "<%d>", priorities[level]);
+	add_record(&line, log, level, msg);
+	r = buf_ok(&line);
+	if (r == 0 && log->torn)
+		r = write_all(log, "\n", 1);
+	if (r < 0)
+		return r;
+	log->torn = false;
+	return write_all(log, line.data, line.len);
+}
+
+int log_say_lost(struct log *log)
+{
+	char msg[64];
+	int r;
+
+	if (log->unsaid == 0)
+		return 0;
+	snprintf(msg, sizeof(msg), "%llu lines lost: there was no room for them",
+		(unsigned long long)log->unsaid);
+	r = write_record(log, LOG_WARN_, msg);
+	if (r == 0)
+		log->unsaid = 0;
+	return r;
+}
+
+void log_write(struct log *log, enum log_level level, const char *fmt, ...)
+{
 	auto_free char *msg = NULL;
 	int saved = errno;
 	va_list ap;
-	ssize_t n;
 
 	if (!log || log->fd < 0 || level < log->level || level > LOG_FATAL_)
 		return;
@@ -101,21 +183,42 @@ void log_write(struct log *log, enum log_level level, const char *fmt, ...)
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;
 	va_end(ap);
-	if (log->priorities)
-		buf_addf(&line, "<%d>", priorities[level]);
-	if (msg)
-		add_record(&line, log, level, msg);
-	if (!msg || buf_ok(&line) < 0) {
+	if (!msg || log_say_lost(log) < 0 || write_record(log, level, msg) < 0) {
 		log->dropped++;
-		errno = saved;
+		log->unsaid++;
+		if (log->lost)
+			log->lost(log->lost_arg);
+	}
+	errno = saved;
+}
+
+static int open_own(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return fd_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+void log_no_wait(struct log *log)
+{
+	struct stat st;
+	int fd;
+
+	if (log->fd < 0 || fstat(log->fd, &st) < 0)
+		return;
+	if (S_ISSOCK(st.st_mode)) {
+		log->waits = LOG_SOCKET;
 		return;
 	}
-	do
-		n = write(log->fd, line.data, line.len);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 || (size_t)n != line.len)
-		log->dropped++;
-	errno = saved;
+	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+		return;
+	log->waits = LOG_POLLED;
+	fd = open_own(log->fd);
+	if (fd < 0)
+		return;
+	log->waits = LOG_AS_FD;
+	log->fd = fd;
 }
 
 int log_level_parse(const char *s, enum log_level *ret)

@@ -31,6 +31,7 @@ void reeved_service_log(const struct settings *s, struct log *ret)
 		ret->format = LOG_JSON;
 	else if (journal)
 		ret->format = LOG_PLAIN; /* it knows the time */
+	log_no_wait(ret);
 }
 
 /* ---- sockets ---- */

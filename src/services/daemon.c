@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "event/log_room.h"
 #include "rpc/grpc_server.h"
 #include "rpc/ttrpc_server.h"
 #include "services/blobs.h"
@@ -54,6 +55,7 @@ struct daemon {
 	size_t n_services;
 	struct grpc_server *grpc;
 	struct ttrpc_server *ttrpc;
+	struct log_room log_room;
 	int waiting; /* the listening socket of gRPC, until the tasks are loaded */
 };
 
@@ -437,6 +439,7 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret, struct e
 		return err_oom(err);
 	}
 	m->config = *config;
+	log_room_begin(&m->log_room, config->loop, config->log);
 	m->core.loop = config->loop;
 	m->core.log = config->log;
 	m->core.reaper = config->reaper.watch ? config->reaper : reaper_own(config->loop);
@@ -467,6 +470,7 @@ void daemon_free(struct daemon *m)
 	gc_free(m->core.gc);
 	blobs_close(&m->blobs);
 	store_free(m->core.store);
+	log_room_done(&m->log_room);
 	free(m->services);
 	fd_close(m->waiting);
 	fd_close(m->root);

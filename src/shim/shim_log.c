@@ -43,5 +43,6 @@ bool shim_log_follow(struct log *log, const char *bundle)
 		return false;
 	fd_close(log->fd);
 	log->fd = fd;
+	log->torn = false;
 	return true;
 }

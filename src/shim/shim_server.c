@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/rule.h"
 #include "base/str.h"
+#include "event/log_room.h"
 #include "shim/address.h"
 #include "shim/publisher.h"
 #include "shim/sandbox_service.h"
@@ -54,6 +55,7 @@ struct shim_server {
 	struct supervisor *supervisor;
 	struct task_service service;
 	struct sandbox_service sandboxes;
+	struct log_room log_room;
 	struct rpc_service services[ARRAY_LEN(task_service_table) + 1];
 	struct address_own name;
 	bool named;
@@ -320,9 +322,11 @@ static void on_event(void *arg, const struct event *e)
 
 	if (s->abandoned)
 		return; /* what containerd hears of the clean-up it tells by itself */
-	if (e->topic == TOPIC_CREATE && shim_log_follow(s->config.log, e->bundle) &&
-		s->config.log_moved)
-		s->config.log_moved(s->config.arg);
+	if (e->topic == TOPIC_CREATE && shim_log_follow(s->config.log, e->bundle)) {
+		log_room_moved(&s->log_room);
+		if (s->config.log_moved)
+			s->config.log_moved(s->config.arg);
+	}
 	publisher_send(s->publisher, e);
 	if (e->topic == TOPIC_DELETE)
 		begin_linger(s);
@@ -477,6 +481,7 @@ int shim_server_new(
 	if (!s)
 		return err_oom(err);
 	s->config = *config;
+	log_room_begin(&s->log_room, config->loop, config->log);
 	s->named = listener >= 0 && address_of_fd(listener, &s->name) == 0;
 	r = make_parts(s, err);
 	if (r == 0 && listener >= 0)
@@ -502,6 +507,7 @@ void shim_server_free(struct shim_server *s)
 	loop_timer_cancel(&s->drain);
 	loop_defer_cancel(&s->ask);
 	loop_defer_cancel(&s->finish);
+	log_room_done(&s->log_room);
 	supervisor_free(s->supervisor);
 	sandbox_service_done(&s->sandboxes);
 	publisher_free(s->publisher);

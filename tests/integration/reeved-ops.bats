@@ -221,13 +221,8 @@ places() {
 	contains "$(places "$crash")" loop_run
 }
 
-@test "a crash ends what nobody reads the log of" {
-	mkfifo "$RD/log"
-	exec 9<>"$RD/log"
-	serve 9>&-
-	served
-	local worker
-	worker=$(reeved_serving)
+# fill_log: no room in the fifo $RD/log, which somebody has open.
+fill_log() {
 	python3 - "$RD/log" <<-PY
 	import os, sys
 	fd = os.open(sys.argv[1], os.O_WRONLY | os.O_NONBLOCK)
@@ -238,6 +233,28 @@ places() {
 	    except BlockingIOError:
 	        pass
 	PY
+}
+
+@test "nobody reads the log, and all is served; what was lost is said" {
+	mkfifo "$RD/log"
+	exec 9<>"$RD/log"
+	fill_log
+	serve 9>&-
+	wait_until 20 rctr version >/dev/null || fail "it waits for the log"
+	within 20 grep -m 1 -a 'level=warning msg="[0-9]* lines lost' <&9
+	exec 9>&-
+	[ "$(within 5 rctr namespaces ls -q)" = "" ]
+	stop
+}
+
+@test "a crash ends what nobody reads the log of" {
+	mkfifo "$RD/log"
+	exec 9<>"$RD/log"
+	serve 9>&-
+	served
+	local worker
+	worker=$(reeved_serving)
+	fill_log
 	kill -SEGV "$worker"
 	wait_until 10 gone "$worker"
 	wait_until 10 reeved_crash

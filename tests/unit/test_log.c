@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -123,6 +125,146 @@ TEST(what_cannot_be_written_is_counted_and_does_not_block)
 	assert_int_equal(errno, 4711);
 	close(fd);
 	close(log.fd);
+}
+
+static void fill(int fd)
+{
+	static const char data[4096];
+
+	assert_ok(fd_set_nonblock(fd, true));
+	for (size_t n = sizeof(data); n > 0; n /= 2)
+		while (write(fd, data, n) > 0)
+			;
+	assert_ok(fd_set_nonblock(fd, false));
+}
+
+static void empty(int fd)
+{
+	assert_ok(fd_set_nonblock(fd, true));
+	while (read(fd, got, sizeof(got)) > 0)
+		;
+}
+
+/* A pipe or a socket that others share with us, who may want to wait. */
+static void lines_are_lost_and_counted(struct log *log, int reader)
+{
+	int shared = log->fd;
+
+	alarm(20);
+	log_no_wait(log);
+	fill(shared);
+	for (int i = 0; i < 3; i++)
+		log_write(log, LOG_ERROR_, "nobody reads this");
+	assert_int_equal(log->dropped, 3);
+	assert_true(log_say_lost(log) < 0);
+	assert_int_equal(fcntl(shared, F_GETFL) & O_NONBLOCK, 0);
+	empty(reader);
+	log_write(log, LOG_INFO_, "read again");
+	drain(reader);
+	alarm(0);
+	assert_text_has(got, "warning: 3 lines lost: ");
+	assert_text_has(strstr(got, "lost"), "info: read again\n");
+	assert_int_equal(log->unsaid, 0);
+	assert_ok(log_say_lost(log));
+	assert_string_equal(drain(reader), "");
+	assert_int_equal(log->dropped, 3);
+	if (log->fd != shared)
+		close(log->fd);
+	close(shared);
+	close(reader);
+}
+
+static struct log shared_log(const int fds[2])
+{
+	return (struct log){ .fd = fds[1], .level = LOG_INFO_, .format = LOG_PLAIN };
+}
+
+TEST(a_pipe_that_is_shared_is_not_waited_for)
+{
+	int fds[2];
+	struct log log;
+
+	assert_ok(pipe2(fds, O_CLOEXEC));
+	log = shared_log(fds);
+	lines_are_lost_and_counted(&log, fds[0]);
+}
+
+TEST(a_stream_as_of_a_journal_is_not_waited_for)
+{
+	int fds[2];
+	struct log log;
+
+	assert_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+	log = shared_log(fds);
+	lines_are_lost_and_counted(&log, fds[0]);
+}
+
+/* As where there is no /proc. */
+TEST(a_pipe_that_cannot_be_opened_again_is_asked_for_room)
+{
+	int fds[2];
+	struct log log;
+
+	assert_ok(pipe2(fds, O_CLOEXEC));
+	log = shared_log(fds);
+	log.waits = LOG_POLLED;
+	alarm(20);
+	fill(fds[1]);
+	log_write(&log, LOG_INFO_, "lost");
+	assert_int_equal(log.dropped, 1);
+	empty(fds[0]);
+	log_write(&log, LOG_INFO_, "%05000d", 7);
+	alarm(0);
+	assert_text_has(drain(fds[0]), "1 lines lost");
+	assert_text_has(got, "0007\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* Longer than what a pipe takes at once: what there was room for is there, and the next line is one of its own. */
+TEST(a_line_of_which_a_part_fits_is_ended_before_the_next)
+{
+	int fds[2];
+	struct log log;
+
+	assert_ok(pipe2(fds, O_CLOEXEC | O_NONBLOCK));
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, 4096) == 4096);
+	log = shared_log(fds);
+	log_write(&log, LOG_INFO_, "%06000d", 7);
+	assert_int_equal(log.dropped, 1);
+	assert_int_equal(strlen(drain(fds[0])), 4096);
+	log_write(&log, LOG_INFO_, "whole");
+	assert_memory_equal(drain(fds[0]), "\nwarning: 1 lines lost: ", 23);
+	assert_text_has(got, "\ninfo: whole\n");
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static int lost;
+
+static void on_lost(void *arg)
+{
+	lost += *(const int *)arg;
+}
+
+TEST(whoever_asks_for_it_hears_of_each_line_that_is_lost)
+{
+	int fds[2], two = 2;
+	struct log log;
+
+	assert_ok(pipe2(fds, O_CLOEXEC | O_NONBLOCK));
+	log = shared_log(fds);
+	log.lost = on_lost;
+	log.lost_arg = &two;
+	log_write(&log, LOG_INFO_, "written");
+	assert_int_equal(lost, 0);
+	fill(fds[1]);
+	assert_ok(fd_set_nonblock(fds[1], true));
+	log_write(&log, LOG_INFO_, "lost");
+	log_write(&log, LOG_INFO_, "lost");
+	assert_int_equal(lost, 4);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 TEST(levels_by_name)
