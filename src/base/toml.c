@@ -369,8 +369,10 @@ static int take_key(struct reader *r, struct buf *out, size_t *ret_last)
 		if (*r->p != '.')
 			break;
 	}
+	buf_addc(out, '\0'); /* there is none yet, where the name is "" */
 	if (buf_ok(out) < 0)
 		return err_oom(r->err);
+	out->len--;
 	return out->len < NAME_MAX_BYTES && strlen(out->data) == out->len
 		       ? 0
 		       : bad(r, "a key is longer than %d bytes", NAME_MAX_BYTES - 1);
