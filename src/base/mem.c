@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define STACK_BYTES (256u << 10)
-#define CHUNK_MIN 4096u
+#define CHUNK_MIN (4096u - 16) /* with what an allocator puts before it a page, not one and a bit */
 #define CHUNK_MAX 65536u
 #define ALIGN 16u
 

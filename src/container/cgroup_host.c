@@ -198,6 +198,13 @@ static void set_mode(struct cgroup_host *host)
 
 int cgroup_host_read(const char *prefix, struct cgroup_host *ret, struct err *err)
 {
+	auto_close int fd = -EBADF;
+
+	return cgroup_host_read_open(prefix, ret, &fd, err);
+}
+
+int cgroup_host_read_open(const char *prefix, struct cgroup_host *ret, int *ret_fd, struct err *err)
+{
 	struct cgroup_host host = { .fake = *prefix != '\0' };
 	auto_close int fd = -EBADF;
 	char path[512];
@@ -226,6 +233,7 @@ int cgroup_host_read(const char *prefix, struct cgroup_host *ret, struct err *er
 	}
 	set_mode(&host);
 	*ret = host;
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 

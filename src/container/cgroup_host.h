@@ -46,6 +46,9 @@ struct cgroup_host {
 
 /* prefix: "" (or a test's directory that has proc/self/{mountinfo,cgroup}). */
 int cgroup_host_read(const char *prefix, struct cgroup_host *ret, struct err *err);
+/* The same, with what it read still open, for who closes several at once; *ret_fd stays where nothing had to be read. */
+int cgroup_host_read_open(
+	const char *prefix, struct cgroup_host *ret, int *ret_fd, struct err *err);
 void cgroup_host_done(struct cgroup_host *host);
 
 /* The hierarchies of an open mount table (/proc/PID/mountinfo) added to `host`; negative errno. */

@@ -55,16 +55,21 @@ static void enable_below(const struct cgroup_dir *d, unsigned int up, uint32_t c
 int cgroup_v2_enable(struct cgroup_dir *d, uint32_t wanted, struct err *err)
 {
 	int r = read_controllers(d, 0, &d->controllers);
+	bool changed = false;
 
 	for (unsigned int up = d->depth; r == 0 && (wanted & ~d->controllers) && up > 0; up--) {
-		uint32_t have = 0;
-
 		/* A level that we may not read or write may have what is needed already. */
-		if (read_controllers(d, up, &have) == 0)
+		uint32_t have = 0;
+		bool read = read_controllers(d, up, &have) == 0;
+
+		if (read && !(wanted & ~d->controllers & have))
+			break; /* what a level lacks, none below it has */
+		if (read)
 			enable_below(d, up, have);
-		if (up == 1)
-			r = read_controllers(d, 0, &d->controllers);
+		changed = true;
 	}
+	if (changed)
+		r = read_controllers(d, 0, &d->controllers);
 	return r < 0 ? err_code(err, r, "read cgroup.controllers of cgroup '%s'", d->path) : 0;
 }
 

@@ -14,6 +14,18 @@ int host_open_to_join(struct host *h, struct err *err)
 	return spawn_open_executor(&h->executor, err);
 }
 
+/* The files one after the other, and one call that closes them. */
+static int read_host(struct host *h, struct err *err)
+{
+	int files[2] = { -EBADF, -EBADF };
+	int r = cgroup_host_read_open("", h->cgroups, &files[0], err);
+
+	if (r == 0)
+		(void)self_status_read_open(&h->self, &files[1]);
+	fd_close_all(files, ARRAY_LEN(files));
+	return r;
+}
+
 int host_open(struct host *h, struct err *err)
 {
 	int r;
@@ -22,9 +34,9 @@ int host_open(struct host *h, struct err *err)
 	h->cgroups = mem_calloc(1, sizeof(*h->cgroups));
 	if (!h->cgroups)
 		return err_oom(err);
-	r = cgroup_host_read("", h->cgroups, err);
+	r = read_host(h, err);
 	if (r == 0)
-		r = host_open_to_join(h, err);
+		r = spawn_open_executor(&h->executor, err);
 	if (r < 0)
 		host_close(h);
 	return r;

@@ -85,10 +85,18 @@ int self_status_parse(const char *text, struct self_status *ret)
 
 int self_status_read(struct self_status *ret)
 {
+	auto_close int fd = -EBADF;
+
+	return self_status_read_open(ret, &fd);
+}
+
+int self_status_read_open(struct self_status *ret, int *ret_fd)
+{
 	char text[8192];
-	auto_close int fd = fd_open("/proc/self/status", O_RDONLY, 0);
+	int fd = fd_open("/proc/self/status", O_RDONLY, 0);
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
 
+	*ret_fd = fd;
 	*ret = (struct self_status){ 0 };
 	if (n < 0)
 		return fd < 0 ? fd : -errno;

@@ -29,6 +29,8 @@ struct self_status {
 };
 
 int self_status_read(struct self_status *ret);
+/* The same, with the file still open, for who closes several at once; *ret_fd is written also where it cannot be read. */
+int self_status_read_open(struct self_status *ret, int *ret_fd);
 
 /* -EBADMSG: a line that is needed is missing. */
 int self_status_parse(const char *text, struct self_status *ret);

@@ -24,7 +24,7 @@
 #ifndef CLONE_PIDFD
 #define CLONE_PIDFD 0x1000
 #endif
-#define STACK_SIZE (32 * 1024)
+#define STACK_SIZE (8 * 1024) /* some system calls deep; each page of it is touched */
 
 /*
  * Runs on memory of our frame and never returns: what the address sanitizer marks there as out of bounds would stay
