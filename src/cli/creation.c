@@ -104,6 +104,7 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 		.no_new_keyring = o->no_new_keyring,
 		.systemd_cgroup = by_systemd(cli),
 		.unit_prefix = cli->dialect->name,
+		.subgroup = cli->dialect->subgroup,
 	};
 	int r;
 

@@ -38,6 +38,7 @@ static const struct dialect dialects[] = {
 		.build = "+CAP +SECCOMP +EBPF +CRIU +JSON_C",
 		.prefix = "",
 		.failed = "",
+		.subgroup = "container",
 		.empty_list = "[]",
 		.list_heads = { "NAME", "PID", "STATUS", "BUNDLE PATH", "CREATED", "OWNER" },
 		.unknown_command = 1,

@@ -2,8 +2,8 @@
 #pragma once
 /*
  * Dialect: called through a link named `runc` or `crun`, the program answers as that one does where clients look: the
- * lines of --version, exit statuses, texts, the format of what it prints. What a command does is the same in each,
- * and so is where containers are kept: those that the replaced program made are not ours to touch.
+ * lines of --version, exit statuses, texts, the format of what it prints, the names of cgroups. What a command does is
+ * the same in each, and so is where containers are kept: those that the replaced program made are not ours to touch.
  *
  * Owner    Constant.
  * Blocks   Never.
@@ -14,12 +14,13 @@
 #include <stdbool.h>
 
 struct dialect {
-	const char *name;       /* of the program, in its own texts */
-	const char *version;    /* the release whose answers these are; NULL: ours */
-	const char *build;      /* a further line of --version; NULL: none */
-	const char *feature;    /* annotation of `features` with the version; NULL: none */
-	const char *prefix;     /* of a failure's line on standard error */
-	const char *failed;     /* "COMMAND failed" has this in front */
+	const char *name;     /* of the program, in its own texts */
+	const char *version;  /* the release whose answers these are; NULL: ours */
+	const char *build;    /* a further line of --version; NULL: none */
+	const char *feature;  /* annotation of `features` with the version; NULL: none */
+	const char *prefix;   /* of a failure's line on standard error */
+	const char *failed;   /* "COMMAND failed" has this in front */
+	const char *subgroup; /* of a container below its systemd unit, on cgroup v2; NULL: none */
 	const char *empty_list; /* JSON of no containers; NULL: null */
 	const char *list_heads[6];
 	int unknown_command; /* exit statuses: no such command */

@@ -74,7 +74,9 @@ struct container_create {
 	/* The cgroup is a systemd unit. What the request points to is then needed until the operation has ended. */
 	bool systemd_cgroup;
 	const char *unit_prefix; /* of a scope that the document does not name; NULL: "reeve" */
-	const char *sandbox_id;  /* NULL: from the annotations */
+	const char *
+		subgroup; /* below the unit's cgroup on v2, for the container, where no annotation says; NULL: none */
+	const char *sandbox_id; /* NULL: from the annotations */
 };
 
 /*

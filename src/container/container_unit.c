@@ -24,11 +24,13 @@
 
 #define SUBGROUP "run.oci.systemd.subgroup"
 
-/* A cgroup below the unit's for the container, as crun has it; v2 only. NULL: none. */
-static const char *subgroup(const struct container *c)
+/* A cgroup below the unit's for the container, as crun has it; v2 only. NULL: none, which an empty annotation says too. */
+static const char *subgroup(const struct container *c, const struct container_create *req)
 {
 	const char *name = spec_annotation(c->spec, SUBGROUP);
 
+	if (!name)
+		name = req->subgroup;
 	return c->host->cgroups->mode == CGROUP_MODE_V2 && !str_empty(name) ? name : NULL;
 }
 
@@ -46,6 +48,7 @@ int container_unit_name(struct container *c, const struct container_create *req,
 {
 	struct state_record *rec = &c->state.record;
 	const struct spec_linux *l = c->spec->linux_;
+	const char *sub = subgroup(c, req);
 	struct unit_name name;
 	int r;
 
@@ -55,9 +58,9 @@ int container_unit_name(struct container *c, const struct container_create *req,
 		return err_set(err, -EOPNOTSUPP,
 			"systemd cgroup driver: no cgroup file system is mounted");
 	rec->rootless = rec->owner != 0 || cgroup_in_user_namespace();
-	if (subgroup(c) && strchr(subgroup(c), '/'))
+	if (sub && strchr(sub, '/'))
 		return err_set(err, -EINVAL,
-			"annotation '" SUBGROUP "': '%s' is not the name of a cgroup", subgroup(c));
+			"annotation '" SUBGROUP "': '%s' is not the name of a cgroup", sub);
 	r = unit_name_resolve(l ? l->cgroups_path : NULL,
 		str_empty(req->unit_prefix) ? "reeve" : req->unit_prefix, req->id, rec->rootless,
 		&rec->arena, &name, err);
@@ -145,7 +148,7 @@ static int take_cgroup(
 	struct container *c, const char *cgroup, const char *invocation, struct err *err)
 {
 	struct state_record *rec = &c->state.record;
-	const char *sub = subgroup(c);
+	const char *sub = subgroup(c, &c->plan->req);
 	const char *path = sub ? arena_printf(&rec->arena, "%s/%s", cgroup, sub) : cgroup;
 	int r;
 

@@ -168,10 +168,17 @@ files_hold() {
 		cp "${RT%/*}/reeve-helper" "$dir/"
 		case $name in runc) set -- --systemd-cgroup ;; crun) set -- --cgroup-manager=systemd ;; esac
 		"$dir/$name" --root "$RT_ROOT" "$@" run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
-		equal "$(cgroup_of "$(pid_of)")" "/system.slice/$name-$ID.scope"
+		case $name in
+		runc) equal "$(cgroup_of "$(pid_of)")" "/system.slice/runc-$ID.scope" ;;
+		crun) equal "$(cgroup_of "$(pid_of)")" "/system.slice/crun-$ID.scope/container" ;;
+		esac
 		plain delete --force "$ID"
 		no_unit "$name-*"
 	done
+	bundle_sh 'exec sleep 1000' '.linux.cgroupsPath = "" | .annotations = {"run.oci.systemd.subgroup": ""}'
+	"$dir/crun" --root "$RT_ROOT" --systemd-cgroup run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")"
+	equal "$(cgroup_of "$(pid_of)")" "/system.slice/crun-$ID.scope"
+	plain delete --force "$ID"
 	bundle_sh 'exec sleep 1000' ".linux.cgroupsPath = \"reeve-a-b$ID.slice:reeve:$ID\""
 	ct_start
 	equal "$(cgroup_of "$(pid_of)")" "/reeve.slice/reeve-a.slice/reeve-a-b$ID.slice/$UNIT"
