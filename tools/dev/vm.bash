@@ -21,13 +21,13 @@ vm_machine() { # 6.1 | hybrid | 6.12 | sid
 }
 
 # The suites that hold on a machine as most people have it, in VM_KERNEL's; or those of them that are named. The machine is
-# emulated: every deadline has room.
+# emulated, on a host that may be busy: every deadline has room.
 vm_suites() { # [NAME]...
 	local name machine
 	machine=$(vm_machine "${VM_KERNEL:-6.12}")
 	build_tree
 	# shellcheck disable=SC2016,SC2086 # VM_OUT is the machine's; the options are words
-	one "the machine runs" vm_run $machine --timeout 4800 --out "$SECTION_DIR/out" --env TEST_SLOW=10 --env BATS_TEST_TIMEOUT=900 \
+	one "the machine runs" vm_run $machine --timeout 7200 --out "$SECTION_DIR/out" --env TEST_SLOW=10 --env BATS_TEST_TIMEOUT=2700 \
 		. -- sh -c 'exec tests/integration/guest "$VM_OUT" "$@"' sh "$@"
 	cat "$SECTION_DIR/out/machine" 2>/dev/null || true
 	for name in "$SECTION_DIR"/out/*.tap; do
