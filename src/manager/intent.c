@@ -34,6 +34,8 @@ int intent_write(const struct intent *i, struct buf *out)
 	json_write_member_str(&w, "runtime", i->runtime);
 	json_write_member_str(&w, "binary", i->binary);
 	json_write_member_str(&w, "stage", stages[i->stage]);
+	if (i->cgroup)
+		json_write_member_str(&w, "cgroup", i->cgroup);
 	json_write_close(&w, '}');
 	buf_addc(out, '\n');
 	return buf_ok(out);
@@ -81,6 +83,8 @@ int intent_parse(
 		r = get_text(top, "runtime", arena, &out.runtime, err);
 	if (r == 0)
 		r = get_text(top, "binary", arena, &out.binary, err);
+	if (r == 0 && json_read_get(top, "cgroup"))
+		r = get_text(top, "cgroup", arena, &out.cgroup, err);
 	if (r == 0)
 		*ret = out;
 	return r;

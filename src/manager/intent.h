@@ -27,6 +27,7 @@ struct intent {
 	const char *runtime; /* as the container names it */
 	const char *binary;  /* absolute */
 	enum intent_stage stage;
+	const char *cgroup; /* that is the task's alone (remains.h); NULL: none is known to be */
 };
 
 int intent_write(const struct intent *i, struct buf *out);

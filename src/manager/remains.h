@@ -1,15 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Remains: the processes of a container whose shim is dead and whose shim's program is gone, so that nobody knows how to
- * end them: found by the cgroup that its config.json names (spec/manager.md 1.9).
+ * Remains: what is left of a container that nobody knows how to end: the processes of one whose shim is dead and whose
+ * shim's program is gone, and the cgroups of one whose runtime was killed while it made them. Both are found by the cgroup
+ * that its config.json names (spec/manager.md 1.9).
  *
  * Owner    Nothing.
  * Errors   -EBUSY: they were killed and are not gone yet; -EPERM: the cgroup is one that we are in ourselves.
  * Blocks   Reads and writes cgroupfs.
  * Context  Parent.
  */
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/err.h"
 
 /* Kill them, and remove the cgroup when it is empty. No config.json, or no cgroup in it: success. */
 int remains_kill(int bundle, const char *id, struct err *err);
+
+/*
+ * The cgroup that a config.json names, when it is there in no hierarchy: who asks before a task is made may remove it
+ * after that. Else, and where it is left to the runtime, NULL. Heap.
+ */
+void remains_claim(const void *spec, size_t size, const char *id, char **ret);
+/* Remove what is there of such a one, and below it, as far as nobody is in it; its parents stay. */
+void remains_sweep(const char *cgroup, const char *id);
+
+/* The same of the hierarchies of `host`. */
+struct cgroup_host;
+bool remains_is_free(const struct cgroup_host *host, const char *cgroup, const char *id);
+void remains_sweep_on(const struct cgroup_host *host, const char *cgroup, const char *id);

@@ -186,6 +186,9 @@ static void cleaned(struct shim_task *t, const struct err *e)
 	tell_exit(t);
 	if (!e && t->why == SHIM_DIED)
 		tell(t, SHIM_EVENT_DELETE, &t->delete_told);
+	/* A runtime that was killed in a create knows nothing of what it had made. */
+	if (!e && t->why != SHIM_DELETED && t->cgroup)
+		remains_sweep(t->cgroup, t->id);
 	if (!e && bundle_remove(t->host->store, t->ns, t->id, &err) < 0)
 		e = &err;
 	if (--t->host->cleaning < t->host->limits.cleaners && t->host->queue)

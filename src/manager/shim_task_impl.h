@@ -62,6 +62,7 @@ struct shim_task {
 	char *ns, *id;
 	char *binary;  /* NULL: not known */
 	char *runtime; /* NULL: not known */
+	char *cgroup;  /* NULL: none that we may remove */
 	enum shim_state state;
 	enum shim_why why;
 	struct endpoint endpoint;

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "manager/remains.h"
 #include "rpc/message.h"
 
 #define BINARY_NAME "shim-binary-path"
@@ -180,7 +181,7 @@ static int open_log(struct shim_task *t, struct err *err)
 
 static int prepare(struct shim_task *t, const struct shim_create *req, struct err *err)
 {
-	const struct bundle_request bundle = {
+	struct bundle_request bundle = {
 		.ns = req->ns,
 		.id = req->id,
 		.spec = req->spec,
@@ -193,6 +194,8 @@ static int prepare(struct shim_task *t, const struct shim_create *req, struct er
 	t->runtime = strdup(req->runtime);
 	if (!t->binary || !t->runtime)
 		return err_oom(err);
+	remains_claim(req->spec, req->spec_size, req->id, &t->cgroup);
+	bundle.intent.cgroup = t->cgroup;
 	r = encode_create(t, req, err);
 	return r < 0 ? r : bundle_make(t->host->store, &bundle, err);
 }

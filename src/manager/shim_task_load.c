@@ -211,6 +211,11 @@ static int read_bundle(struct shim_task *t, const char *binary, struct err *err)
 	r = intent_load(bundle, &arena, &intent, &why);
 	t->intended = r == 0;
 	t->stage = intent.stage;
+	if (intent.cgroup) {
+		t->cgroup = strdup(intent.cgroup);
+		if (!t->cgroup)
+			return err_oom(err);
+	}
 	if (r < 0 && r != -ENOENT)
 		log_write(t->host->log, LOG_WARN_, "'%s/%s': %s", t->ns, t->id, why.text);
 	r = read_binary(t, bundle, &intent, binary);

@@ -96,6 +96,7 @@ void shim_task_free(struct shim_task *t)
 	free(t->failed_text);
 	free(t->binary);
 	free(t->runtime);
+	free(t->cgroup);
 	free(t->ns);
 	free(t->id);
 	free(t);
@@ -154,7 +155,8 @@ void shim_settle(struct shim_task *t)
 
 int shim_save_stage(struct shim_task *t, enum intent_stage stage, struct err *err)
 {
-	const struct intent i = { t->runtime ? t->runtime : "", t->binary ? t->binary : "", stage };
+	const struct intent i = { t->runtime ? t->runtime : "", t->binary ? t->binary : "", stage,
+		t->cgroup };
 	auto_close int bundle = -EBADF;
 	struct err why;
 	int r = bundle_open(t->host->store, t->ns, t->id, &bundle, &why);

@@ -182,6 +182,10 @@ $(tail -n 30 "$BATS_TEST_TMPDIR/w/log")"
 	case_of pod
 }
 
+@test "what a runtime had made when it was killed is removed, and nothing else" {
+	case_of crash_cgroups
+}
+
 @test "the manager is killed at system calls of a life: nothing lost, nothing left" {
 	case_of crash_points
 }

@@ -22,7 +22,7 @@ TEST(what_is_saved_is_loaded)
 	for (int stage = INTENT_LAUNCH; stage <= INTENT_DELETED; stage++) {
 		auto_done(arena) struct arena arena = { 0 };
 		const struct intent i = { "io.containerd.\"x\".v2", "/bin/x",
-			(enum intent_stage)stage };
+			(enum intent_stage)stage, stage ? "/a/\"b\"" : NULL };
 		struct intent got = { 0 };
 		struct stat st;
 
@@ -31,6 +31,10 @@ TEST(what_is_saved_is_loaded)
 		assert_string_equal(got.runtime, i.runtime);
 		assert_string_equal(got.binary, i.binary);
 		assert_int_equal(got.stage, stage);
+		if (i.cgroup)
+			assert_string_equal(got.cgroup, i.cgroup);
+		else
+			assert_null(got.cgroup);
 		assert_int_equal(fstatat(t.fd, INTENT_NAME, &st, 0), 0);
 		assert_int_equal(st.st_mode & 0777, 0600);
 	}
