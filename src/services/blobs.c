@@ -2,7 +2,7 @@
 /*
  * What surprises: a blob gets its name only when all of it is on the disk, by a rename, so that what
  * has the name of a digest has its bytes, whenever the machine stops. And the digest goes along with
- * the writing; only who goes on with another process's beginning reads that again.
+ * the writing; only who goes on with another process's beginning reads that again, part by part.
  */
 #include "services/blobs.h"
 
@@ -19,6 +19,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#define BOX_BYTES (64u << 10)
+#define CATCH_UP_BYTES (512u << 10)
 #define PLACE "io.containerd.content.v1.content"
 
 static int open_dir(int root, const char *path, int *ret, struct err *err)
@@ -110,38 +112,52 @@ static void name_of(const char *ns, const char *ref, char out[SHA256_HEX_SIZE])
 		snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }
 
-/* What somebody has begun: its sum is lost with him. */
-static int read_again(struct ingest *g, struct err *err)
+bool ingest_is_behind(const struct ingest *g)
 {
-	auto_free char *box = malloc(64 << 10);
-	ssize_t n;
+	return g->size < g->there;
+}
+
+int ingest_catch_up(struct ingest *g, struct err *err)
+{
+	auto_free char *box = malloc(BOX_BYTES);
 
 	if (!box)
 		return err_oom(err);
-	while ((n = read(g->fd, box, 64 << 10)) > 0) {
+	for (size_t i = 0; i < CATCH_UP_BYTES / BOX_BYTES; i++) {
+		ssize_t n = read(g->fd, box, BOX_BYTES);
+
+		if (n < 0)
+			return err_sys(err, "read what was written before");
+		if (n == 0) {
+			g->there = g->size;
+			return 0;
+		}
 		sha256_add(&g->sum, box, (size_t)n);
 		g->size += (uint64_t)n;
 	}
-	return n < 0 ? err_sys(err, "read what was written before") : 0;
+	return 0;
 }
 
 int ingest_open(
 	const struct blobs *b, const char *ns, const char *ref, struct ingest *ret, struct err *err)
 {
 	struct ingest g = { .fd = -EBADF };
-	int r;
+	struct stat st;
 
 	name_of(ns, ref, g.name);
 	sha256_init(&g.sum);
 	g.fd = fd_open_at(b->ingest, g.name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (g.fd < 0)
 		return err_code(err, g.fd, "open the file of a reference");
-	r = read_again(&g, err);
-	if (r < 0)
+	if (fstat(g.fd, &st) < 0) {
+		int r = err_sys(err, "stat the file of a reference");
+
 		ingest_close(&g);
-	else
-		*ret = g;
-	return r;
+		return r;
+	}
+	g.there = (uint64_t)st.st_size;
+	*ret = g;
+	return 0;
 }
 
 int ingest_write(struct ingest *g, const void *data, size_t size, struct err *err)
@@ -165,7 +181,7 @@ int ingest_empty(struct ingest *g, struct err *err)
 	if (ftruncate(g->fd, 0) < 0 || lseek(g->fd, 0, SEEK_SET) < 0)
 		return err_sys(err, "truncate content");
 	sha256_init(&g->sum);
-	g->size = 0;
+	g->size = g->there = 0;
 	return 0;
 }
 

@@ -29,7 +29,9 @@ struct blobs {
 struct ingest {
 	int fd;
 	char name[SHA256_HEX_SIZE];
-	uint64_t size; /* written */
+	uint64_t size; /* written, and in the sum */
+	uint64_t
+		there; /* more than `size`: what somebody else has written; its sum is lost with him */
 	struct sha256 sum;
 	bool synced; /* somebody has seen to it that the bytes are on the disk */
 };
@@ -44,9 +46,12 @@ int blobs_read(const struct blobs *b, const char *digest, int *ret_fd, uint64_t 
 int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *digest), void *arg,
 	struct err *err);
 
-/* Begin, or go on with what is there. */
+/* Begin, or go on with what is there: while ingest_is_behind(), ingest_catch_up() comes before all else. */
 int ingest_open(const struct blobs *b, const char *ns, const char *ref, struct ingest *ret,
 	struct err *err);
+bool ingest_is_behind(const struct ingest *g);
+/* Read a bounded part of it again. */
+int ingest_catch_up(struct ingest *g, struct err *err);
 int ingest_write(struct ingest *g, const void *data, size_t size, struct err *err);
 /* From the beginning. */
 int ingest_empty(struct ingest *g, struct err *err);

@@ -29,6 +29,7 @@ enum action { ACTION_STAT, ACTION_WRITE, ACTION_COMMIT };
 
 #define READ_BYTES (128u << 10)
 #define UNSENT_BYTES (64u << 10)
+#define LATER_BYTES (20u << 20) /* more than one message */
 #define SYNC_AT_ONCE (1u << 20)
 #define STALE_NS (24 * 3600 * NS_PER_SEC) /* as in containerd */
 
@@ -339,6 +340,13 @@ static int list_statuses(struct core_call *c)
 	return 0;
 }
 
+/* A message that comes before what was written earlier has been read again. */
+struct put_off {
+	struct put_off *next;
+	size_t size;
+	uint8_t data[];
+};
+
 struct core_writer {
 	struct core *core;
 	struct core_writer *next;
@@ -349,9 +357,13 @@ struct core_writer {
 	char expected[DIGEST_SIZE]; /* "": none */
 	struct ingest ingest;
 	bool open;
-	bool syncing;       /* a helper waits for the disk */
-	bool gone;          /* meanwhile the client has left */
-	struct buf pending; /* the message that commits then */
+	bool syncing;           /* a helper waits for the disk */
+	bool gone;              /* meanwhile the client has left */
+	struct buf pending;     /* the message that commits then */
+	struct loop_timer turn; /* set: what was written earlier is being read again */
+	struct put_off *later;  /* meanwhile */
+	size_t later_bytes;
+	bool closed, answered;
 };
 
 static const struct core_writer *writer_of(const struct core *k, const char *ns, const char *ref)
@@ -544,6 +556,8 @@ static int step(
 {
 	int r = w->open ? 0 : open_writer(c, w, in);
 
+	if (r == 0 && ingest_is_behind(&w->ingest))
+		return 0; /* the rest later */
 	if (r == 0)
 		r = take_expected(c, w, in->expected);
 	if (r < 0)
@@ -615,6 +629,13 @@ static void writer_free(struct core_writer *w)
 		at = &(*at)->next;
 	if (*at)
 		*at = w->next;
+	loop_timer_cancel(&w->turn);
+	while (w->later) {
+		struct put_off *p = w->later;
+
+		w->later = p->next;
+		free(p);
+	}
 	ingest_close(&w->ingest);
 	buf_done(&w->pending);
 	free(w->ns);
@@ -623,10 +644,17 @@ static void writer_free(struct core_writer *w)
 	free(w);
 }
 
+static void refuse(struct core_writer *w, int r, const struct err *err)
+{
+	w->answered = true;
+	rpc_reply_err(w->door, w->addr, r, err);
+}
+
 static void committed(struct core_writer *w, struct core_call *c)
 {
 	tell(w, c, ACTION_COMMIT);
 	w->open = false;
+	w->answered = true;
 	rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
 }
 
@@ -666,7 +694,7 @@ static void on_synced(
 		r = commit_in_transaction(&c, w);
 	buf_done(&w->pending);
 	if (r < 0)
-		rpc_reply_err(w->door, w->addr, r, &err);
+		refuse(w, r, &err);
 	else
 		committed(w, &c);
 }
@@ -691,6 +719,74 @@ static int sync_first(
 	return r;
 }
 
+/* ---- going on with what was written earlier ---- */
+
+static void on_turn(struct loop_timer *t);
+
+/* One part of it in each round: others are served in between. */
+static int take_turn(struct core_writer *w)
+{
+	return loop_timer_set(w->core->loop, &w->turn, clock_boot_ns(), on_turn);
+}
+
+/* Clients wait for an answer before they go on; one that does not is put off, within bounds. */
+static int put_off(struct core_writer *w, const Pb__Image__WriteContentRequest *in, struct err *err)
+{
+	size_t size = protobuf_c_message_get_packed_size(&in->base);
+	struct put_off **at = &w->later, *p;
+
+	if (w->later_bytes + size > LATER_BYTES)
+		return err_set(err, -ENOBUFS, "too much is sent before the answer");
+	p = malloc(sizeof(*p) + size);
+	if (!p)
+		return err_oom(err);
+	p->next = NULL;
+	p->size = protobuf_c_message_pack(&in->base, p->data);
+	w->later_bytes += size;
+	while (*at)
+		at = &(*at)->next;
+	*at = p;
+	return 0;
+}
+
+static void writer_message(void *arg, const ProtobufCMessage *message);
+
+static void go_on(struct core_writer *w)
+{
+	while (w->later && !w->answered) {
+		auto_done(arena) struct arena arena = { 0 };
+		auto_free struct put_off *p = w->later;
+		const ProtobufCMessage *in = NULL;
+		struct err err = { 0 };
+		int r;
+
+		w->later = p->next;
+		w->later_bytes -= p->size;
+		r = message_decode(&pb__image__write_content_request__descriptor, p->data, p->size,
+			&arena, &in, &err);
+		if (r < 0)
+			refuse(w, r, &err);
+		else
+			writer_message(w, in);
+	}
+	if (w->closed && !w->syncing && !w->answered)
+		rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
+}
+
+static void on_turn(struct loop_timer *t)
+{
+	struct core_writer *w = container_of(t, struct core_writer, turn);
+	struct err err = { 0 };
+	int r = ingest_catch_up(&w->ingest, &err);
+
+	if (r == 0 && ingest_is_behind(&w->ingest))
+		r = take_turn(w);
+	if (r < 0)
+		refuse(w, r, &err);
+	else if (!w->turn.loop)
+		go_on(w);
+}
+
 static void writer_message(void *arg, const ProtobufCMessage *message)
 {
 	auto_done(arena) struct arena arena = { 0 };
@@ -700,12 +796,25 @@ static void writer_message(void *arg, const ProtobufCMessage *message)
 	struct core_call c = { .core = w->core, .ns = w->ns, .arena = &arena, .err = &err };
 	int r;
 
-	if (w->syncing)
+	if (w->answered)
+		return;
+	if (w->turn.loop)
+		r = put_off(w, in, &err);
+	else if (w->syncing)
 		r = err_set(&err, -EBUSY, "cannot write to what is being committed");
 	else if (w->open && w->ingest.fd < 0)
 		r = err_set(&err, -EBUSY, "cannot write to a closed writer");
 	else
 		r = step_in_transaction(&c, w, in);
+	if (r == 0 && w->turn.loop)
+		return;
+	if (r == 0 && ingest_is_behind(&w->ingest)) {
+		r = put_off(w, in, &err);
+		if (r == 0)
+			r = take_turn(w);
+		if (r == 0)
+			return;
+	}
 	if (r == 0 && w->syncing) {
 		r = sync_first(&c, w, in);
 		if (r == 0)
@@ -713,7 +822,7 @@ static void writer_message(void *arg, const ProtobufCMessage *message)
 	}
 
 	if (r < 0)
-		return rpc_reply_err(w->door, w->addr, r, &err);
+		return refuse(w, r, &err);
 	if (in->action == ACTION_COMMIT)
 		committed(w, &c);
 	else
@@ -724,7 +833,8 @@ static void writer_closed(void *arg)
 {
 	struct core_writer *w = arg;
 
-	if (!w->syncing) /* or the answer comes yet */
+	w->closed = true;
+	if (!w->syncing && !w->turn.loop) /* or the answer comes yet */
 		rpc_reply(w->door, w->addr, RPC_OK, NULL, NULL, 0);
 }
 

@@ -14,8 +14,8 @@ teardown_file() {
 	[ ! -s "$RD/pid" ] || gone "$(cat "$RD/pid")" || reeved_stop
 }
 
-door() { # TEST
-	within 170 python3 "$TOP/tests/integration/reeved_door.py" "$RD/sock" "$(cat "$RD/pid")" "$1"
+door() { # TEST [ARGUMENT]...
+	within 170 python3 "$TOP/tests/integration/reeved_door.py" "$RD/sock" "$(cat "$RD/pid")" "$@"
 }
 
 @test "MGR-46: 10,000 calls wait at a time, for less than 2 KiB each" {
@@ -76,6 +76,10 @@ door() { # TEST
 	within 100 python3 "$TOP/tests/integration/reeved_door.py" "$dir/d/sock" "$pid" helpers "$dir/gate"
 	kill "$pid"
 	wait_until 10 gone "$pid"
+}
+
+@test "who goes on with a big write keeps nobody waiting" {
+	door resume "$RD/root/io.containerd.content.v1.content/ingest"
 }
 
 @test "MGR-49: who leaves says so, ends streams and answers what was asked" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # What hostile, slow and many clients may do to the gRPC door: reeved_door.py SOCKET PID TEST. Each test ends with a good
 # call on another connection, and with what the process holds beyond what it held before.
+import hashlib
 import os
 import random
 import signal
@@ -448,6 +449,54 @@ def helpers():
         open(gate, "w").close()
         settle(lambda: c.end(c.call("/containerd.services.content.v1.Content/Abort", field(1, "ref"))).status == 0)
         os.unlink(gate)
+    c.close()
+
+
+def resume():
+    """A write of 200 MB by somebody who has gone is gone on with: all of it is read again, and others are answered before.
+    What is answered comes in order by one connection, so that no clock is needed."""
+    size, ingest = 200 * MIB, sys.argv[4]
+    c = Conn(path)
+    c.until(lambda: c.settings)
+    n = c.begin(CONTENT_WRITE)
+    c.put(n, message(field(1, 1) + field(2, "resume") + field(6, b"begun")), end=False)
+    assert c.until(lambda: c.streams[n].messages())
+    c.send(frame(RST, 0, n, struct.pack(">I", 8)))
+    c.sync()
+    os.truncate(os.path.join(ingest, hashlib.sha256(b"tests\0resume").hexdigest()), size)
+    total = hashlib.sha256(b"begun" + bytes(size - 5)).hexdigest()
+    n, refused, other = c.next, c.next + 2, c.next + 4
+    c.next += 6
+    for number in (n, refused, other):
+        c.streams[number] = Stream()
+    last = message(field(1, 2) + field(4, "sha256:" + total) + field(5, size))
+    c.send(frame(HEADERS, END_HEADERS, n, block(CONTENT_WRITE)) + frame(DATA, 0, n, message(field(2, "resume"))) +
+           frame(DATA, END_STREAM, n, last) +  # put off until the first is answered
+           frame(HEADERS, END_HEADERS, refused, block(CONTENT_WRITE)) + frame(DATA, END_STREAM, refused, message(field(2, "resume"))) +
+           frame(HEADERS, END_HEADERS, other, block(VERSION)) + frame(DATA, END_STREAM, other, message()))
+    while not c.streams[n].messages() and not c.streams[n].ended and c.one():
+        pass
+    assert c.streams[other].ended and c.streams[other].messages(), "nobody was answered meanwhile"
+    assert c.streams[refused].ended and c.streams[refused].status == 14, "a second writer of the same"
+    got = c.end(n)
+    assert got.status == 0, got.headers
+    said = [dict(fields(m)) for m in got.messages()]
+    assert [m.get(4) for m in said] == [size, size], said
+    assert [m[6] for m in said] == [b"sha256:" + total.encode()] * 2, said
+    # The same once more, by one who leaves in the middle.
+    n = c.begin(CONTENT_WRITE)
+    c.put(n, message(field(1, 1) + field(2, "resume") + field(6, b"again")), end=False)
+    assert c.until(lambda: c.streams[n].messages())
+    c.send(frame(RST, 0, n, struct.pack(">I", 8)))
+    c.sync()
+    os.truncate(os.path.join(ingest, hashlib.sha256(b"tests\0resume").hexdigest()), size)
+    n = c.next
+    c.next += 2
+    c.send(frame(HEADERS, END_HEADERS, n, block(CONTENT_WRITE)) + frame(DATA, 0, n, message(field(2, "resume"))) +
+           frame(RST, 0, n, struct.pack(">I", 8)))
+    c.sync()
+    settle(lambda: c.ask("/containerd.services.content.v1.Content/Abort", field(1, "resume")).status == 0)
+    c.ask("/containerd.services.content.v1.Content/Delete", field(1, "sha256:" + total))
     c.close()
 
 
