@@ -11,7 +11,6 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
-#include "oci/cap_name.h"
 #include "oci/user_spec.h"
 
 #define DOCUMENT_MAX (4u << 20)
@@ -54,12 +53,8 @@ static int add_caps(
 	struct arena *a, struct spec_process *p, const struct args_list *caps, struct err *err)
 {
 	struct spec_capabilities *c;
-	unsigned int number;
 	int r;
 
-	for (size_t i = 0; i < caps->n; i++)
-		if (cap_name_parse(caps->items[i], &number) < 0)
-			return err_set(err, -EINVAL, "unknown capability \"%s\"", caps->items[i]);
 	if (caps->n == 0)
 		return 0;
 	c = arena_alloc(a, sizeof(*c));

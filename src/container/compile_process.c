@@ -16,26 +16,29 @@
 #include "oci/cap_name.h"
 #include "oci/cpu_list.h"
 
-static uint64_t mask_of(const char **names, size_t n)
+/* Names that no kernel knows cannot be granted: runtime-spec 1.1 says go on, with a warning. */
+static uint64_t mask_of(const char **names, size_t n, const char **unknown)
 {
-	const char *unknown;
+	const char *first;
+	uint64_t mask = cap_name_mask(names, n, &first);
 
-	/* Names that this kernel does not know cannot be granted: runtime-spec 1.1 says go on. */
-	return cap_name_mask(names, n, &unknown);
+	if (first)
+		*unknown = first;
+	return mask;
 }
 
-static struct plan_caps caps_of(const struct spec_process *process)
+static struct plan_caps caps_of(const struct spec_process *process, const char **unknown)
 {
 	const struct spec_capabilities *c = process->capabilities;
 	struct plan_caps out = { 0 };
 
 	if (!c)
 		return out;
-	out.bounding = mask_of(c->bounding, c->n_bounding);
-	out.effective = mask_of(c->effective, c->n_effective);
-	out.permitted = mask_of(c->permitted, c->n_permitted);
-	out.inheritable = mask_of(c->inheritable, c->n_inheritable);
-	out.ambient = mask_of(c->ambient, c->n_ambient);
+	out.bounding = mask_of(c->bounding, c->n_bounding, unknown);
+	out.effective = mask_of(c->effective, c->n_effective, unknown);
+	out.permitted = mask_of(c->permitted, c->n_permitted, unknown);
+	out.inheritable = mask_of(c->inheritable, c->n_inheritable, unknown);
+	out.ambient = mask_of(c->ambient, c->n_ambient, unknown);
 	return out;
 }
 
@@ -97,7 +100,7 @@ int compile_identity(struct plan *p, const struct spec *spec, const struct spec_
 	s->num[0] = u->uid;
 	s->num[1] = u->gid;
 	s->num[2] = setgroups_denied || keeps_groups(spec);
-	s->num[3] = caps_of(process).bounding;
+	s->num[3] = caps_of(process, &p->unknown_cap).bounding;
 	if (begins_as(self, spec))
 		spare_identity(s, u, self);
 	plan_blob(p, s, u->additional_gids, u->n_additional_gids * sizeof(u->additional_gids[0]));
@@ -289,7 +292,7 @@ static bool holds(const struct self_status *self, const struct plan_caps *c)
 void compile_final(struct plan *p, const struct spec *spec, const struct spec_process *process,
 	const struct compile_filter *filter, const struct self_status *self, unsigned preserve_fds)
 {
-	struct plan_caps caps = caps_of(process);
+	struct plan_caps caps = caps_of(process, &p->unknown_cap);
 	struct plan_step *s;
 
 	if (filter_needs_privilege(process, filter))

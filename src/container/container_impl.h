@@ -62,8 +62,9 @@ struct container {
 	struct container_handler outer;   /* of a start that has become a delete */
 	struct container_freezer freezer;
 	struct container_destroyer destroyer;
-	char *hook_state;   /* text for the hooks that run */
-	struct err failure; /* kept while what it broke is undone */
+	char *hook_state;         /* text for the hooks that run */
+	struct err failure;       /* kept while what it broke is undone */
+	struct wait_until ending; /* of an init whose start has failed */
 	struct loop_deferred release;
 	unsigned null_stdio; /* num[0] of PLAN_NULL_STDIO */
 	bool was_paused;     /* before its checkpoint */
@@ -79,6 +80,9 @@ void container_done(struct container *c, const struct err *err);
 
 /* What has just been reached, into the debug log: its times show where a start spends its own (`./dev run`). */
 void container_trace(const struct container *c, const char *what);
+
+/* "MUST be logged as a warning": a capability that no kernel knows; NULL: there was none. */
+void container_warn_of_caps(const struct container *c, const char *unknown);
 
 /* State JSON for hooks with this status; `pid` 0 leaves it out. Heap or NULL. */
 char *container_hook_state(const struct container *c, const char *status, pid_t pid);

@@ -40,6 +40,13 @@ const char *container_status_name(enum container_status s)
 	return names[s];
 }
 
+/* Without a user namespace nothing is mapped, whatever a document says of it: peers take it, too. */
+static void forget_idle_maps(struct spec *s)
+{
+	if (s->linux_ && !spec_namespace_find(s, SPEC_NS_USER))
+		s->linux_->n_uid_mappings = s->linux_->n_gid_mappings = 0;
+}
+
 int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec,
 	char **ret_json, size_t *ret_size, struct err *err)
 {
@@ -69,6 +76,7 @@ int container_load_bundle(const char *dir, const char *config, struct spec **ret
 		r = spec_validate(spec, err);
 	if (r < 0)
 		return err_in(err, "%s", name);
+	forget_idle_maps(spec);
 	*ret_spec = take_ptr(spec);
 	*ret_json = take_ptr(json);
 	*ret_size = size;
@@ -90,6 +98,12 @@ void container_done(struct container *c, const struct err *err)
 void container_trace(const struct container *c, const char *what)
 {
 	log_write(c->host->log, LOG_DEBUG_, "container '%s': %s", c->state.record.id, what);
+}
+
+void container_warn_of_caps(const struct container *c, const char *unknown)
+{
+	if (unknown)
+		log_write(c->host->log, LOG_WARN_, "ignoring unknown capability '%s'", unknown);
 }
 
 char *container_hook_state(const struct container *c, const char *status, pid_t pid)
@@ -174,7 +188,10 @@ static int load_spec(struct container *c, struct err *err)
 	if (r < 0)
 		return err_code(
 			err, r, "read the configuration of container '%s'", c->state.record.id);
-	return spec_parse(json, size, &c->spec, err);
+	r = spec_parse(json, size, &c->spec, err);
+	if (r == 0)
+		forget_idle_maps(c->spec);
+	return r;
 }
 
 int container_open(const struct host *h, const char *id, struct container **ret, struct err *err)
@@ -227,6 +244,7 @@ void container_free(struct container *c)
 	c->freed = true;
 	container_freezer_stop(c);
 	container_destroyer_stop(c);
+	wait_until_stop(&c->ending);
 	launch_free(c->launch);
 	notify_socket_free(c->notify);
 	c->notify = NULL;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "container/notify_socket.h"
@@ -149,14 +150,46 @@ static int not_startable(const struct container *c, struct err *err)
 				  : "cannot start an already running container");
 }
 
+/* Not by its pidfd, which others watch in this loop: init has nothing left to do. */
+#define ENDING_MS 2000
+#define ENDING_LOOK_NS 200000
+
+static int look_ended(struct wait_until *w, struct err *err)
+{
+	return container_gone(container_of(w, struct container, ending));
+}
+
+static void ended(struct wait_until *w, const struct err *e)
+{
+	struct container *c = container_of(w, struct container, ending);
+
+	finish(c, &c->failure);
+}
+
+/* "MUST generate an error, stop the container": who hears of the error finds it stopped. */
 static void on_failed(void *arg, const struct err *e)
 {
 	struct container *c = arg;
-	struct err copy = *e;
+	struct err ignored;
 
-	if (e->code == -ECONNRESET)
-		not_startable(c, &copy);
-	finish(c, &copy);
+	c->failure = *e;
+	if (e->code == -ECONNRESET) {
+		not_startable(c, &c->failure);
+		finish(c, &c->failure);
+		return;
+	}
+	launch_free(c->launch);
+	c->launch = NULL;
+	c->ending = (struct wait_until){
+		.look = look_ended,
+		.done = ended,
+		.fd = -EBADF,
+		.deadline_ns = clock_boot_ns() + ENDING_MS * 1000000ull,
+		.retry_ns = ENDING_LOOK_NS,
+		.retry_max_ns = 10 * 1000000ull,
+	};
+	if (wait_until_start(c->host->loop, &c->ending, &ignored) < 0)
+		finish(c, &c->failure);
 }
 
 static int connect_to_init(struct container *c, struct err *err)

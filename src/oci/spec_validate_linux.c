@@ -71,11 +71,7 @@ static int check_id_maps(const struct spec *s, struct err *err)
 	const struct spec_linux *l = s->linux_;
 	int r = 0;
 
-	if (l->n_uid_mappings > 0)
-		r = need_namespace(s, SPEC_NS_USER, "linux.uidMappings", err);
-	if (r == 0 && l->n_gid_mappings > 0)
-		r = need_namespace(s, SPEC_NS_USER, "linux.gidMappings", err);
-	if (r == 0 && spec_namespace_is_new(s, SPEC_NS_USER) && l->n_uid_mappings == 0)
+	if (spec_namespace_is_new(s, SPEC_NS_USER) && l->n_uid_mappings == 0)
 		r = spec_check_fail(
 			err, -EINVAL, "linux.uidMappings: missing for a user namespace");
 	if (r == 0 && spec_namespace_is_new(s, SPEC_NS_USER) && l->n_gid_mappings == 0)

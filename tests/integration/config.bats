@@ -92,6 +92,12 @@ teardown() {
 	chown -R 0:0 "$B/rootfs"
 }
 
+@test "id maps without a user namespace map nothing" {
+	inside 'cat /proc/self/uid_map; stat -c %u /dev/null' '.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 10}] | .linux.gidMappings = .linux.uidMappings'
+	equal "${lines[0]}" "$(cat /proc/self/uid_map)"
+	equal "${lines[1]}" 0
+}
+
 @test "exec enters the user namespace" {
 	bundle_sh 'echo ready; while :; do sleep 0.05; done' \
 		'.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -644,6 +650,14 @@ all_hooks='.hooks = ({"prestart": 1, "createRuntime": 1, "createContainer": 1, "
 	ct_create
 	equal "$(cat "$BATS_TEST_TMPDIR/rt")" "$(readlink /proc/self/ns/mnt)"
 	equal "$(cat "$BATS_TEST_TMPDIR/ct")" "$(readlink "/proc/$(pid_of)/ns/mnt")"
+}
+
+@test "a container is stopped when start has told that its hook failed" {
+	not_for runc crun -- "start does not tell"
+	bundle_sh 'sleep 100' '.hooks.startContainer = [{"path": "/bin/false"}]'
+	ct_create
+	run -1 rt start "$ID"
+	equal "$(status_of)" stopped
 }
 
 @test "poststop hooks are best effort" {

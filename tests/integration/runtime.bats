@@ -621,6 +621,15 @@ teardown() {
 	equal "$((0x${output##*$'\t'} >> 12 & 1))" 0 "CAP_NET_ADMIN in $output"
 }
 
+@test "a capability that there is none of is ignored with a warning, in an exec too" {
+	not_for old-runc old-crun crun -- "refuses it, or does not warn"
+	bundle_sh 'while :; do sleep 0.05; done' '.process.capabilities.bounding += ["CAP_NOPE"]'
+	rt --debug --log "$B/log" run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1
+	run -0 grep -c 'level=warning.*CAP_NOPE' "$B/log"
+	run -0 rt --debug --log "$B/log-exec" exec --cap CAP_NONE "$ID" /bin/true </dev/null
+	run -0 grep -c 'level=warning.*CAP_NONE' "$B/log-exec"
+}
+
 @test "exec takes a process document" {
 	ct_sleep
 	jq '.process | .args = ["/bin/sh", "-c", "echo $A; pwd; id -u; exit 9"] | .env += ["A=from file"] | .cwd = "/etc" | .user = {"uid": 5, "gid": 6}' \
