@@ -4,6 +4,9 @@
  * one of them cannot be read: what it leads to would be lost with it.
  *
  * Blobs are shared: the bytes go when no namespace has a record of them.
+ *
+ * A snapshot of which something is mounted is kept even if nothing leads to it, and so is what it stands on: a container may
+ * run without a record. Nobody says when that mount goes, so it is looked at again after a while.
  */
 #include "services/gc.h"
 
@@ -14,6 +17,7 @@
 #include "base/str.h"
 #include "services/blobs.h"
 #include "services/core.h"
+#include "services/mounted.h"
 #include "services/services.h"
 #include "services/snapshots.h"
 
@@ -25,6 +29,8 @@
 #define SNAPSHOT_LABEL "containerd.io/gc.ref.snapshot."
 #define EXPIRE_LABEL "containerd.io/gc.expire"
 
+#define KEPT_NS (60 * NS_PER_SEC)
+
 struct wanted {
 	struct wanted *next;
 	char ns[];
@@ -35,6 +41,7 @@ struct gc {
 	uint64_t delay_ns;
 	struct wanted *wanted;
 	struct loop_timer timer;
+	bool late; /* the timer is for what was kept */
 };
 
 /* A thing that can be collected: content, or a snapshot. */
@@ -42,6 +49,7 @@ struct node {
 	const char *key; /* as in the store */
 	struct labels labels;
 	const char *parent; /* of a snapshot: its key in the store; NULL */
+	uint64_t number;    /* of a snapshot: its directory's */
 	bool marked;
 };
 
@@ -51,6 +59,7 @@ struct graph {
 	size_t n_content, n_snapshots;
 	struct node **todo;
 	size_t n_todo;
+	bool kept; /* something, for a mount alone */
 };
 
 /* ---- reading ---- */
@@ -99,6 +108,7 @@ static int add_snapshot(void *arg, const struct store_item *item)
 			g->call->err, -EUCLEAN, "the snapshot '%s' cannot be read", item->key);
 	s = (const void *)m;
 	n->key = arena_strdup(a, item->key);
+	n->number = s->number;
 	if (s->info) {
 		n->labels = (struct labels){ s->info->labels, s->info->n_labels };
 		if (*s->info->parent && slash)
@@ -252,6 +262,43 @@ static void mark_roots(struct graph *g, struct node *nodes, size_t n)
 			mark(g, &nodes[i]);
 }
 
+static void follow(struct graph *g)
+{
+	while (g->n_todo > 0) {
+		struct node *n = g->todo[--g->n_todo];
+
+		mark_labels(g, &n->labels);
+		if (n->parent)
+			mark(g, find(g->snapshots, g->n_snapshots, n->parent));
+	}
+}
+
+static bool all_marked(const struct graph *g)
+{
+	for (size_t i = 0; i < g->n_snapshots; i++)
+		if (!g->snapshots[i].marked)
+			return false;
+	return true;
+}
+
+static int mark_mounted(struct graph *g)
+{
+	struct mounted m = { 0 };
+	int r = all_marked(g) ? 0 : mounted_read(g->call->core->root_path, &m, g->call->err);
+
+	for (size_t i = 0; r == 0 && m.n > 0 && i < g->n_snapshots; i++) {
+		struct node *n = &g->snapshots[i];
+
+		if (n->marked || !mounted_has(&m, n->number))
+			continue;
+		g->kept = true;
+		mark(g, n);
+	}
+	mounted_done(&m);
+	follow(g);
+	return r;
+}
+
 static int mark_all(struct graph *g)
 {
 	int r;
@@ -267,14 +314,8 @@ static int mark_all(struct graph *g)
 		r = mark_images(g);
 	if (r == 0)
 		r = mark_containers(g);
-	while (g->n_todo > 0) {
-		struct node *n = g->todo[--g->n_todo];
-
-		mark_labels(g, &n->labels);
-		if (n->parent)
-			mark(g, find(g->snapshots, g->n_snapshots, n->parent));
-	}
-	return r;
+	follow(g);
+	return r == 0 ? mark_mounted(g) : r;
 }
 
 /* ---- sweeping ---- */
@@ -378,7 +419,8 @@ static int collect(struct graph *g)
 	return r == 0 ? content_forget_stale(g->call) : r;
 }
 
-static void collect_namespace(struct core *core, const char *ns)
+/* True: something was kept that may go later. */
+static bool collect_namespace(struct core *core, const char *ns)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	struct err err = { 0 };
@@ -389,14 +431,17 @@ static void collect_namespace(struct core *core, const char *ns)
 	if (r < 0 && core->log)
 		log_write(core->log, LOG_WARN_, "collect what namespace '%s' does not need: %s", ns,
 			err.text);
+	return g.kept;
 }
 
 /* ---- when ---- */
 
+static void on_time(struct loop_timer *t);
+
 void gc_now(struct core *core)
 {
+	struct wanted *again = NULL;
 	struct gc *g = core->gc;
-
 	struct err err = { 0 };
 
 	loop_timer_cancel(&g->timer);
@@ -404,9 +449,16 @@ void gc_now(struct core *core)
 		struct wanted *w = g->wanted;
 
 		g->wanted = w->next;
-		collect_namespace(core, w->ns);
-		free(w);
+		if (collect_namespace(core, w->ns)) {
+			w->next = again;
+			again = w;
+		} else {
+			free(w);
+		}
 	}
+	g->wanted = again;
+	g->late = again &&
+		  loop_timer_set(core->loop, &g->timer, clock_boot_ns() + KEPT_NS, on_time) == 0;
 	if (gc_sweep_blobs(core, &err) < 0 && core->log)
 		log_write(core->log, LOG_WARN_, "remove content that nobody has: %s", err.text);
 }
@@ -421,9 +473,10 @@ void gc_want(struct gc *g, const char *ns)
 	size_t size = strlen(ns) + 1;
 	struct wanted *w;
 
-	if (!g->timer.loop)
+	if (!g->timer.loop || g->late)
 		(void)loop_timer_set(
 			g->core->loop, &g->timer, clock_boot_ns() + g->delay_ns, on_time);
+	g->late = false;
 	for (w = g->wanted; w; w = w->next)
 		if (str_eq(w->ns, ns))
 			return;

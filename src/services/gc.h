@@ -3,7 +3,8 @@
 /*
  * Collector: removes content and snapshots that nothing leads to any more, in containerd's sense:
  * images, leases, containers and the label containerd.io/gc.root are where it begins, labels
- * containerd.io/gc.ref.* and the parents of snapshots lead on. And writes that nobody has gone on with
+ * containerd.io/gc.ref.* and the parents of snapshots lead on. A snapshot that something is mounted of stays,
+ * too. And writes that nobody has gone on with
  * for a day.
  *
  * Owner    The caller owns *ret and ends it with gc_free(). The core outlives it.
