@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One word, one thing to do; `in` only says where. */
+/* One word, one thing to do; `in` and `from` only say where. */
 #include "helper/disk.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,9 +13,10 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/tree.h"
+#include "base/tree_copy.h"
 
 struct disk {
-	int in;
+	int news, in, from;
 	int64_t first, second;
 };
 
@@ -55,10 +57,30 @@ static int do_remove(const struct disk *d, const char *name, struct err *err)
 	return r < 0 ? err_code(err, r, "remove the tree '%s'", name) : 0;
 }
 
+/* The daemon has gone, and the one after it takes the half of a copy away. */
+static bool is_alone(void *arg)
+{
+	const struct disk *d = arg;
+	struct pollfd p = { .fd = d->news };
+
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+}
+
+static int do_copy(struct disk *d, const char *text, struct err *err)
+{
+	int to = -EBADF, r = take_number(text, &to, err);
+
+	return r == 0 ? tree_copy(d->from, to, is_alone, d, err) : r;
+}
+
 static int do_word(struct disk *d, const char *word, struct err *err)
 {
 	if (str_starts(word, "in="))
 		return take_number(word + 3, &d->in, err);
+	if (str_starts(word, "from="))
+		return take_number(word + 5, &d->from, err);
+	if (str_starts(word, "copy="))
+		return do_copy(d, word + 5, err);
 	if (str_starts(word, "sync="))
 		return do_sync(word + 5, err);
 	if (str_starts(word, "usage="))
@@ -70,7 +92,7 @@ static int do_word(struct disk *d, const char *word, struct err *err)
 
 int disk_main(int news, char **words, size_t n)
 {
-	struct disk d = { .in = -EBADF };
+	struct disk d = { .news = news, .in = -EBADF, .from = -EBADF };
 	struct err err = { 0 };
 	char line[600];
 	int r = 0, len;

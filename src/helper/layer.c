@@ -31,6 +31,7 @@
 #include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "helper/path_set.h"
 
 #define READ_BYTES (256u << 10)
 #define LOWER_MAX 500
@@ -53,6 +54,8 @@ struct unpack {
 	struct err *err;
 	struct dir_time *dirs;
 	size_t n_dirs, cap_dirs;
+	struct path_set
+		own; /* where there is no overlay: what the layer itself has brought so far */
 };
 
 /* ---- reading ---- */
@@ -342,26 +345,57 @@ static int remove_what_is(struct unpack *u, int at, const char *name, const char
 	return r < 0 ? err_code(u->err, r, "remove '%s'", path) : 0;
 }
 
-static int empty_dir(struct unpack *u, int at, const char *path)
+static int empty_dir(struct unpack *u, int at, struct buf *path);
+
+/* One that is the layer's may hold what is not. */
+static int empty_own(struct unpack *u, int at, const char *name, struct buf *path)
 {
-	DIR *d = fdopendir(fd_open_at(at, ".", O_RDONLY | O_DIRECTORY, 0));
+	auto_close int fd = fd_open_at(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+	if (fd == -ENOTDIR || fd == -ELOOP)
+		return 0;
+	if (fd < 0)
+		return err_code(u->err, fd, "open directory '%s'", path->data);
+	return empty_dir(u, fd, path);
+}
+
+/* What the layer has brought stays, whether it stands before or behind this in the tar. */
+static int empty_dir(struct unpack *u, int at, struct buf *path)
+{
+	DIR *d = fdopendir(fd_open_at(at, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0));
+	size_t len = path->len;
 	struct dirent *e;
 	int r = 0;
 
 	if (!d)
-		return err_sys(u->err, "read directory of '%s'", path);
-	while (r == 0 && (e = readdir(d)))
-		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
-			r = remove_what_is(u, at, e->d_name, path);
+		return err_sys(u->err, "read directory of '%s'", path->data);
+	while (r == 0 && (e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		buf_addf(path, "%s%s", len ? "/" : "", e->d_name);
+		if (buf_ok(path) < 0)
+			r = err_oom(u->err);
+		else if (!path_set_has(&u->own, path->data))
+			r = remove_what_is(u, at, e->d_name, path->data);
+		else
+			r = empty_own(u, at, e->d_name, path);
+		path->len = len;
+	}
 	closedir(d);
 	return r;
 }
 
-/* `at` is the directory whose lower contents are not to be seen. */
+/* `at` is the directory whose lower contents are not to be seen; `path` is that of the mark in it. */
 static int make_opaque(struct unpack *u, int at, const char *path)
 {
-	if (!u->layer->overlay)
-		return u->layer->n_lower ? empty_dir(u, at, path) : 0;
+	auto_done(buf) struct buf dir = { 0 };
+	const char *slash = strrchr(path, '/');
+
+	if (!u->layer->overlay) {
+		buf_add(&dir, path, slash ? (size_t)(slash - path) : 0);
+		buf_add(&dir, "", 0);
+		return buf_ok(&dir) < 0 ? err_oom(u->err) : empty_dir(u, at, &dir);
+	}
 	if (fsetxattr(at, "trusted.overlay.opaque", "y", 1, 0) < 0)
 		return err_sys(u->err, "make the directory of '%s' opaque", path);
 	return 0;
@@ -521,6 +555,8 @@ static int unpack_one(struct unpack *u, struct archive_entry *e)
 	r = make_room(u, e, at, name, path);
 	if (r == 0)
 		r = make_entry(u, e, at, name, path);
+	if (r == 0 && !u->layer->overlay && path_set_add_all(&u->own, path) < 0)
+		r = err_oom(u->err);
 	return r < 0 ? r : set_all(u, e, at, name, path);
 }
 
@@ -560,6 +596,7 @@ static void unpack_done(struct unpack *u)
 	for (size_t i = 0; i < u->n_dirs; i++)
 		free(u->dirs[i].path);
 	free(u->dirs);
+	path_set_done(&u->own);
 	archive_read_free(u->tar);
 	archive_read_free(u->outer);
 	free(u);

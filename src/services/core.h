@@ -23,6 +23,7 @@
 
 struct blobs;
 struct core_chore;
+struct core_copy;
 struct core_writer;
 struct event_bus;
 struct gc;
@@ -38,6 +39,7 @@ struct core {
 	struct tasks *tasks;
 	struct core_writer *writers; /* of content_service.c: content that is being written */
 	struct core_chore *chores;   /* of chore.c: what helpers do */
+	struct core_copy *copies;    /* of snapshots.h: directories that are being filled */
 	struct reaper reaper;        /* of our helpers */
 	int root;                    /* directory, and its path */
 	const char *root_path;

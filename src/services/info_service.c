@@ -69,6 +69,7 @@ static const struct {
 	{ "containerd.services.leases.v1.Leases",               "io.containerd.grpc.v1",       "leases" },
 	{ "containerd.services.namespaces.v1.Namespaces",       "io.containerd.grpc.v1",       "namespaces" },
 	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.grpc.v1",       "snapshots" },
+	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "native" },
 	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "overlayfs" },
 	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.grpc.v1",       "tasks" },
 	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.runtime.v2",    "task" },

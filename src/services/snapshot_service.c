@@ -23,49 +23,6 @@ static int lease(struct core_call *c, const char *snapshotter, const char *key)
 	return type ? core_lease(c, c->req->lease, type, key) : err_oom(c->err);
 }
 
-static int make(struct core_call *c, enum snapshot_kind kind)
-{
-	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
-	Pb__Image__MountsAnswer *m = NULL;
-	record *s = NULL;
-	int r = snapshots_check_name(c, in->snapshotter);
-
-	if (r == 0)
-		r = snapshots_make(c, in, kind, &s);
-	if (r == 0)
-		r = lease(c, in->snapshotter, in->key);
-	if (r == 0)
-		r = snapshots_mounts(c, in->snapshotter, s, &m);
-	if (r == 0)
-		c->reply = &m->base;
-	return r;
-}
-
-static int prepare(struct core_call *c)
-{
-	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
-	Pb__Api__SnapshotPrepare *event = arena_calloc(c->arena, 1, sizeof(*event));
-	int r = make(c, SNAPSHOT_ACTIVE);
-
-	if (r < 0)
-		return r;
-	if (!event)
-		return err_oom(c->err);
-	pb__api__snapshot_prepare__init(event);
-	event->key = in->key;
-	event->parent = in->parent;
-	event->snapshotter = in->snapshotter;
-	c->topic = "/snapshot/prepare";
-	c->event_type = "containerd.events.SnapshotPrepare";
-	c->event = &event->base;
-	return 0;
-}
-
-static int view(struct core_call *c)
-{
-	return make(c, SNAPSHOT_VIEW);
-}
-
 static int mounts(struct core_call *c)
 {
 	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
@@ -111,99 +68,232 @@ static int add_labels(struct core_call *c, record *s, const Pb__Image__CommitReq
 	return 0;
 }
 
-/* ---- what takes a helper to measure ---- */
+/* ---- what takes a helper ---- */
 
-/* A call that goes on when its snapshot is measured: once more from its beginning, with the result. */
-struct measured {
+/* A call that goes on when a helper is done: once more from its beginning, with the result. */
+struct later {
 	struct rpc_request req;
 	struct core *core;
 	core_fn *fn;
 	unsigned int flags;
 	char *ns, *lease;
 	struct buf message;
-	int64_t size, inodes;
+	int64_t size, inodes;  /* of what was measured */
+	struct core_copy copy; /* what was filled */
+	uint64_t source;       /* from this one */
 };
 
-static void measured_free(struct measured *m)
+static void later_free(struct later *l)
 {
-	free(m->ns);
-	free(m->lease);
-	buf_done(&m->message);
-	free(m);
+	struct core_copy **at = &l->core->copies;
+
+	while (*at && *at != &l->copy)
+		at = &(*at)->next;
+	if (*at)
+		*at = l->copy.next;
+	free(l->ns);
+	free(l->lease);
+	buf_done(&l->message);
+	free(l);
 }
 
-static int go_on(struct measured *m, const char *size, const char *inodes, struct err *err)
+static int read_numbers(struct later *l, const char *size, const char *inodes, struct err *err)
 {
-	auto_done(arena) struct arena arena = { 0 };
 	uint64_t bytes, files;
-	int r;
 
 	if (str_to_u64(size, INT64_MAX, &bytes) < 0 || str_to_u64(inodes, INT64_MAX, &files) < 0)
 		return err_set(err, -EPROTO, "reeve-helper's answer is none");
-	m->size = (int64_t)bytes;
-	m->inodes = (int64_t)files;
-	r = message_decode(m->req.method->input, m->message.data, m->message.len, &arena,
-		&m->req.message, err);
-	if (r == 0)
-		core_run(m->core, &m->req, m->fn, m->flags);
-	return r;
+	l->size = (int64_t)bytes;
+	l->inodes = (int64_t)files;
+	return 0;
 }
 
-static void on_measured(
-	void *arg, int r, const char *size, const char *inodes, const struct err *err)
+/* It must have the chance to give up what it has. */
+static int give_up(struct core_call *c)
 {
-	struct measured *m = arg;
+	struct later *l = container_of(c->req, struct later, req);
+	record s = PB__IMAGE__SNAPSHOT_RECORD__INIT;
+
+	if (!l->copy.number)
+		return 0;
+	s.snapshotter =
+		((const Pb__Image__PrepareRequest *)(const void *)c->req->message)->snapshotter;
+	s.number = l->copy.number;
+	snapshots_forget(c, &s);
+	return 0;
+}
+
+static void on_done(void *arg, int r, const char *size, const char *inodes, const struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct later *l = arg;
 	struct err why = { 0 };
 
-	if (r == 0)
-		r = go_on(m, size, inodes, &why);
-	else
-		why = *err;
 	if (r < 0)
-		rpc_reply_err(m->req.door, m->req.addr, r, &why);
-	measured_free(m);
+		why = *err;
+	else
+		r = read_numbers(l, size, inodes, &why);
+	if (message_decode(l->req.method->input, l->message.data, l->message.len, &arena,
+		    &l->req.message, &why) < 0) {
+		rpc_reply_err(l->req.door, l->req.addr, -EPROTO, &why);
+	} else if (r < 0) {
+		struct core_call c = {
+			.core = l->core, .req = &l->req, .ns = l->ns, .arena = &arena, .err = &why
+		};
+
+		rpc_reply_err(l->req.door, l->req.addr, r, &why);
+		if (r !=
+			-ECANCELED) /* else it is still being filled, and the next start takes it away */
+			give_up(&c);
+	} else {
+		core_run(l->core, &l->req, l->fn, l->flags);
+	}
+	later_free(l);
 }
 
-static int measured_new(struct core_call *c, core_fn *fn, unsigned int flags, struct measured **ret)
+static int later_new(struct core_call *c, core_fn *fn, unsigned int flags, struct later **ret)
 {
-	struct measured *m = mem_calloc(1, sizeof(*m));
+	struct later *l = mem_calloc(1, sizeof(*l));
 
-	if (!m)
+	if (!l)
 		return err_oom(c->err);
-	m->core = c->core;
-	m->fn = fn;
-	m->flags = flags;
-	m->req = *c->req;
-	m->req.message = NULL;
-	m->req.ns = m->ns = strdup(c->ns);
-	m->req.lease = m->lease = strdup(c->req->lease ? c->req->lease : "");
-	message_encode(c->req->message, &m->message);
-	if (!m->ns || !m->lease || buf_ok(&m->message) < 0) {
-		measured_free(m);
+	l->core = c->core;
+	l->fn = fn;
+	l->flags = flags;
+	l->req = *c->req;
+	l->req.message = NULL;
+	l->req.ns = l->ns = strdup(c->ns);
+	l->req.lease = l->lease = strdup(c->req->lease ? c->req->lease : "");
+	message_encode(c->req->message, &l->message);
+	if (!l->ns || !l->lease || buf_ok(&l->message) < 0) {
+		later_free(l);
 		return err_oom(c->err);
 	}
-	*ret = m;
+	*ret = l;
 	return 0;
 }
 
 static int measure(struct core_call *c, const record *s, core_fn *fn, unsigned int flags)
 {
 	auto_done(helper_words) struct helper_words words = { 0 };
-	struct measured *m = NULL;
+	struct later *l = NULL;
 	int fd, r = snapshots_open(c, s, &fd, c->err);
 
 	if (r < 0)
 		return r;
 	helper_words_fd(&words, "usage", fd);
-	r = measured_new(c, fn, flags, &m);
+	r = later_new(c, fn, flags, &l);
 	if (r < 0)
 		return r;
-	r = chore_start(
-		c->core, "big trees are measured by", "disk", &words, on_measured, m, c->err);
+	r = chore_start(c->core, "big trees are measured by", "disk", &words, on_done, l, c->err);
 	if (r < 0)
-		measured_free(m);
+		later_free(l);
 	c->answered = r == 0;
 	return r;
+}
+
+/* ---- making ---- */
+
+static int save_made(struct core_call *c, const record *s)
+{
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	Pb__Image__MountsAnswer *m = NULL;
+	int r = snapshots_save(c, in, s);
+
+	if (r == 0)
+		r = lease(c, in->snapshotter, in->key);
+	if (r == 0)
+		r = snapshots_mounts(c, in->snapshotter, s, &m);
+	if (r == 0)
+		c->reply = &m->base;
+	return r;
+}
+
+/* What is below it goes into it first. The number it has is used up, whatever comes of it. */
+static int fill(struct core_call *c, const record *s, const record *source, core_fn *fn)
+{
+	auto_done(helper_words) struct helper_words words = { 0 };
+	struct later *l = NULL;
+	int from, to = -EBADF, r = snapshots_open(c, source, &from, c->err);
+
+	if (r < 0)
+		return r;
+	helper_words_fd(&words, "from", from);
+	r = snapshots_open(c, s, &to, c->err);
+	if (r < 0)
+		return r;
+	helper_words_fd(&words, "copy", to);
+	r = later_new(c, fn, CORE_WRITES, &l);
+	if (r < 0)
+		return r;
+	l->copy = (struct core_copy){ c->core->copies, s->number };
+	l->source = source->number;
+	c->core->copies = &l->copy;
+	r = chore_start(c->core, "snapshots are copied by", "disk", &words, on_done, l, c->err);
+	if (r < 0)
+		later_free(l);
+	c->answered = r == 0;
+	return r;
+}
+
+static int make(struct core_call *c, enum snapshot_kind kind, core_fn *filled)
+{
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	record *s = NULL, *source = NULL;
+	int r = snapshots_check_name(c, in->snapshotter);
+
+	if (r == 0)
+		r = snapshots_make(c, in, kind, &s, &source);
+	if (r < 0)
+		return r;
+	r = source ? fill(c, s, source, filled) : save_made(c, s);
+	if (r < 0)
+		snapshots_forget(c, s);
+	return r;
+}
+
+static int announce_prepare(struct core_call *c)
+{
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	Pb__Api__SnapshotPrepare *event = arena_calloc(c->arena, 1, sizeof(*event));
+
+	if (!event)
+		return err_oom(c->err);
+	pb__api__snapshot_prepare__init(event);
+	event->key = in->key;
+	event->parent = in->parent;
+	event->snapshotter = in->snapshotter;
+	c->topic = "/snapshot/prepare";
+	c->event_type = "containerd.events.SnapshotPrepare";
+	c->event = &event->base;
+	return 0;
+}
+
+/* Meanwhile another may have taken the name, and the parent may have gone. */
+static int prepare_filled(struct core_call *c)
+{
+	const struct later *l = container_of(c->req, struct later, req);
+	const Pb__Image__PrepareRequest *in = (const void *)c->req->message;
+	record *s = NULL;
+	int r = snapshots_made(c, in, SNAPSHOT_ACTIVE, l->copy.number, l->source, &s);
+
+	if (r == 0)
+		r = save_made(c, s);
+	if (r < 0)
+		give_up(c);
+	return r < 0 ? r : announce_prepare(c);
+}
+
+static int prepare(struct core_call *c)
+{
+	int r = make(c, SNAPSHOT_ACTIVE, prepare_filled);
+
+	return r < 0 || c->answered ? r : announce_prepare(c);
+}
+
+static int view(struct core_call *c)
+{
+	return make(c, SNAPSHOT_VIEW, NULL);
 }
 
 /* ---- commit ---- */
@@ -252,14 +342,14 @@ static int save_committed(struct core_call *c, const Pb__Image__CommitRequest *i
 static int commit_measured(struct core_call *c)
 {
 	const Pb__Image__CommitRequest *in = (const void *)c->req->message;
-	const struct measured *m = container_of(c->req, struct measured, req);
+	const struct later *l = container_of(c->req, struct later, req);
 	record *s = NULL;
 	int r = load_active(c, in, &s);
 
 	if (r < 0)
 		return r;
-	s->size = m->size;
-	s->inodes = m->inodes;
+	s->size = l->size;
+	s->inodes = l->inodes;
 	return save_committed(c, in, s);
 }
 
@@ -392,11 +482,18 @@ static const char *snapshot_field(void *object, const char *const *path, size_t 
 	return NULL;
 }
 
-static bool keep(void *filter, ProtobufCMessage *m)
+struct wanted {
+	const char *snapshotter;
+	const struct filter *filter;
+};
+
+static bool keep(void *arg, ProtobufCMessage *m)
 {
+	const struct wanted *w = arg;
 	record *s = (record *)(void *)m;
 
-	return s->info && filter_match(filter, snapshot_field, s->info);
+	return s->info && str_eq(snapshots_snapshotter(s), w->snapshotter) &&
+	       filter_match(w->filter, snapshot_field, s->info);
 }
 
 /* ListSnapshotsResponse with a list of one: its field has the number of SnapshotAnswer's. */
@@ -413,15 +510,15 @@ static ProtobufCMessage *wrap(void *room, ProtobufCMessage *item)
 static int list(struct core_call *c)
 {
 	const Pb__Image__ListSnapshotsRequest *in = (const void *)c->req->message;
-	const struct filter *filter;
+	struct wanted wanted = { in->snapshotter, NULL };
 	struct core_list all;
 	int r = snapshots_check_name(c, in->snapshotter);
 
 	if (r == 0)
-		r = filter_parse(in->filters, in->n_filters, c->arena, &filter, c->err);
+		r = filter_parse(in->filters, in->n_filters, c->arena, &wanted.filter, c->err);
 	if (r == 0)
 		r = core_list(c, STORE_SNAPSHOT, c->ns, &pb__image__snapshot_record__descriptor,
-			keep, (void *)filter, &all);
+			keep, &wanted, &all);
 	return r == 0 ? core_stream(c, &all, wrap) : r;
 }
 
@@ -440,9 +537,9 @@ static int answer_usage(struct core_call *c, int64_t size, int64_t inodes)
 
 static int usage_measured(struct core_call *c)
 {
-	const struct measured *m = container_of(c->req, struct measured, req);
+	const struct later *l = container_of(c->req, struct later, req);
 
-	return answer_usage(c, m->size, m->inodes);
+	return answer_usage(c, l->size, l->inodes);
 }
 
 static int usage(struct core_call *c)

@@ -21,19 +21,50 @@
 #include "base/tree.h"
 #include "services/chore.h"
 
-#define NAME "overlayfs"
-#define PLACE "io.containerd.snapshotter.v1." NAME "/snapshots"
 #define CHAIN_MAX 500 /* what overlayfs takes */
 #define NUMBER_KEY "snapshot.number"
 #define FILES_AT_ONCE 1000 /* that are looked at while others wait */
 
 typedef Pb__Image__SnapshotRecord record;
 
+/* A snapshotter: where its directories are, and whether each is only what is different from the one below. */
+struct kind {
+	const char *name, *place;
+	bool overlay;
+};
+
+// clang-format off
+static const struct kind kinds[] = {
+	{ "overlayfs", "io.containerd.snapshotter.v1.overlayfs/snapshots", true },
+	{ "native",    "io.containerd.snapshotter.v1.native/snapshots",    false },
+};
+// clang-format on
+
+static const struct kind *kind_named(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (str_eq(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
+static const struct kind *kind_of(const record *s)
+{
+	const struct kind *k = kind_named(s->snapshotter);
+
+	return k ? k : &kinds[0]; /* of a store from before there were two */
+}
+
+const char *snapshots_snapshotter(const record *s)
+{
+	return kind_of(s)->name;
+}
+
 int snapshots_check_name(struct core_call *c, const char *snapshotter)
 {
 	if (!*snapshotter)
 		return err_set(c->err, -EINVAL, "snapshotter argument missing");
-	if (!str_eq(snapshotter, NAME))
+	if (!kind_named(snapshotter))
 		return err_set(c->err, -EINVAL, "snapshotter not loaded: %.100s", snapshotter);
 	return 0;
 }
@@ -59,20 +90,34 @@ int snapshots_load(struct core_call *c, const char *snapshotter, const char *key
 
 /* ---- directories ---- */
 
-static int open_dir(struct core_call *c, int *ret)
+static int open_dir(struct core_call *c, const struct kind *k, int *ret)
 {
-	int r = file_mkdirs_at(c->core->root, PLACE, 0700);
+	int r = file_mkdirs_at(c->core->root, k->place, 0700);
 
 	if (r < 0 && r != -EEXIST)
-		return err_code(c->err, r, "make directory '%s'", PLACE);
-	*ret = fd_open_at(c->core->root, PLACE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	return *ret < 0 ? err_code(c->err, *ret, "open directory '%s'", PLACE) : 0;
+		return err_code(c->err, r, "make directory '%s'", k->place);
+	*ret = fd_open_at(c->core->root, k->place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	return *ret < 0 ? err_code(c->err, *ret, "open directory '%s'", k->place) : 0;
 }
 
-static const char *layer_path(struct core_call *c, uint64_t number, const char *what)
+static const char *dir_path(struct core_call *c, const record *s, const char *below)
 {
-	return arena_printf(c->arena, "%s/" PLACE "/%llu/%s", c->core->root_path,
-		(unsigned long long)number, what);
+	return arena_printf(c->arena, "%s/%s/%llu%s", c->core->root_path, kind_of(s)->place,
+		(unsigned long long)s->number, below);
+}
+
+/* Where its files are. */
+static const char *layer_path(struct core_call *c, const record *s)
+{
+	return dir_path(c, s, kind_of(s)->overlay ? "/fs" : "");
+}
+
+static bool is_filled(const struct core *core, uint64_t number)
+{
+	for (const struct core_copy *copy = core->copies; copy; copy = copy->next)
+		if (copy->number == number)
+			return true;
+	return false;
 }
 
 static int next_number(struct core_call *c, uint64_t *ret)
@@ -90,6 +135,8 @@ static int next_number(struct core_call *c, uint64_t *ret)
 	} else if (r != -ENOENT) {
 		return r;
 	}
+	while (is_filled(c->core, *ret)) /* by a call whose number could not be kept */
+		++*ret;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)*ret);
 	return store_put(c->core->store, STORE_SETTING, "", NUMBER_KEY, text, strlen(text), c->err);
 }
@@ -111,27 +158,36 @@ static int like_parent(struct core_call *c, int dir, const char *fs, const recor
 	return 0;
 }
 
-static int make_dir(
-	struct core_call *c, uint64_t number, enum snapshot_kind kind, const record *parent)
+static int make_layer(
+	struct core_call *c, int dir, const char *name, const record *s, const record *parent)
+{
+	char fs[32], work[32];
+
+	snprintf(fs, sizeof(fs), "%s/fs", name);
+	snprintf(work, sizeof(work), "%s/work", name);
+	if (mkdirat(dir, name, 0700) < 0 || mkdirat(dir, fs, 0755) < 0 ||
+		(s->info->kind == SNAPSHOT_ACTIVE && mkdirat(dir, work, 0711) < 0))
+		return err_sys(c->err, "make the directory of a snapshot");
+	return like_parent(c, dir, fs, parent);
+}
+
+static int make_dir(struct core_call *c, const record *s, const record *parent)
 {
 	auto_close int dir = -EBADF;
-	char name[24], fs[32], work[32];
-	int r = open_dir(c, &dir);
+	char name[24];
+	int r = open_dir(c, kind_of(s), &dir);
 
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), "%llu", (unsigned long long)number);
-	snprintf(fs, sizeof(fs), "%s/fs", name);
-	snprintf(work, sizeof(work), "%s/work", name);
+	snprintf(name, sizeof(name), "%llu", (unsigned long long)s->number);
 	/* Of a transaction that did not come to its end. */
 	r = file_remove_tree_at(dir, name);
 	if (r < 0)
 		return err_code(c->err, r, "remove directory '%s'", name);
-	if (mkdirat(dir, name, 0700) < 0 || mkdirat(dir, fs, 0755) < 0 ||
-		(kind == SNAPSHOT_ACTIVE && mkdirat(dir, work, 0711) < 0))
+	if (kind_of(s)->overlay)
+		r = make_layer(c, dir, name, s, parent);
+	else if (mkdirat(dir, name, 0755) < 0)
 		r = err_sys(c->err, "make the directory of a snapshot");
-	if (r == 0)
-		r = like_parent(c, dir, fs, parent);
 	if (r < 0)
 		(void)file_remove_tree_at(dir, name);
 	return r;
@@ -174,14 +230,16 @@ static int new_record(struct core_call *c, const Pb__Image__PrepareRequest *in,
 	info->labels = labels.pairs;
 	info->n_labels = labels.n;
 	s->info = info;
+	s->snapshotter = in->snapshotter;
 	*ret = s;
 	return labels_check(&labels, "info.Labels", c->err);
 }
 
-int snapshots_make(struct core_call *c, const Pb__Image__PrepareRequest *in,
-	enum snapshot_kind kind, record **ret)
+/* All but its number and its directory. */
+static int begin(struct core_call *c, const Pb__Image__PrepareRequest *in, enum snapshot_kind kind,
+	record **ret, record **ret_parent)
 {
-	record *s = NULL, *old, *parent;
+	record *old;
 	int r;
 
 	if (!*in->key)
@@ -191,21 +249,50 @@ int snapshots_make(struct core_call *c, const Pb__Image__PrepareRequest *in,
 		return err_set(c->err, -EEXIST, "snapshot %s", core_quote(c, in->key));
 	if (r != -ENOENT)
 		return r;
-	r = load_parent(c, in, &parent);
-	if (r == 0)
-		r = new_record(c, in, kind, &s);
+	r = load_parent(c, in, ret_parent);
+	return r == 0 ? new_record(c, in, kind, ret) : r;
+}
+
+int snapshots_make(struct core_call *c, const Pb__Image__PrepareRequest *in,
+	enum snapshot_kind kind, record **ret, record **ret_source)
+{
+	record *s = NULL, *parent = NULL;
+	int r = begin(c, in, kind, &s, &parent);
+
 	if (r == 0)
 		r = core_touch_namespace(c);
 	if (r == 0)
 		r = next_number(c, &s->number);
 	if (r == 0)
-		r = make_dir(c, s->number, kind, parent);
-	if (r == 0)
-		r = core_save(c, STORE_SNAPSHOT, c->ns,
-			snapshots_store_key(c, in->snapshotter, in->key), &s->base);
-	if (r == 0)
-		*ret = s;
-	return r;
+		r = make_dir(c, s, parent);
+	if (r < 0)
+		return r;
+	*ret = s;
+	/* A view is its parent's own directory. */
+	*ret_source = kind_of(s)->overlay || kind == SNAPSHOT_VIEW ? NULL : parent;
+	return 0;
+}
+
+int snapshots_made(struct core_call *c, const Pb__Image__PrepareRequest *in,
+	enum snapshot_kind kind, uint64_t number, uint64_t source, record **ret)
+{
+	record *s = NULL, *parent = NULL;
+	int r = begin(c, in, kind, &s, &parent);
+
+	if (r < 0)
+		return r;
+	if (!parent || parent->number != source)
+		return err_set(
+			c->err, -ENOENT, "parent snapshot %.200s does not exist", in->parent);
+	s->number = number;
+	*ret = s;
+	return 0;
+}
+
+int snapshots_save(struct core_call *c, const Pb__Image__PrepareRequest *in, const record *s)
+{
+	return core_save(c, STORE_SNAPSHOT, c->ns, snapshots_store_key(c, in->snapshotter, in->key),
+		&s->base);
 }
 
 /* ---- mounts ---- */
@@ -223,19 +310,22 @@ static Pb__Mount *mount_new(struct core_call *c, const char *type, const char *s
 	return m->options && source ? m : NULL;
 }
 
-static Pb__Mount *bind_mount(struct core_call *c, uint64_t number, bool writable)
+static Pb__Mount *bind_mount(struct core_call *c, const record *s, bool writable)
 {
-	Pb__Mount *m = mount_new(c, "bind", layer_path(c, number, "fs"), 2);
+	Pb__Mount *m = mount_new(c, "bind", layer_path(c, s), 2);
+	size_t overlay = kind_of(s)->overlay;
 
 	if (!m)
 		return NULL;
-	m->options[m->n_options++] = (char *)(writable ? "rw" : "ro");
-	m->options[m->n_options++] = (char *)"rbind";
+	/* In the order in which containerd has them. */
+	m->options[!overlay] = (char *)(writable ? "rw" : "ro");
+	m->options[overlay] = (char *)"rbind";
+	m->n_options = 2;
 	return m;
 }
 
 static Pb__Mount *overlay_mount(
-	struct core_call *c, const record *s, const uint64_t *below, size_t n)
+	struct core_call *c, const record *s, record *const *below, size_t n)
 {
 	Pb__Mount *m = mount_new(c, "overlay", "overlay", 4);
 	auto_done(buf) struct buf lower = { 0 };
@@ -246,12 +336,12 @@ static Pb__Mount *overlay_mount(
 		m->options[m->n_options++] = (char *)"index=off";
 	if (s->info->kind == SNAPSHOT_ACTIVE) {
 		m->options[m->n_options++] =
-			arena_printf(c->arena, "workdir=%s", layer_path(c, s->number, "work"));
+			arena_printf(c->arena, "workdir=%s", dir_path(c, s, "/work"));
 		m->options[m->n_options++] =
-			arena_printf(c->arena, "upperdir=%s", layer_path(c, s->number, "fs"));
+			arena_printf(c->arena, "upperdir=%s", layer_path(c, s));
 	}
 	for (size_t i = 0; i < n; i++)
-		buf_addf(&lower, "%s%s", i ? ":" : "lowerdir=", layer_path(c, below[i], "fs"));
+		buf_addf(&lower, "%s%s", i ? ":" : "lowerdir=", layer_path(c, below[i]));
 	if (buf_ok(&lower) < 0)
 		return NULL;
 	m->options[m->n_options++] = arena_strdup(c->arena, lower.data);
@@ -261,7 +351,7 @@ static Pb__Mount *overlay_mount(
 	return m;
 }
 
-static int chain(struct core_call *c, const char *snapshotter, const record *s, uint64_t *below,
+static int chain(struct core_call *c, const char *snapshotter, const record *s, record **below,
 	size_t *ret_n)
 {
 	size_t n = 0;
@@ -275,7 +365,7 @@ static int chain(struct core_call *c, const char *snapshotter, const record *s, 
 		if (n == CHAIN_MAX)
 			return err_set(c->err, -E2BIG, "more than %d snapshots above each other",
 				CHAIN_MAX);
-		below[n++] = parent->number;
+		below[n++] = parent;
 		s = parent;
 	}
 	*ret_n = n;
@@ -286,7 +376,7 @@ int snapshots_mounts(struct core_call *c, const char *snapshotter, const record 
 	Pb__Image__MountsAnswer **ret)
 {
 	Pb__Image__MountsAnswer *m = arena_calloc(c->arena, 1, sizeof(*m));
-	uint64_t *below = arena_calloc(c->arena, CHAIN_MAX, sizeof(*below));
+	record **below = arena_calloc(c->arena, CHAIN_MAX, sizeof(*below));
 	bool active = s->info->kind == SNAPSHOT_ACTIVE;
 	Pb__Mount *one;
 	size_t n = 0;
@@ -296,14 +386,14 @@ int snapshots_mounts(struct core_call *c, const char *snapshotter, const record 
 		return err_oom(c->err);
 	if (s->info->kind == SNAPSHOT_COMMITTED)
 		return err_set(c->err, -EBUSY,
-			"failed to get active mount: requested snapshot %.200s not active or view",
-			s->info->name);
+			"failed to get %s mount: requested snapshot %.200s not active or view",
+			kind_of(s)->overlay ? "active" : "snapshot", s->info->name);
 	r = chain(c, snapshotter, s, below, &n);
 	if (r < 0)
 		return r;
-	if (n == 0)
-		one = bind_mount(c, s->number, active);
-	else if (n == 1 && !active)
+	if (n == 0 || (active && !kind_of(s)->overlay))
+		one = bind_mount(c, s, active);
+	else if (!active && (n == 1 || !kind_of(s)->overlay))
 		one = bind_mount(c, below[0], false);
 	else
 		one = overlay_mount(c, s, below, n);
@@ -320,7 +410,7 @@ int snapshots_mounts(struct core_call *c, const char *snapshotter, const record 
 
 int snapshots_open(struct core_call *c, const record *s, int *ret, struct err *err)
 {
-	const char *path = layer_path(c, s->number, "fs");
+	const char *path = layer_path(c, s);
 	int fd = path ? fd_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0) : -ENOMEM;
 
 	if (fd < 0)
@@ -374,7 +464,7 @@ static void remove_dir(struct core_call *c, const record *s)
 	struct err err = { 0 };
 	int64_t size, inodes;
 	char name[24];
-	int dir, r = open_dir(c, &dir);
+	int dir, r = open_dir(c, kind_of(s), &dir);
 
 	if (r < 0)
 		return;
@@ -392,6 +482,14 @@ static void remove_dir(struct core_call *c, const record *s)
 	if (r < 0 && c->core->log)
 		log_write(c->core->log, LOG_WARN_,
 			"the directory %s of a snapshot stays until the next start", name);
+}
+
+void snapshots_forget(struct core_call *c, const record *s)
+{
+	struct err err = { 0 };
+	struct core_call call = { .core = c->core, .ns = c->ns, .arena = c->arena, .err = &err };
+
+	remove_dir(&call, s);
 }
 
 int snapshots_drop(struct core_call *c, const char *store_key)
@@ -434,31 +532,41 @@ static int know(void *arg, const struct store_item *item)
 	return 0;
 }
 
-static bool is_known(const struct known *k, uint64_t number)
+static bool is_known(const struct core *core, const struct known *k, uint64_t number)
 {
+	if (is_filled(core, number))
+		return true;
 	for (size_t i = 0; i < k->n; i++)
 		if (k->numbers[i] == number)
 			return true;
 	return false;
 }
 
-int snapshots_sweep(struct core_call *c)
+static int sweep(struct core_call *c, const struct kind *k, const struct known *known)
 {
-	struct known k = { 0 };
 	auto_close int dir = -EBADF;
 	DIR *list;
 	struct dirent *e;
 	uint64_t number;
-	int r = store_each(c->core->store, STORE_SNAPSHOT, NULL, know, &k, c->err);
+	int r = open_dir(c, k, &dir);
 
-	if (r == 0)
-		r = open_dir(c, &dir);
 	list = r == 0 ? fdopendir(fd_open_at(dir, ".", O_RDONLY | O_DIRECTORY, 0)) : NULL;
 	while (list && (e = readdir(list)))
-		if (str_to_u64(e->d_name, UINT64_MAX, &number) == 0 && !is_known(&k, number))
+		if (str_to_u64(e->d_name, UINT64_MAX, &number) == 0 &&
+			!is_known(c->core, known, number))
 			(void)file_remove_tree_at(dir, e->d_name);
 	if (list)
 		closedir(list);
-	free(k.numbers);
+	return r;
+}
+
+int snapshots_sweep(struct core_call *c)
+{
+	struct known known = { 0 };
+	int r = store_each(c->core->store, STORE_SNAPSHOT, NULL, know, &known, c->err);
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && r == 0; i++)
+		r = sweep(c, &kinds[i], &known);
+	free(known.numbers);
 	return r;
 }

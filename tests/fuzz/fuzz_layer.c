@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layers of images: the first byte of the input says whether whiteouts are overlayfs's, the rest is the layer, plain or
- * compressed. It is unpacked beside a file that must not change.
+ * Layers of images: the first byte of the input says whether whiteouts are overlayfs's and whether something is in the
+ * directory before, the rest is the layer, plain or compressed. It is unpacked beside a file that must not change.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +28,15 @@ static void check_beside(int dir)
 	close(fd);
 }
 
+/* As copied from a layer below: names that tars begin with. */
+static void fill(int root)
+{
+	if (mkdirat(root, "a", 0755) < 0 || mkdirat(root, "dir", 0755) < 0 ||
+		file_save_at(root, "file", "x", 1, 0644) < 0 ||
+		symlinkat("../..", root, "dir/out") < 0 || symlinkat("dir/out", root, "link") < 0)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char path[] = "/dev/shm/reeve-fuzz-XXXXXX";
@@ -43,9 +52,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mkdirat(dir, "root", 0755) < 0)
 		abort();
 	l.root = openat(dir, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l.root < 0)
+		abort();
 	l.blob = fd_memfd("layer", data + 1, size - 1);
 	l.overlay = data[0] & 1;
-	if (l.root < 0 || l.blob < 0)
+	if (data[0] & 2)
+		fill(l.root);
+	if (l.blob < 0)
 		abort();
 	r = layer_apply(&l, &sum, &err);
 	if (r < 0 && !err.text[0])

@@ -25,6 +25,8 @@ teardown_file() {
 	containerd_stop
 }
 
+BY=() # --snapshotter NAME, where it is not the usual one
+
 teardown() {
 	local image mount
 	while read -r mount; do umount "$mount"; done < <(awk -v d="$BATS_TEST_TMPDIR" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo)
@@ -34,7 +36,7 @@ teardown() {
 
 import() { # NAME: into both, with the same result
 	# shellcheck disable=SC2086 # nothing, or an option
-	both images import $LOCAL --platform linux/amd64 "$IMAGES/$1.tar"
+	both images import $LOCAL "${BY[@]}" --platform linux/amd64 "$IMAGES/$1.tar"
 }
 
 # collected NAME: in both the index of the archive is gone: no image names it, and each daemon collects at a moment of its own.
@@ -54,15 +56,15 @@ is_without() { # CTR DIGEST
 see() { # CTR DIR NAME
 	local top
 	mkdir -p "$2"
-	top=$("$1" snapshots ls | awk 'NR > 1 && $NF == "Committed" { kind[$1] = 1; if (NF == 3) parent[$2] = 1 } END { for (k in kind) if (!(k in parent)) print k }')
+	top=$("$1" snapshots "${BY[@]}" ls | awk 'NR > 1 && $NF == "Committed" { kind[$1] = 1; if (NF == 3) parent[$2] = 1 } END { for (k in kind) if (!(k in parent)) print k }')
 	equal "$(wc -l <<<"$top")" 1 "images unpacked"
-	"$1" snapshots prepare "seen-$3" "$top" # not view: that one may be collected at any moment
-	eval "$("$1" snapshots mounts "$2" "seen-$3")"
+	"$1" snapshots "${BY[@]}" prepare "seen-$3" "$top" # not view: that one may be collected at any moment
+	eval "$("$1" snapshots "${BY[@]}" mounts "$2" "seen-$3")"
 }
 
 unsee() { # CTR DIR NAME
 	umount "$2"
-	"$1" snapshots rm "seen-$3"
+	"$1" snapshots "${BY[@]}" rm "seen-$3"
 }
 
 tree_of() { # DIR: everything that a container could tell
@@ -206,6 +208,135 @@ tree_of() { # DIR: everything that a container could tell
 	both snapshots rm s2
 	both snapshots ls
 	both snapshots --snapshotter nonsense ls
+}
+
+@test "native snapshots are prepared, committed and removed as containerd's" {
+	local snapshot=(snapshots --snapshotter native)
+	both "${snapshot[@]}" view s0
+	both "${snapshot[@]}" mounts /mnt s0
+	both "${snapshot[@]}" rm s0
+	both "${snapshot[@]}" prepare s1
+	both "${snapshot[@]}" mounts /mnt s1
+	both "${snapshot[@]}" commit s2 s1
+	both "${snapshot[@]}" prepare s3 s2
+	both "${snapshot[@]}" prepare s3 s2
+	both "${snapshot[@]}" prepare s4 nope
+	both "${snapshot[@]}" prepare s4 s3
+	both "${snapshot[@]}" view s5 s2
+	both "${snapshot[@]}" rm s2
+	both "${snapshot[@]}" info s3
+	both "${snapshot[@]}" info nope
+	both "${snapshot[@]}" ls
+	both "${snapshot[@]}" tree
+	both snapshots ls # those of another one
+	both "${snapshot[@]}" mounts /mnt s3
+	both "${snapshot[@]}" mounts /mnt s5
+	both "${snapshot[@]}" mounts /mnt s2
+	run -0 rctr "${snapshot[@]}" label s3 a=b # ctr prints several in any order
+	contains "$output" a=b
+	ctr "${snapshot[@]}" label s3 a=b
+	both "${snapshot[@]}" info s3
+	both "${snapshot[@]}" commit s7 s3
+	both "${snapshot[@]}" usage
+	both "${snapshot[@]}" rm s5
+	# A name of its own for each snapshotter.
+	both snapshots prepare s7
+	both snapshots ls
+	both snapshots rm s7
+	both "${snapshot[@]}" ls
+	both "${snapshot[@]}" rm s7
+	both "${snapshot[@]}" rm s2
+	both "${snapshot[@]}" ls
+	[ -z "$(find "$RD"/root/io.containerd.snapshotter.v1.native/snapshots -mindepth 1)" ] || fail "directories stay"
+	both plugins ls type==io.containerd.snapshotter.v1,id==native
+}
+
+@test "layers are unpacked over each other by copying, to the same files as by containerd" {
+	local name
+	BY=(--snapshotter native)
+	for name in good opaque-last links; do
+		import "$name"
+		see ctr "$BATS_TEST_TMPDIR/theirs" "$name"
+		see rctr "$BATS_TEST_TMPDIR/ours" "$name"
+		diff <(tree_of "$BATS_TEST_TMPDIR/theirs") <(tree_of "$BATS_TEST_TMPDIR/ours")
+		unsee ctr "$BATS_TEST_TMPDIR/theirs" "$name"
+		unsee rctr "$BATS_TEST_TMPDIR/ours" "$name"
+		both images rm --sync "localhost/$name:1"
+	done
+	both snapshots "${BY[@]}" ls
+}
+
+@test "a container on a copy changes nothing of its image" {
+	local id=native-$$
+	BY=(--snapshotter native)
+	# shellcheck disable=SC2086 # nothing, or an option
+	rctr images import $LOCAL "${BY[@]}" --platform linux/amd64 "$IMAGES/busybox.tar"
+	run -0 rctr run "${BY[@]}" --rm --runtime "$SHIM_RUNTIME" localhost/busybox:1 "$id" /bin/sh -c 'echo changed >/etc/told && cat /etc/told && rm /etc/passwd'
+	equal "$output" changed
+	run -0 rctr run "${BY[@]}" --rm --runtime "$SHIM_RUNTIME" localhost/busybox:1 "$id" /bin/sh -c 'ls /etc'
+	equal "$output" passwd
+}
+
+@test "a copy for which there is no room leaves nothing" {
+	local dir=$RD/root/io.containerd.snapshotter.v1.native/snapshots at before
+	BY=(--snapshotter native)
+	rctr snapshots "${BY[@]}" prepare full
+	at=$(rctr snapshots "${BY[@]}" mounts /mnt full | sed -E 's/.* (\/[^ ]+) \/mnt .*/\1/')
+	rctr snapshots "${BY[@]}" commit full-base full
+	# What cannot be copied: deeper than descriptors go.
+	python3 - "$at" <<-'PY'
+		import os, sys
+		at = os.open(sys.argv[1], os.O_RDONLY)
+		for _ in range(5000):
+		    os.mkdir("d", dir_fd=at)
+		    at, old = os.open("d", os.O_RDONLY, dir_fd=at), at
+		    os.close(old)
+	PY
+	before=$(find "$dir" -mindepth 1 -maxdepth 1 | wc -l)
+	run ! rctr snapshots "${BY[@]}" prepare full-copy full-base
+	contains "$output" "directories in each other"
+	settled() { equal "$(find "$dir" -mindepth 1 -maxdepth 1 | wc -l)" "$before"; }
+	wait_until 20 settled
+	run ! rctr snapshots "${BY[@]}" info full-copy
+	# Taken apart from its top: rm goes as deep as its descriptors.
+	python3 - "$at" <<-'PY'
+		import os, sys
+		os.chdir(sys.argv[1])
+		while os.path.isdir("d/d"):
+		    os.rename("d/d", "n")
+		    os.rmdir("d")
+		    os.rename("n", "d")
+		os.rmdir("d")
+	PY
+	rctr snapshots "${BY[@]}" rm full-base
+}
+
+@test "kill -9 in the midst of a copy leaves what the next start takes away" {
+	local dir=$RD/root/io.containerd.snapshotter.v1.native/snapshots at client
+	BY=(--snapshotter native)
+	rctr snapshots "${BY[@]}" prepare many
+	at=$(rctr snapshots "${BY[@]}" mounts /mnt many | sed -E 's/.* (\/[^ ]+) \/mnt .*/\1/')
+	seq 30000 | (cd "$at" && xargs touch)
+	rctr snapshots "${BY[@]}" commit many-base many
+	rctr snapshots "${BY[@]}" prepare many-copy many-base 3>&- &
+	client=$!
+	begun() { [ "$(find "$dir" -mindepth 1 -maxdepth 1 | wc -l)" -eq 2 ] || ! kill -0 "$client"; }
+	wait_until 20 begun
+	kill -KILL "$(cat "$RD/pid")"
+	wait "$client" || true
+	wait_until 10 gone "$(cat "$RD/pid")"
+	reeved_start
+	only_one() { [ "$(find "$dir" -mindepth 1 -maxdepth 1 | wc -l)" -eq "$(rctr snapshots "${BY[@]}" ls | grep -vc ^KEY)" ]; }
+	only_one || {
+		# The helper was at work yet when the daemon cleaned up.
+		kill "$(cat "$RD/pid")"
+		wait_until 10 gone "$(cat "$RD/pid")"
+		reeved_start
+		wait_until 10 only_one
+	}
+	rctr snapshots "${BY[@]}" rm many-copy || rctr snapshots "${BY[@]}" prepare many-copy many-base
+	rctr snapshots "${BY[@]}" rm many-copy || true
+	rctr snapshots "${BY[@]}" rm many-base
 }
 
 @test "what a container stands on is not collected" {

@@ -51,7 +51,7 @@ rctr() {
 plain() {
 	sed -E -e 's/index=off,|,index=off//' -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
 		-e 's/Less than a second|About a minute|[0-9]+ (seconds?|minutes?)/AGE/' -e "s#(${CD:-}|${RD:-})/root#ROOT#g" \
-		-e "s#$CONTAINERD_NAMESPACE/[0-9]+/##g" -e 's#/snapshots/[0-9]+/#/snapshots/N/#g' -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g' -e 's/ +/ /g'
+		-e "s#$CONTAINERD_NAMESPACE/[0-9]+/##g" -e 's#/snapshots/[0-9]+([/ ])#/snapshots/N\1#g' -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g' -e 's/ +/ /g'
 }
 
 # both ARGUMENT...: the same command for both; output and status must be equal. OUT is what they said.

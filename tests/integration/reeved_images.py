@@ -77,6 +77,21 @@ IMAGES = {
     "good": Image([BASE, CHANGE]),
     "plain": Image([BASE, CHANGE], plain, kind="tar"),
     "padded": Image([BASE + b"\0" * 20000]),
+    # What hides all that is below may stand behind what the layer brings itself.
+    "opaque-last": Image([BASE, layer(
+        entry("dir/", DIR, mode=0o711, mtime=800000000),
+        entry("dir/new", data=b"new"),
+        entry("dir/sub/", DIR, mode=0o750), # containerd removes it when it has no entry of its own
+        entry("dir/sub/mine", data=b"mine"),
+        entry("dir/.wh..wh..opq"),
+        entry("dir/late", data=b"late"),
+        entry("keep/y", data=b"y"),
+    )]),
+    "links": Image([BASE, layer(
+        entry("two", HARD, link="cap"),
+        entry("hard", data=b"alone now"),
+        entry("dir/three", HARD, link="two"),
+    )]),
     "dotdot": Image(trick(entry("../../../../evil", data=b"x"), entry("a/../../../evil2", data=b"x"))),
     "absolute": Image(trick(entry("/evil", data=b"x"))),
     "through-link": Image(trick(entry("out", LINK, link="/tmp"), entry("out/evil", data=b"x"))),
@@ -125,5 +140,14 @@ def write(name, image):
             put("blobs/sha256/" + key[7:], data)
 
 
+def busybox():
+    with open("/bin/busybox", "rb") as f:
+        return layer(entry("bin/", DIR, mode=0o755), entry("bin/busybox", data=f.read(), mode=0o755),
+                     *(entry("bin/" + name, LINK, link="busybox") for name in ("sh", "ls", "cat", "rm", "echo")),
+                     entry("etc/", DIR, mode=0o755), entry("etc/passwd", data=b"root:x:0:0::/:/bin/sh\n"),
+                     *(entry(name, DIR, mode=0o755) for name in ("proc", "sys", "dev", "tmp", "run")))
+
+
+IMAGES["busybox"] = Image([busybox()])
 for name, image in IMAGES.items():
     write(name, image)
