@@ -259,8 +259,9 @@ int snapshots_make(struct core_call *c, const Pb__Image__PrepareRequest *in,
 	record *s = NULL, *parent = NULL;
 	int r = begin(c, in, kind, &s, &parent);
 
-	if (r == 0)
-		r = core_touch_namespace(c);
+	if (r < 0 || !s)
+		return r;
+	r = core_touch_namespace(c);
 	if (r == 0)
 		r = next_number(c, &s->number);
 	if (r == 0)
@@ -279,7 +280,7 @@ int snapshots_made(struct core_call *c, const Pb__Image__PrepareRequest *in,
 	record *s = NULL, *parent = NULL;
 	int r = begin(c, in, kind, &s, &parent);
 
-	if (r < 0)
+	if (r < 0 || !s)
 		return r;
 	if (!parent || parent->number != source)
 		return err_set(
@@ -376,7 +377,7 @@ int snapshots_mounts(struct core_call *c, const char *snapshotter, const record 
 	Pb__Image__MountsAnswer **ret)
 {
 	Pb__Image__MountsAnswer *m = arena_calloc(c->arena, 1, sizeof(*m));
-	record **below = arena_calloc(c->arena, CHAIN_MAX, sizeof(*below));
+	record **below = arena_calloc(c->arena, CHAIN_MAX, sizeof(record *));
 	bool active = s->info->kind == SNAPSHOT_ACTIVE;
 	Pb__Mount *one;
 	size_t n = 0;
