@@ -95,8 +95,12 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 int compile_identity(struct plan *p, const struct spec *spec, const struct spec_process *process,
 	const struct compile_filter *filter, bool setgroups_denied, const struct self_status *self,
 	struct err *err);
-/* Scheduling attributes of the process. */
-int compile_scheduling(struct plan *p, const struct spec_process *process);
+/*
+ * Scheduling attributes of the process. With a user namespace on the host side, before it is entered: in there nobody has
+ * the right to more than the caller has.
+ */
+int compile_scheduling(struct plan *p, const struct spec *spec, const struct spec_process *process,
+	bool host_side);
 /* execCPUAffinity: of an exec, before it enters the cgroup and after. */
 int compile_initial_affinity(struct plan *p, const struct spec_process *process, struct err *err);
 int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err);

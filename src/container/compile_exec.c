@@ -102,6 +102,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	plan_init(p);
 	add_host_side(in, p);
 	r = compile_initial_affinity(p, process, err);
+	if (r == 0)
+		r = compile_scheduling(p, in->spec, process, true);
 	add_clone(in, p);
 	if (r == 0)
 		r = compile_final_affinity(p, process, err);
@@ -126,7 +128,7 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 		plan_add(p, PLAN_NULL_STDIO);
 	}
 	if (r == 0)
-		r = compile_scheduling(p, process);
+		r = compile_scheduling(p, in->spec, process, false);
 	if (r == 0)
 		r = compile_personality(p, in->spec, err);
 	if (r == 0)

@@ -432,7 +432,7 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 
 	if (!process->terminal)
 		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->null_stdio;
-	r = compile_scheduling(p, process);
+	r = compile_scheduling(p, spec, process, false);
 	if (r == 0)
 		r = compile_memory_policy(p, spec, err);
 	if (r == 0)
@@ -465,10 +465,12 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 
 	plan_init(p);
 	add_oom_score(p, in);
+	if (spec->process)
+		r = compile_scheduling(p, spec, spec->process, true);
 	t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
-	if (!in->rootless)
+	if (r == 0 && !in->rootless)
 		r = compile_mount_trees(in, p, &t, err);
-	else /* its id maps are files of ours, which is not dumpable */
+	else if (r == 0) /* its id maps are files of ours, which is not dumpable */
 		plan_add(p, PLAN_DUMPABLE)->num[0] = 1;
 	if (r == 0)
 		r = add_clone(in, p, &proc);

@@ -198,12 +198,20 @@ int compile_personality(struct plan *p, const struct spec *spec, struct err *err
 	return 0;
 }
 
-int compile_scheduling(struct plan *p, const struct spec_process *process)
+/* A clone has the scheduling of who makes it, but for what is asked to end with it, and deadlines, which forbid it. */
+static bool passes_over(const struct spec_scheduler *sc)
+{
+	return sc->policy != SCHED_DEADLINE && !(sc->flags & SCHED_FLAG_RESET_ON_FORK);
+}
+
+int compile_scheduling(
+	struct plan *p, const struct spec *spec, const struct spec_process *process, bool host_side)
 {
 	const struct spec_scheduler *sc = process->scheduler;
+	bool early = spec_namespace_find(spec, SPEC_NS_USER) != NULL;
 	struct plan_step *s;
 
-	if (sc) {
+	if (sc && (early && passes_over(sc)) == host_side) {
 		struct sched_attr a = {
 			.size = sizeof(a),
 			.sched_policy = (uint32_t)sc->policy,
@@ -218,7 +226,7 @@ int compile_scheduling(struct plan *p, const struct spec_process *process)
 		s = plan_add(p, PLAN_SCHEDULER);
 		plan_blob(p, s, &a, sizeof(a));
 	}
-	if (process->io_priority) {
+	if (process->io_priority && early == host_side) {
 		s = plan_add(p, PLAN_IOPRIO);
 		s->num[0] = (uint64_t)process->io_priority->class << 13 |
 			    (uint64_t)process->io_priority->priority;

@@ -98,6 +98,17 @@ teardown() {
 	equal "${lines[1]}" 0
 }
 
+@test "in a user namespace the default devices are the default ones, whatever numbers the config gives them; others are as it says" {
+	not_for runc -- "opens a null device that it may not"
+	not_for old-crun -- "knows no device by another name"
+	bundle_sh 'stat -c "%t %T" /dev/null /dev/five' '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}]
+		| .linux.gidMappings = .linux.uidMappings | .linux.devices = [{path: "/dev/null", type: "c", major: 1, minor: 5, fileMode: 438},
+		{path: "/dev/five", type: "c", major: 1, minor: 5, fileMode: 438}]'
+	chmod 0755 "$B" "$BATS_TEST_TMPDIR"
+	run -0 ct_run
+	equal "$output" $'1 3\n1 5'
+}
+
 @test "exec enters the user namespace" {
 	bundle_sh 'echo ready; while :; do sleep 0.05; done' \
 		'.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]
@@ -428,6 +439,23 @@ CapAmb: 0000000000000020"
 		ct_refused
 		contains "$output" oom_score_adj
 	fi
+}
+
+@test "scheduler and priorities are those that the host may give, in a user namespace too" {
+	not_for old-runc old-crun runc crun -- "ignores them, or sets them when it has no right to, or cannot reach the bundle"
+	local stat
+	bundle_sh 'echo ready; while :; do sleep 0.05; done' '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}]
+		| .linux.gidMappings = .linux.uidMappings | .process.scheduler = {policy: "SCHED_OTHER", nice: -5} | .process.ioPriority = {class: "IOPRIO_CLASS_RT", priority: 3}'
+	chmod 0755 "$B" "$BATS_TEST_TMPDIR"
+	ct_start
+	wait_until 10 grep -q ready "$B/stdout"
+	read -r stat <"/proc/$(pid_of)/stat"
+	equal "$(cut -d' ' -f17 <<<"${stat##*) }")" -5 "niceness"
+	run -0 ionice -p "$(pid_of)"
+	equal "$output" "realtime: prio 3"
+	jq '.process | .args = ["cut", "-d", " ", "-f", "19", "/proc/self/stat"] | .scheduler.nice = -7' "$B/config.json" >"$B/process.json"
+	run -0 rt exec --process "$B/process.json" "$ID"
+	equal "$output" -7 "niceness of an exec"
 }
 
 @test "scheduler and priorities are set" {

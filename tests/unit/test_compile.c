@@ -743,3 +743,31 @@ TEST(an_exec_has_the_cpus_that_it_asks_for_else_all)
 	plan_done(&e.plan);
 	done(&m);
 }
+
+TEST(in_a_user_namespace_scheduling_is_passed_over_by_the_clone)
+{
+	static const char *const scheduling[] = {
+		",\"scheduler\":{\"policy\":\"SCHED_IDLE\"},\"ioPriority\":{\"class\":\"IOPRIO_"
+		"CLASS_BE\",\"priority\":1}",
+		",\"scheduler\":{\"policy\":\"SCHED_DEADLINE\",\"runtime\":1,\"deadline\":2,"
+		"\"period\":3}",
+		",\"scheduler\":{\"policy\":\"SCHED_IDLE\",\"flags\":[\"SCHED_FLAG_RESET_ON_FORK\"]"
+		"}",
+	};
+	struct made m = make_as(&ROOT, 0, scheduling[0], "");
+
+	assert_true(find(&m, PLAN_SCHEDULER, 0) > find(&m, PLAN_CLONE, 0));
+	assert_true(find(&m, PLAN_IOPRIO, 0) > find(&m, PLAN_CLONE, 0));
+	done(&m);
+	for (int i = 0; i < 3; i++) {
+		int clone;
+
+		m = make_as(&ROOT, 0, scheduling[i], ",{\"type\":\"user\"}");
+		clone = find(&m, PLAN_CLONE, 0);
+		assert_int_equal(find(&m, PLAN_SCHEDULER, 0) < clone, i == 0);
+		assert_true(find(&m, PLAN_SCHEDULER, 0) >= 0);
+		assert_true(find(&m, PLAN_SCHEDULER, find(&m, PLAN_SCHEDULER, 0) + 1) < 0);
+		assert_true(find(&m, PLAN_IOPRIO, clone) < 0);
+		done(&m);
+	}
+}
