@@ -75,17 +75,30 @@ int blobs_read(
 	return 0;
 }
 
-int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *digest), void *arg,
-	struct err *err)
+static int open_sweep(const struct blobs *b, DIR **ret, struct err *err)
 {
-	DIR *d = fdopendir(fd_open_at(b->blobs, ".", O_RDONLY | O_DIRECTORY, 0));
-	char digest[DIGEST_SIZE];
-	struct dirent *e;
-	int r = 0;
+	int fd = fd_open_at(b->blobs, ".", O_RDONLY | O_DIRECTORY, 0);
 
-	if (!d)
-		return err_sys(err, "read the directory of content");
-	while (r == 0 && (e = readdir(d))) {
+	*ret = fd < 0 ? NULL : fdopendir(fd);
+	if (*ret)
+		return 0;
+	if (fd < 0)
+		return err_code(err, fd, "read the directory of content");
+	fd_close(fd);
+	return err_sys(err, "read the directory of content");
+}
+
+int blobs_sweep(const struct blobs *b, DIR **at, size_t max,
+	bool (*unwanted)(void *arg, const char *digest), void *arg, struct err *err)
+{
+	char digest[DIGEST_SIZE];
+	struct dirent *e = NULL;
+	int r = *at ? 0 : open_sweep(b, at, err);
+
+	for (size_t n = 0; r == 0 && n < max; n++) {
+		e = readdir(*at);
+		if (!e)
+			break;
 		if (strlen(e->d_name) != SHA256_HEX_SIZE - 1)
 			continue;
 		snprintf(digest, sizeof(digest), "sha256:%.64s", e->d_name);
@@ -93,7 +106,10 @@ int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *d
 			errno != ENOENT)
 			r = err_sys(err, "remove content %s", digest);
 	}
-	closedir(d);
+	if (*at && (r < 0 || !e)) {
+		closedir(*at);
+		*at = NULL;
+	}
 	return r;
 }
 

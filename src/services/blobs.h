@@ -14,6 +14,7 @@
  *          before.
  * Context  Parent.
  */
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,9 +43,12 @@ void blobs_close(struct blobs *b);
 /* digest is a good one (identifier_check_digest). -ENOENT. */
 int blobs_read(const struct blobs *b, const char *digest, int *ret_fd, uint64_t *ret_size,
 	struct err *err);
-/* Remove those that `unwanted` says so of. */
-int blobs_sweep(const struct blobs *b, bool (*unwanted)(void *arg, const char *digest), void *arg,
-	struct err *err);
+/*
+ * Remove those that `unwanted` says so of: at most `max` are looked at. *at: NULL at first, and again at the end, or for who goes
+ * on no more, who ends it with closedir().
+ */
+int blobs_sweep(const struct blobs *b, DIR **at, size_t max,
+	bool (*unwanted)(void *arg, const char *digest), void *arg, struct err *err);
 
 /* Begin, or go on with what is there: while ingest_is_behind(), ingest_catch_up() comes before all else. */
 int ingest_open(const struct blobs *b, const char *ns, const char *ref, struct ingest *ret,

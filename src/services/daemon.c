@@ -230,9 +230,7 @@ static void sweep(struct daemon *m, struct core_call *call)
 		log_write(m->config.log, LOG_WARN_,
 			"directories of snapshots that nobody has are left alone: %s",
 			call->err->text);
-	if (gc_sweep_blobs(&m->core, call->err) < 0 && m->config.log)
-		log_write(m->config.log, LOG_WARN_, "content that nobody has is left alone: %s",
-			call->err->text);
+	gc_sweep_blobs(&m->core);
 }
 
 static int open_content(struct daemon *m, struct err *err)
@@ -247,8 +245,10 @@ static int open_content(struct daemon *m, struct err *err)
 	m->core.blobs = &m->blobs;
 	m->core.root = m->root;
 	m->core.root_path = m->settings->root;
-	sweep(m, &call);
-	return gc_new(&m->core, (uint64_t)m->settings->gc_delay_ms * NS_PER_MS, &m->core.gc, err);
+	r = gc_new(&m->core, (uint64_t)m->settings->gc_delay_ms * NS_PER_MS, &m->core.gc, err);
+	if (r == 0)
+		sweep(m, &call);
+	return r;
 }
 
 /* ---- doors ---- */

@@ -30,6 +30,7 @@
 #define EXPIRE_LABEL "containerd.io/gc.expire"
 
 #define KEPT_NS (60 * NS_PER_SEC)
+#define SLICE_NAMES 512
 
 struct wanted {
 	struct wanted *next;
@@ -41,7 +42,10 @@ struct gc {
 	uint64_t delay_ns;
 	struct wanted *wanted;
 	struct loop_timer timer;
-	bool late; /* the timer is for what was kept */
+	bool late;  /* the timer is for what was kept */
+	DIR *sweep; /* how far the bytes have been looked through; NULL: they are not */
+	bool sweep_again;
+	struct loop_timer slice;
 };
 
 /* A thing that can be collected: content, or a snapshot. */
@@ -349,18 +353,51 @@ static bool is_unknown(void *arg, const char *digest)
 	return !k->n || !bsearch(&digest, k->digests, k->n, sizeof(char *), by_text);
 }
 
-int gc_sweep_blobs(struct core *core, struct err *err)
+/* What has a record now: between two slices some may have got one, and others lost it. */
+static int sweep_slice(struct gc *g, struct err *err)
 {
 	struct known k = { 0 };
-	int r = store_each(core->store, STORE_CONTENT, NULL, know, &k, err);
+	int r = store_each(g->core->store, STORE_CONTENT, NULL, know, &k, err);
 
 	if (r == 0 && k.n)
 		qsort(k.digests, k.n, sizeof(char *), by_text);
 	if (r == 0)
-		r = blobs_sweep(core->blobs, is_unknown, &k, err);
+		r = blobs_sweep(g->core->blobs, &g->sweep, SLICE_NAMES, is_unknown, &k, err);
 	free(k.digests);
 	arena_done(&k.arena);
 	return r;
+}
+
+static void on_slice(struct loop_timer *t);
+
+static void go_on(struct gc *g)
+{
+	struct err err = { 0 };
+
+	if (sweep_slice(g, &err) < 0 && g->core->log)
+		log_write(g->core->log, LOG_WARN_, "remove content that nobody has: %s", err.text);
+	if (!g->sweep && !g->sweep_again)
+		return;
+	if (!g->sweep)
+		g->sweep_again = false;
+	/* Others are served in between. Without a timer the next collection goes on. */
+	(void)loop_timer_set(g->core->loop, &g->slice, clock_boot_ns(), on_slice);
+}
+
+static void on_slice(struct loop_timer *t)
+{
+	go_on(container_of(t, struct gc, slice));
+}
+
+void gc_sweep_blobs(struct core *core)
+{
+	struct gc *g = core->gc;
+
+	/* What has been passed by already may have become unwanted. */
+	if (g->slice.loop)
+		g->sweep_again = g->sweep != NULL;
+	else
+		go_on(g);
 }
 
 static int drop_content(struct graph *g, const char *digest)
@@ -442,7 +479,6 @@ void gc_now(struct core *core)
 {
 	struct wanted *again = NULL;
 	struct gc *g = core->gc;
-	struct err err = { 0 };
 
 	loop_timer_cancel(&g->timer);
 	while (g->wanted) {
@@ -459,8 +495,7 @@ void gc_now(struct core *core)
 	g->wanted = again;
 	g->late = again &&
 		  loop_timer_set(core->loop, &g->timer, clock_boot_ns() + KEPT_NS, on_time) == 0;
-	if (gc_sweep_blobs(core, &err) < 0 && core->log)
-		log_write(core->log, LOG_WARN_, "remove content that nobody has: %s", err.text);
+	gc_sweep_blobs(core);
 }
 
 static void on_time(struct loop_timer *t)
@@ -505,6 +540,9 @@ void gc_free(struct gc *g)
 	if (!g)
 		return;
 	loop_timer_cancel(&g->timer);
+	loop_timer_cancel(&g->slice);
+	if (g->sweep)
+		closedir(g->sweep);
 	while (g->wanted) {
 		struct wanted *w = g->wanted;
 

@@ -27,7 +27,8 @@ AUTO_FREE(struct gc, gc)
 
 /* Something has been taken away in this namespace: look at it soon. */
 void gc_want(struct gc *g, const char *ns);
-/* Remove the bytes of which no namespace has a record, also what a crash has left. */
-int gc_sweep_blobs(struct core *core, struct err *err);
+/* Remove the bytes of which no namespace has a record, also what a crash has left: some now, the others part by part
+ * while others are served. */
+void gc_sweep_blobs(struct core *core);
 /* Look at what is wanted now. Not inside of a transaction. */
 void gc_now(struct core *core);

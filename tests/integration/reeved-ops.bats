@@ -221,6 +221,17 @@ places() {
 	contains "$(places "$crash")" loop_run
 }
 
+@test "bytes that a crash has left are removed, however many there are" {
+	local dir=$RD/root/io.containerd.content.v1.content/blobs/sha256
+	mkdir -p "$dir"
+	(cd "$dir" && printf '%064x\n' {1..2000} | xargs touch)
+	serve
+	served
+	is_empty() { [ -z "$(ls "$dir")" ]; }
+	wait_until 20 is_empty
+	stop
+}
+
 # fill_log: no room in the fifo $RD/log, which somebody has open.
 fill_log() {
 	python3 - "$RD/log" <<-PY
