@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Task manager: all tasks of a daemon, by namespace and id: made, found, listed, deleted, and taken over from the manager
- * before (spec/manager.md section 1). It knows nothing of the door through which orders come: an order has a tag, and
+ * before (spec/manager.md section 1). Some are embedded in this process (embedded.h), the others are behind shims; the
+ * runtime that a container names decides, and nobody who gives orders sees the difference. It knows nothing of the door through which orders come: an order has a tag, and
  * its end is told with it.
  *
  * Every order is answered exactly once, by ops.answered(), from the loop and also at once. What began goes on when its
@@ -15,6 +16,7 @@
  * Blocks   Starting programs (until execve) and local file systems; never for another process.
  * Context  Parent, on the loop's thread.
  */
+#include "manager/embedded.h"
 #include "manager/shim_task.h"
 
 struct task_manager;
@@ -28,6 +30,8 @@ struct task_manager_ops {
 	void (*loaded)(void *arg);
 	/* Of a container in the store: its runtime's name, heap. -ENOENT: not known. NULL: there is no store. */
 	int (*runtime_of)(void *arg, const char *ns, const char *id, char **ret);
+	/* Any event of an embedded task. May be NULL where there are none. */
+	void (*published)(void *arg, const Pb__Events__Envelope *e);
 };
 
 struct task_manager_config {
@@ -41,7 +45,8 @@ struct task_manager_config {
 	const char *program;       /* our own, absolute: what shims are told to publish with */
 	const char *search;        /* where shims are looked for, as $PATH; then beside `program` */
 	bool debug;
-	struct shim_limits limits; /* 0: the usual */
+	struct shim_limits limits;              /* 0: the usual */
+	const struct embedded_config *embedded; /* NULL: all tasks are behind shims */
 	const struct task_manager_ops *ops;
 	void *arg;
 };
@@ -89,7 +94,9 @@ typedef void task_manager_task_fn(void *arg, const char *ns, const char *id);
 void task_manager_each(
 	const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg);
 bool task_manager_has(const struct task_manager *m, const char *ns, const char *id);
-/* For tests and reports: "live", NULL when there is none. Also of those that clients do not see. */
+/* Those that end when we do, and that nobody keeps: embedded ones are kept by the guardian. */
+size_t task_manager_embedded(const struct task_manager *m);
+/* For tests and reports: "live", "embedded", NULL when there is none. Also of those that clients do not see. */
 const char *task_manager_state(const struct task_manager *m, const char *ns, const char *id);
 
 /* The door has passed on a shim's own event of an init's exit. */

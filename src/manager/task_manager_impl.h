@@ -16,7 +16,8 @@ struct task_manager {
 	struct task_manager_config config;
 	struct bundle_store store;
 	struct shim_host host;
-	char *beside; /* directory of our own program */
+	struct embedded *embedded; /* NULL: there are none */
+	char *beside;              /* directory of our own program */
 	struct shim_task *buckets[TASK_MANAGER_BUCKETS];
 	struct loop_timer load_timer;
 	struct loop_deferred load_end;

@@ -91,6 +91,22 @@ static char *binary_of(struct task_manager *m, const char *ns, const char *id)
 	return binary;
 }
 
+/* True: it is none of a shim's. */
+static bool load_embedded(struct task_manager *m, const char *ns, const char *id)
+{
+	auto_close int bundle = -EBADF;
+	struct err ignored;
+
+	if (!m->embedded)
+		return false;
+	if (embedded_knows(m->embedded, ns, id))
+		return true;
+	if (bundle_open(&m->store, ns, id, &bundle, &ignored) < 0 || !embedded_is_bundle(bundle))
+		return false;
+	embedded_clear(m->embedded, ns, id);
+	return true;
+}
+
 static void load_one(struct task_manager *m, const char *ns, const char *id)
 {
 	auto_free char *binary = NULL;
@@ -98,6 +114,8 @@ static void load_one(struct task_manager *m, const char *ns, const char *id)
 	struct err err;
 	int r;
 
+	if (load_embedded(m, ns, id))
+		return;
 	if (is_empty(m, ns, id)) {
 		r = bundle_remove(&m->store, ns, id, &err);
 	} else {
@@ -124,7 +142,9 @@ static void on_bundle(void *arg, const char *ns, const char *id, const struct er
 
 static bool is_known(void *arg, const char *ns, const char *id)
 {
-	return task_manager_find(arg, ns, id);
+	const struct task_manager *m = arg;
+
+	return task_manager_find(m, ns, id) || (m->embedded && embedded_knows(m->embedded, ns, id));
 }
 
 static void on_sweep_failed(void *arg, const struct err *why)
@@ -141,6 +161,9 @@ int task_manager_load(struct task_manager *m, struct err *err)
 	int r;
 
 	m->loads = true;
+	if (m->embedded && embedded_load(m->embedded, err) < 0)
+		log_write(m->config.log, LOG_ERROR_, "no embedded task outlives this process: %s",
+			err->text);
 	r = bundle_each(&m->store, on_bundle, m, err);
 	if (r < 0)
 		return r;

@@ -51,6 +51,14 @@ static void on_event(void *arg, const struct shim_event *e)
 	m->config.ops->event(m->config.arg, e);
 }
 
+static void on_published(void *arg, const Pb__Events__Envelope *e)
+{
+	struct task_manager *m = arg;
+
+	if (m->config.ops->published)
+		m->config.ops->published(m->config.arg, e);
+}
+
 static void on_gone(void *arg, struct shim_task *t)
 {
 	task_manager_remove(arg, t);
@@ -112,6 +120,17 @@ static char *directory_of(const char *program)
 	return slash ? strndup(program, slash > program ? (size_t)(slash - program) : 1) : NULL;
 }
 
+static int make_embedded(struct task_manager *m, struct err *err)
+{
+	const struct embedded_host host = {
+		.arg = m,
+		.answered = on_answered,
+		.published = on_published,
+	};
+
+	return embedded_new(m->config.embedded, &host, &m->store, &m->embedded, err);
+}
+
 int task_manager_new(
 	const struct task_manager_config *config, struct task_manager **ret, struct err *err)
 {
@@ -125,6 +144,8 @@ int task_manager_new(
 	m->beside = directory_of(config->program);
 	set_host(m);
 	r = bundle_store_open(config->root, config->state, &m->store, err);
+	if (r == 0 && config->embedded)
+		r = make_embedded(m, err);
 	if (r < 0)
 		task_manager_free(m);
 	else
@@ -145,6 +166,7 @@ void task_manager_free(struct task_manager *m)
 	loop_timer_cancel(&m->load_timer);
 	loop_defer_cancel(&m->load_end);
 	loop_defer_cancel(&m->host.turn);
+	embedded_free(m->embedded);
 	bundle_store_close(&m->store);
 	free(m->beside);
 	free(m);
@@ -179,6 +201,8 @@ static int check_free(
 {
 	const struct shim_task *t = task_manager_find(m, req->ns, req->id);
 
+	if (m->embedded && embedded_knows(m->embedded, req->ns, req->id))
+		return err_set(err, -EEXIST, "task %s", req->id);
 	if (!t)
 		return 0;
 	return err_set(err, -EEXIST, "task %s%s", req->id,
@@ -216,6 +240,10 @@ static int create(struct task_manager *m, uint64_t tag, const struct task_manage
 
 	if (r == 0)
 		r = check_free(m, req, err);
+	if (r == 0 && m->embedded && embedded_wants(m->embedded, c.runtime)) {
+		embedded_create(m->embedded, tag, &c);
+		return 0;
+	}
 	if (r == 0)
 		r = resolve(m, c.runtime, &binary, err);
 	if (r < 0)
@@ -240,7 +268,9 @@ void task_manager_delete(struct task_manager *m, uint64_t tag, const char *ns, c
 {
 	struct shim_task *t = find_visible(m, ns, id);
 
-	if (t)
+	if (m->embedded && embedded_has(m->embedded, ns, id))
+		embedded_delete(m->embedded, tag, ns, id);
+	else if (t)
 		shim_task_delete(t, tag);
 	else
 		refuse_missing(m, tag, id);
@@ -252,6 +282,8 @@ void task_manager_call(struct task_manager *m, uint64_t tag, const char *ns, con
 	auto_done(buf) struct buf bytes = { 0 };
 	struct shim_task *t = find_visible(m, ns, id);
 
+	if (m->embedded && embedded_has(m->embedded, ns, id))
+		return embedded_call(m->embedded, tag, ns, id, method, request, deadline_ns);
 	if (!t)
 		return refuse_missing(m, tag, id);
 	message_encode(request, &bytes);

@@ -51,6 +51,8 @@ void task_manager_remove(struct task_manager *m, struct shim_task *t)
 void task_manager_each(
 	const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg)
 {
+	if (m->embedded)
+		embedded_each(m->embedded, ns, fn, arg);
 	for (size_t i = 0; i < TASK_MANAGER_BUCKETS; i++)
 		for (struct shim_task *t = m->buckets[i]; t; t = shim_task_place(t)->next)
 			if (shim_task_visible(t) && (!ns || str_eq(shim_task_ns(t), ns)))
@@ -61,12 +63,19 @@ bool task_manager_has(const struct task_manager *m, const char *ns, const char *
 {
 	const struct shim_task *t = task_manager_find(m, ns, id);
 
-	return t && shim_task_visible(t);
+	return (t && shim_task_visible(t)) || (m->embedded && embedded_has(m->embedded, ns, id));
 }
 
 const char *task_manager_state(const struct task_manager *m, const char *ns, const char *id)
 {
 	const struct shim_task *t = task_manager_find(m, ns, id);
 
+	if (m->embedded && embedded_knows(m->embedded, ns, id))
+		return "embedded";
 	return t ? shim_task_state(t) : NULL;
+}
+
+size_t task_manager_embedded(const struct task_manager *m)
+{
+	return m->embedded ? embedded_count(m->embedded) : 0;
 }

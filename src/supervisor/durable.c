@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -211,10 +212,25 @@ void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)
 
 /* ---- the journal's own life ---- */
 
+#define NEW_NAME "journal.new"
+
+/* It takes the name when it is complete, and when it is what the next worker is given. */
+static int give_name(const struct supervisor *sup, struct err *err)
+{
+	int dir = sup->config.journal_dir;
+
+	if (str_empty(sup->config.journal_name))
+		return 0;
+	return renameat(dir, NEW_NAME, dir, sup->config.journal_name) < 0
+		       ? err_sys(err, "keep the journal")
+		       : 0;
+}
+
 int durable_begin(struct supervisor *sup, struct err *err)
 {
+	bool named = !str_empty(sup->config.journal_name);
 	struct journal j;
-	int r = journal_make(&j, err);
+	int r = journal_make(named ? sup->config.journal_dir : -EBADF, NEW_NAME, &j, err);
 
 	if (r < 0)
 		return r;
@@ -229,6 +245,8 @@ int durable_begin(struct supervisor *sup, struct err *err)
 		r = fdtable_flush(sup->config.fds, err);
 	else
 		err_code(err, r, "keep the journal");
+	if (r == 0)
+		r = give_name(sup, err);
 	if (r < 0)
 		return r;
 	sup->journal = j;

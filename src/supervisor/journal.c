@@ -7,6 +7,7 @@
 #include "supervisor/journal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,11 +45,15 @@ static uint32_t checksum(struct record_head head, const void *data)
 	return crc32_add(crc32_add(0, &head, sizeof(head)), data, head.size);
 }
 
-int journal_make(struct journal *ret, struct err *err)
+int journal_make(int dir, const char *name, struct journal *ret, struct err *err)
 {
 	struct file_head head = { .version = JOURNAL_VERSION };
-	auto_close int fd = memfd_create("journal", MFD_CLOEXEC);
+	auto_close int fd = -EBADF;
 
+	if (dir < 0)
+		fd = memfd_create("journal", MFD_CLOEXEC);
+	else
+		fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, "make the journal");
 	memcpy(head.magic, magic, sizeof(magic));

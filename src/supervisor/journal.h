@@ -48,8 +48,8 @@ struct journal {
 	uint64_t start; /* size when it was begun: of its snapshot */
 };
 
-/* A new one without a record; the fd is the caller's. */
-int journal_make(struct journal *ret, struct err *err);
+/* A new one without a record; the fd is the caller's. In memory (dir < 0), or as the file `name` there. */
+int journal_make(int dir, const char *name, struct journal *ret, struct err *err);
 int journal_append(struct journal *j, const struct journal_record *r, struct err *err);
 /* All its bytes, on the heap. -EBADMSG: not a journal, or of a version that is not known. */
 int journal_read_file(int fd, void **ret_data, size_t *ret_size, struct err *err);

@@ -10,11 +10,14 @@
 #include "supervisor/reload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
 #include "supervisor/durable.h"
 #include "supervisor/job.h"
 #include "supervisor/perform.h"
@@ -284,16 +287,29 @@ static void on_unknown(struct loop_timer *timer)
 	for_each_task(sup, end_unknown);
 }
 
-int supervisor_load(struct supervisor *sup, struct err *err)
+/* What the worker before us had; else, when whoever kept it is gone too, the file. */
+static bool find_journal(struct supervisor *sup)
 {
 	int fd = fdtable_get(sup->config.fds, JOURNAL_NAME);
+	auto_close int file = -EBADF;
 	struct err bad;
-	int r;
 
+	if (fd < 0 && !str_empty(sup->config.journal_name)) {
+		file = fd_open_at(sup->config.journal_dir, sup->config.journal_name,
+			O_RDONLY | O_NOFOLLOW, 0);
+		fd = file;
+	}
 	if (fd >= 0 && read_journal(sup, fd, &bad) < 0)
 		complain(sup, &bad);
-	r = durable_begin(sup, err);
-	if (fd < 0)
+	return fd >= 0;
+}
+
+int supervisor_load(struct supervisor *sup, struct err *err)
+{
+	bool found = find_journal(sup);
+	int r = durable_begin(sup, err);
+
+	if (!found)
 		return r;
 	for_each_task(sup, adopt);
 	for_each_task(sup, go_on);

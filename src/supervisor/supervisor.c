@@ -34,7 +34,7 @@ static uint32_t bucket_of(const char *ns, const char *id)
 	return h % HOLDER_BUCKETS;
 }
 
-static struct held_task *find(struct supervisor *sup, const char *ns, const char *id)
+static struct held_task *find(const struct supervisor *sup, const char *ns, const char *id)
 {
 	struct held_task *t = sup->buckets[bucket_of(ns, id)];
 
@@ -680,6 +680,31 @@ void supervisor_acked(struct supervisor *sup, uint64_t task, uint64_t sequence)
 uint64_t supervisor_last_conn(const struct supervisor *sup)
 {
 	return sup->last_conn;
+}
+
+static bool is_created(const struct held_task *t)
+{
+	return t->core.state != TASK_NEW && t->core.state != TASK_CREATING;
+}
+
+void supervisor_each(const struct supervisor *sup, supervisor_task_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
+		for (const struct held_task *t = sup->buckets[i]; t; t = t->next)
+			if (is_created(t))
+				fn(arg, t->ns, t->core.id);
+}
+
+bool supervisor_has(const struct supervisor *sup, const char *ns, const char *id)
+{
+	const struct held_task *t = find(sup, ns, id);
+
+	return t && is_created(t);
+}
+
+bool supervisor_knows(const struct supervisor *sup, const char *ns, const char *id)
+{
+	return find(sup, ns, id);
 }
 
 size_t supervisor_count(const struct supervisor *sup)

@@ -53,5 +53,12 @@ void supervisor_acked(struct supervisor *sup, uint64_t task, uint64_t sequence);
 /* The highest connection that a request came from, also to earlier workers: new ones must be above. */
 uint64_t supervisor_last_conn(const struct supervisor *sup);
 
+/* Tasks whose Create has succeeded; fn must not call back. */
+typedef void supervisor_task_fn(void *arg, const char *ns, const char *id);
+void supervisor_each(const struct supervisor *sup, supervisor_task_fn *fn, void *arg);
+bool supervisor_has(const struct supervisor *sup, const char *ns, const char *id);
+/* Also one that is being created, or removed. */
+bool supervisor_knows(const struct supervisor *sup, const char *ns, const char *id);
+
 /* Tasks that are registered or being created. At 0 and without a connection a shim may leave. */
 size_t supervisor_count(const struct supervisor *sup);

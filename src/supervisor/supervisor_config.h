@@ -60,6 +60,12 @@ struct supervisor_config {
 	struct fdtable *fds;       /* streams that outlive a crash are named here */
 	const struct host *host;   /* starts children for what would wait; NULL: it waits (tests) */
 	bool journaled;            /* what happens is written into the fd "journal" of the table */
+	/*
+	 * Where the journal is a file, for one who comes when nobody is left who keeps the fd: a directory that does not
+	 * outlive a boot of the machine, and a name. "" or NULL: in memory alone.
+	 */
+	int journal_dir;
+	const char *journal_name;
 	uint64_t
 		journal_max; /* a journal is rewritten that is larger, and four times its snapshot; 0 = 64 KiB */
 	uint64_t drain_idle_ns; /* Delete stops waiting for output after this long without a byte; 0

@@ -93,7 +93,7 @@ static void *snapshot_of(const struct supervisor *sup, size_t *ret_size)
 	struct journal j;
 	void *bytes;
 
-	if (journal_make(&j, NULL) < 0 || snapshot_write(sup, &j, NULL) < 0 ||
+	if (journal_make(-EBADF, NULL, &j, NULL) < 0 || snapshot_write(sup, &j, NULL) < 0 ||
 		journal_read_file(j.fd, &bytes, ret_size, NULL) < 0)
 		abort();
 	fd_close(j.fd);

@@ -20,7 +20,7 @@ static struct journal three(void)
 {
 	struct journal j;
 
-	assert_ok(journal_make(&j, NULL));
+	assert_ok(journal_make(-EBADF, NULL, &j, NULL));
 	put(&j, JOURNAL_INPUT, 1, "one");
 	put(&j, JOURNAL_ACKED, 2, "");
 	put(&j, 99, 3, "of a later version");
