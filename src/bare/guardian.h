@@ -52,7 +52,16 @@ enum guardian_type {
 	GUARDIAN_ENTER,
 	/* guardian -> worker: the answer to that with this `seq`: 0 or `code` */
 	GUARDIAN_ENTERED,
+	/* worker -> guardian: one name that is put: the program of the workers to come */
+	GUARDIAN_PROGRAM,
 };
+
+/*
+ * How a worker ends on purpose. 0: there is nothing more to do, and the guardian leaves too. AGAIN: another one is to be started at
+ * once. REST: containers live and nobody is to be served; another one is started when somebody connects to the listener.
+ */
+#define GUARDIAN_STATUS_AGAIN 90
+#define GUARDIAN_STATUS_REST 91
 
 /* Its length is always sizeof(struct guardian_msg). */
 struct guardian_msg {

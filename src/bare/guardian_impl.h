@@ -34,6 +34,7 @@ struct guardian {
 	int socket; /* to it; -1 */
 	uint64_t started_ns;
 	uint64_t start_at_ns;  /* of the next one, while there is none */
+	int rests;             /* there is none until somebody connects */
 	unsigned deaths;       /* since one has lived long */
 	unsigned early_deaths; /* in a row */
 	uint64_t files_soft;   /* limit of open files that the worker is to have */
@@ -87,4 +88,5 @@ int guardian_go_home(const struct guardian *g);
 /* guardian_worker.c */
 void guardian_worker_start(struct guardian *g);
 void guardian_worker_ended(struct guardian *g, int status);
+void guardian_worker_wanted(struct guardian *g);
 void guardian_worker_signal(struct guardian *g, int sig);

@@ -153,7 +153,7 @@ static int64_t sleep_ns(const struct guardian *g, int full)
 {
 	uint64_t now;
 
-	if (!g->worker) {
+	if (!g->worker && !g->rests) {
 		now = guardian_clock_ns(CLOCK_BOOTTIME);
 		return g->start_at_ns > now ? (int64_t)(g->start_at_ns - now) : 0;
 	}
@@ -162,7 +162,7 @@ static int64_t sleep_ns(const struct guardian *g, int full)
 	return g->shared->waiting ? (int64_t)WAITING_AGAIN_NS : -1;
 }
 
-static void sleep(struct guardian *g, int full, struct pollfd p[2])
+static void sleep(struct guardian *g, int full, struct pollfd p[3])
 {
 	int64_t ns = sleep_ns(g, full);
 	struct __kernel_timespec t = { ns / 1000000000, ns % 1000000000 };
@@ -170,19 +170,21 @@ static void sleep(struct guardian *g, int full, struct pollfd p[2])
 	p[0] = (struct pollfd){ g->signals, POLLIN, 0 };
 	/* While it is being greeted it has nothing to say that could not wait. */
 	p[1] = (struct pollfd){ full ? -1 : g->socket, POLLIN, 0 };
-	sys_call5(__NR_ppoll, p, 2, ns < 0 ? NULL : &t, NULL, 0);
+	p[2] = (struct pollfd){ g->rests ? guardian_stored(g, GUARDIAN_LISTENER_NAME) : -1, POLLIN,
+		0 };
+	sys_call5(__NR_ppoll, p, 3, ns < 0 ? NULL : &t, NULL, 0);
 }
 
 __attribute__((noreturn)) static void run(struct guardian *g)
 {
-	struct pollfd p[2];
+	struct pollfd p[3];
 	int children = 0;
 	int full;
 
 	for (;;) {
 		if (children || g->shared->waiting)
 			guardian_reap(g);
-		if (!g->worker && guardian_clock_ns(CLOCK_BOOTTIME) >= g->start_at_ns)
+		if (!g->worker && !g->rests && guardian_clock_ns(CLOCK_BOOTTIME) >= g->start_at_ns)
 			guardian_worker_start(g);
 		full = guardian_send(g);
 		sleep(g, full, p);
@@ -191,6 +193,8 @@ __attribute__((noreturn)) static void run(struct guardian *g)
 			sys_close(g->socket);
 			g->socket = -1;
 		}
+		if (p[2].revents)
+			guardian_worker_wanted(g);
 		children = take_signals(g);
 	}
 }

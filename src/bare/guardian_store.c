@@ -204,6 +204,17 @@ static void enter(struct guardian *g, const struct guardian_msg *m, const int *f
 		g->shared->refused++;
 }
 
+/* Without the fd, which did not come, the old program goes on: better than none. */
+static void change_program(struct guardian *g, const int *fds, uint32_t n_fds)
+{
+	if (n_fds != 1) {
+		g->shared->refused++;
+		return;
+	}
+	sys_close(g->program);
+	g->program = fds[0];
+}
+
 static void take(struct guardian *g, const struct guardian_msg *m, const int *fds, uint32_t n_fds)
 {
 	if (makes_sense(m, n_fds)) {
@@ -213,6 +224,10 @@ static void take(struct guardian *g, const struct guardian_msg *m, const int *fd
 		}
 		if (m->type == GUARDIAN_ENTER) {
 			enter(g, m, fds, n_fds);
+			return;
+		}
+		if (m->type == GUARDIAN_PROGRAM) {
+			change_program(g, fds, n_fds);
 			return;
 		}
 		/* The loop looks for zombies that wait in any case. */

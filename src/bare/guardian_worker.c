@@ -126,7 +126,20 @@ void guardian_worker_ended(struct guardian *g, int status)
 	}
 	if (status == 0)
 		guardian_leave(0); /* it has left on purpose: there is nothing more to do */
+	if (status == GUARDIAN_STATUS_REST << 8 || status == GUARDIAN_STATUS_AGAIN << 8) {
+		g->shared->last_status = status;
+		g->shared->died_boot_ns = guardian_clock_ns(CLOCK_BOOTTIME);
+		g->rests = status == GUARDIAN_STATUS_REST << 8;
+		g->start_at_ns = 0;
+		return;
+	}
 	died(g, status);
+}
+
+void guardian_worker_wanted(struct guardian *g)
+{
+	g->rests = 0;
+	g->start_at_ns = 0;
 }
 
 /* What is meant for the shim comes to us, for ours is the pid that is known. */
@@ -134,6 +147,6 @@ void guardian_worker_signal(struct guardian *g, int sig)
 {
 	if (g->worker)
 		sys_call2(__NR_kill, g->worker, sig);
-	else if (sig != SIGUSR1)
-		give_up(g, 0);
+	else if (sig != SIGUSR1 && !(g->rests && guardian_has_pids(g)))
+		give_up(g, 0); /* at rest with containers it goes on resting */
 }

@@ -405,6 +405,20 @@ int guardian_link_enter(struct guardian_link *g, const int *fds, size_t n, struc
 	return r < 0 ? err_code(err, r, "put the guardian into the namespaces") : 0;
 }
 
+int guardian_link_set_program(struct guardian_link *g, int fd, struct err *err)
+{
+	struct guardian_msg m = message_of(GUARDIAN_PROGRAM);
+	int r = guardian_link_flush(g, err);
+
+	if (r < 0)
+		return r;
+	m.n = 1;
+	m.puts = 1;
+	memcpy(m.names[0], "program", sizeof("program"));
+	r = send_message(g, &m, &fd, 1, FLUSH_MAX_NS);
+	return r < 0 ? err_code(err, r, "hand the program to the guardian") : 0;
+}
+
 int guardian_link_open(struct loop *l, int fd, struct guardian_link **ret, struct err *err)
 {
 	auto_close int owned = fd;

@@ -51,6 +51,9 @@ bool guardian_link_is_settled(const struct guardian_link *g);
  */
 int guardian_link_enter(struct guardian_link *g, const int *fds, size_t n, struct err *err);
 
+/* Workers after us run this program. Durable when it returns. */
+int guardian_link_set_program(struct guardian_link *g, int fd, struct err *err);
+
 /* One of the fds that came with the welcome: now the caller's. -ENOENT. */
 int guardian_link_take(struct guardian_link *g, const char *name);
 /* Names that came with the welcome and were not taken, in the guardian's order; NULL at the end. Valid until the next take. */

@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,42 +17,27 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "api/task_name.h"
 #include "bare/guardian.h"
-#include "base/clock.h"
 #include "base/fd.h"
 #include "base/image.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "exit/guardian_link.h"
-#include "exit/own_children.h"
-#include "exit/pidfd_info.h"
-#include "exit/ring.h"
+#include "main/worker.h"
 #include "shim/args.h"
 #include "shim/info.h"
 #include "shim/shim_delete.h"
 #include "shim/shim_log.h"
 #include "shim/shim_server.h"
 #include "shim/start.h"
-#include "supervisor/backend_choice.h"
-#include "supervisor/exit_reaper.h"
-#include "supervisor/fdtable.h"
-#include "supervisor/native.h"
-#include "supervisor/oci.h"
 
 #define PROGRAM "containerd-shim-reeve-v2"
 #define LOG_NAME "log"
 
 /* After which a shim gives back what it does not need. */
 #define QUIET_MS 500
-
-/* After the guardian's death the dead must first be reaped by their new parent. */
-#define SWEEP_MAX_NS (500 * NS_PER_MS)
-#define SWEEP_AGAIN_NS (5 * NS_PER_MS)
 
 static int fail(const struct err *err)
 {
@@ -133,23 +117,12 @@ static int print_help(void)
 /* ---- server ---- */
 
 struct program {
-	struct loop *loop;
+	struct worker worker;
 	struct log log;
-	struct guardian_link *link;
 	int listener;
-	struct exit_source *exits;
-	struct exit_ring *ring;
-	struct own_children *children; /* hooks, loggers and other helpers */
-	struct exit_reaper reaper;
-	struct native *native;
-	struct oci *oci;
-	struct backend_choice backends;
-	struct fdtable fds;
 	struct shim_server *server;
 	struct loop_fd signals;
 	int signal_fd;
-	struct loop_timer sweep; /* for exits, after the guardian's death */
-	uint64_t sweep_until_ns;
 	struct image image; /* what goes while there is nothing to do */
 };
 
@@ -172,7 +145,7 @@ static void on_done(void *arg)
 {
 	struct program *p = arg;
 
-	loop_stop(p->loop, EXIT_SUCCESS);
+	loop_stop(p->worker.loop, EXIT_SUCCESS);
 }
 
 /* Else connections would go to a queue that nobody reads. */
@@ -180,7 +153,7 @@ static void on_unlistened(void *arg)
 {
 	struct program *p = arg;
 
-	(void)guardian_link_drop(p->link, GUARDIAN_LISTENER_NAME);
+	(void)guardian_link_drop(p->worker.link, GUARDIAN_LISTENER_NAME);
 }
 
 /* SIGCHLD is blocked for the reaper, which has an fd of its own for it. */
@@ -201,7 +174,7 @@ static int watch_signals(struct program *p, struct err *err)
 	p->signal_fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (p->signal_fd < 0)
 		return err_sys(err, "make a signalfd");
-	r = loop_fd_add(p->loop, &p->signals, p->signal_fd, EPOLLIN, on_signal);
+	r = loop_fd_add(p->worker.loop, &p->signals, p->signal_fd, EPOLLIN, on_signal);
 	return r < 0 ? err_code(err, r, "watch signals") : 0;
 }
 
@@ -214,15 +187,15 @@ static void keep_log(void *arg)
 	if (p->log.fd < 0)
 		return;
 	/* At once: the fd may be closed for the next one before the round ends. */
-	(void)guardian_link_put(p->link, LOG_NAME, p->log.fd);
-	if (guardian_link_flush(p->link, &err) < 0)
+	(void)guardian_link_put(p->worker.link, LOG_NAME, p->log.fd);
+	if (guardian_link_flush(p->worker.link, &err) < 0)
 		log_write(&p->log, LOG_WARN_, "the log will not outlive a restart: %s", err.text);
 }
 
 /* Those that come after the first worker are not born in the bundle. */
 static void open_log(struct program *p)
 {
-	p->log.fd = guardian_link_take(p->link, LOG_NAME);
+	p->log.fd = guardian_link_take(p->worker.link, LOG_NAME);
 	if (p->log.fd >= 0)
 		return;
 	p->log.fd = shim_log_open(AT_FDCWD);
@@ -242,95 +215,38 @@ static int become_server(struct program *p, struct err *err)
 	return watch_signals(p, err);
 }
 
-/* Containers of the runtime in process, and of those that clients name. */
-static int make_backends(struct program *p, struct reaper reaper, struct err *err)
-{
-	const struct oci_config config = {
-		.loop = p->loop,
-		.log = &p->log,
-		.reaper = reaper,
-		.exits = p->exits,
-		.orphans_to = guardian_link_pid(p->link),
-		.search = getenv("PATH"),
-	};
-
-	p->backends = (struct backend_choice){
-		.native = &native_backend,
-		.native_arg = p->native,
-		.oci = &oci_backend,
-		.search = config.search,
-	};
-	return oci_new(&config, &p->oci, err);
-}
-
-static int make_runtime(struct program *p, struct err *err)
-{
-	struct native_config config = {
-		.loop = p->loop, .log = &p->log, .parent_pid = guardian_link_pid(p->link)
-	};
-	int r;
-
-	r = exit_source_new(p->loop, &p->exits);
-	if (r == 0)
-		r = own_children_new(p->loop, p->exits, &p->children);
-	if (r < 0)
-		return err_code(err, r, "watch for exits");
-	r = exit_ring_new(p->loop, p->exits, p->link, &p->ring, err);
-	if (r < 0)
-		return r;
-	p->reaper.exits = p->exits;
-	config.reaper = exit_reaper_table(&p->reaper);
-	r = native_new(&config, &p->native, err);
-	if (r == 0)
-		r = make_backends(p, config.reaper, err);
-	p->backends.oci_arg = p->oci;
-	return r;
-}
-
 static int make_server(struct program *p, const struct shim_args *args, struct err *err)
 {
+	struct worker *w = &p->worker;
 	struct shim_server_config config = {
-		.loop = p->loop,
+		.loop = w->loop,
 		.log = &p->log,
 		.ns = args->ns,
 		.events_address = getenv("TTRPC_ADDRESS"),
 		.listener = take_fd(&p->listener),
-		.shim_pid = guardian_link_pid(p->link),
+		.shim_pid = guardian_link_pid(w->link),
 		.backend = &backend_choice,
-		.backend_arg = &p->backends,
-		.exits = p->exits,
-		.fds = &p->fds,
-		.guardian = p->link,
+		.backend_arg = &w->backends,
+		.exits = w->exits,
+		.fds = &w->fds,
+		.guardian = w->link,
 		.journaled = true,
-		.restarted = guardian_link_restarts(p->link) > 0,
-		.host = native_host(p->native),
+		.restarted = guardian_link_restarts(w->link) > 0,
+		.host = native_host(w->native),
 		.arg = p,
 		.done = on_done,
 		.unlistened = on_unlistened,
 		.log_moved = keep_log,
 	};
 
-	p->fds.link = p->link;
 	return shim_server_new(&config, &p->server, err);
 }
 
 static void program_done(struct program *p)
 {
 	shim_server_free(p->server);
-	fdtable_done(&p->fds);
-	oci_free(p->oci);
-	native_free(p->native);
-	/* Releases what was put off to the end of a round. */
-	if (p->loop)
-		(void)loop_round(p->loop, 0);
-	loop_timer_cancel(&p->sweep);
-	exit_reaper_done(&p->reaper);
-	exit_ring_free(p->ring);
-	own_children_free(p->children);
-	exit_source_free(p->exits);
-	guardian_link_free(p->link);
+	worker_done(&p->worker);
 	fd_close(p->listener);
-	loop_free(p->loop);
 }
 
 /* Hours may pass until the next request. */
@@ -346,68 +262,23 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 
 /* ---- the guardian ---- */
 
-/*
- * The shim has died: containers have another parent now and are no longer ours to run. Exits that are known are written to
- * the bundles, for containerd will ask for them by `delete` as soon as we are gone.
- */
-static void on_sweep(struct loop_timer *t)
-{
-	struct program *p = container_of(t, struct program, sweep);
-
-	if (exit_pidfd_sweep(p->exits) == 0 || clock_boot_ns() >= p->sweep_until_ns ||
-		loop_timer_set(p->loop, t, clock_boot_ns() + SWEEP_AGAIN_NS, on_sweep) < 0)
-		loop_stop(p->loop, EXIT_FAILURE);
-}
-
+/* containerd will ask for the exits by `delete` as soon as we are gone: they are written to the bundles. */
 static void on_lost(void *arg)
 {
 	struct program *p = arg;
 
 	log_write(&p->log, LOG_ERROR_, "the guardian is gone: leaving");
 	shim_server_abandon(p->server);
-	p->sweep_until_ns = clock_boot_ns() + SWEEP_MAX_NS;
-	on_sweep(&p->sweep);
-}
-
-static void on_refused(void *arg, const char *name, int code)
-{
-	struct program *p = arg;
-
-	log_write(&p->log, LOG_WARN_, "'%s' will not outlive a restart: %s", name, strerror(-code));
-}
-
-static bool is_guardian(int fd)
-{
-	int type = 0;
-	socklen_t size = sizeof(type);
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+	worker_sweep(&p->worker);
 }
 
 /* A worker that comes after another one may find no listener: that one was about to leave. */
-static int meet_guardian(struct program *p, struct err *err)
+static int take_listener(struct program *p, struct err *err)
 {
-	int r = guardian_link_open(p->loop, GUARDIAN_FD, &p->link, err);
-
-	if (r < 0)
-		return r;
-	guardian_link_on_refused(p->link, on_refused, p);
-	p->listener = guardian_link_take(p->link, GUARDIAN_LISTENER_NAME);
-	if (p->listener < 0 && guardian_link_restarts(p->link) == 0)
+	p->listener = guardian_link_take(p->worker.link, GUARDIAN_LISTENER_NAME);
+	if (p->listener < 0 && guardian_link_restarts(p->worker.link) == 0)
 		return err_set(err, -EINVAL, "no socket is to be served");
 	return 0;
-}
-
-static void log_restart(struct program *p)
-{
-	uint32_t n = guardian_link_restarts(p->link);
-	int status = guardian_link_last_status(p->link);
-	bool killed = WIFSIGNALED(status);
-
-	if (n > 0)
-		log_write(&p->log, LOG_WARN_, "restart %u: the worker before %s %d", n,
-			killed ? "was killed by signal" : "ended with status",
-			killed ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static int check_server(const struct shim_args *args, struct err *err)
@@ -416,19 +287,9 @@ static int check_server(const struct shim_args *args, struct err *err)
 
 	if (r == 0)
 		r = task_name_check(args->id, "id", err);
-	if (r == 0 && !is_guardian(GUARDIAN_FD))
+	if (r == 0 && !worker_has_guardian())
 		r = err_set(err, -EINVAL, "no action is given, and no socket is to be served");
 	return r;
-}
-
-/* What a large request took goes back to the system: glibc would keep up to twice of it for the
- * next one. */
-static void keep_no_memory(void)
-{
-#ifdef __GLIBC__
-	mallopt(M_MMAP_THRESHOLD, 64 << 10);
-	mallopt(M_TRIM_THRESHOLD, 128 << 10);
-#endif
 }
 
 static int run_server(const struct shim_args *args)
@@ -443,27 +304,25 @@ static int run_server(const struct shim_args *args)
 	if (r < 0)
 		return fail(&err);
 	p.log.level = args->debug ? LOG_DEBUG_ : LOG_INFO_;
-	keep_no_memory();
-	fd_set_cloexec(GUARDIAN_FD, true);
-	r = loop_new(&p.loop);
-	if (r < 0)
-		err_code(&err, r, "make the loop");
+	p.worker.log = &p.log;
+	worker_keep_no_memory();
+	r = worker_begin(&p.worker, &err);
 	if (r == 0)
-		r = meet_guardian(&p, &err);
+		r = take_listener(&p, &err);
 	if (r == 0)
 		r = become_server(&p, &err);
 	if (r == 0)
-		r = make_runtime(&p, &err);
+		r = worker_make_runtime(&p.worker, NULL, &err);
 	if (r == 0)
 		r = make_server(&p, args, &err);
 	if (r == 0)
-		r = exit_ring_begin(p.ring, &err);
+		r = exit_ring_begin(p.worker.ring, &err);
 	if (r == 0) {
-		guardian_link_on_lost(p.link, on_lost, &p);
-		log_restart(&p);
+		guardian_link_on_lost(p.worker.link, on_lost, &p);
+		worker_log_restart(&p.worker);
 		image_look(&p.image);
-		loop_on_quiet(p.loop, QUIET_MS, on_quiet, &p);
-		r = loop_run(p.loop);
+		loop_on_quiet(p.worker.loop, QUIET_MS, on_quiet, &p);
+		r = loop_run(p.worker.loop);
 		if (r < 0)
 			err_code(&err, r, "run the loop");
 	}

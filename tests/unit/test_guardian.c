@@ -45,6 +45,7 @@ enum command {
 	EXITS,  /* reply: how many were seen, pid and status of the last one */
 	STORM_, /* a: how many; reply: 0, once all have ended as they should */
 	ENTER,  /* fd of a namespace, or none; reply: 0 or an error */
+	RENEW,  /* fd of a program: of the workers to come; reply: 0 or an error */
 	LEAVE,  /* a: status */
 	CRASH,  /* SIGKILL to itself */
 };
@@ -229,6 +230,9 @@ static void obey(struct worker *w, const struct talk *t, int fd, struct talk *an
 		break;
 	case ENTER:
 		answer->a = guardian_link_enter(w->link, &fd, fd >= 0, &err);
+		break;
+	case RENEW:
+		answer->a = guardian_link_set_program(w->link, fd, &err);
 		break;
 	case LEAVE:
 		_exit(t->a);
@@ -596,6 +600,65 @@ TEST(with_a_container_it_never_gives_up)
 	assert_int_equal(b.shared->ring[0].status, 5 << 8);
 	assert_int_equal(kill(b.guardian, 0), 0);
 	close(end[0]);
+	close_bench(&b);
+}
+
+TEST(a_worker_that_asks_for_another_is_no_death)
+{
+	struct bench b;
+	struct talk t;
+
+	open_bench(&b);
+	for (int i = 1; i <= 8; i++) {
+		ask(&b, (struct talk){ HELLO });
+		tell(&b, (struct talk){ LEAVE, GUARDIAN_STATUS_AGAIN });
+		t = ask(&b, (struct talk){ HELLO });
+		assert_int_equal(t.a, i);
+		assert_int_equal(t.b, GUARDIAN_STATUS_AGAIN << 8);
+	}
+	close_bench(&b);
+}
+
+TEST(at_rest_it_waits_for_somebody_and_keeps_containers)
+{
+	int end[2];
+	struct bench b;
+	struct talk t;
+
+	assert_ok(pipe2(end, O_CLOEXEC));
+	open_bench(&b);
+	map_shared(&b);
+	ask(&b, (struct talk){ BEGIN });
+	t = ask_fd(&b, (struct talk){ SPAWN, 7 }, end[0], NULL);
+	assert_true(t.a > 0);
+	ask(&b, (struct talk){ WATCH, t.a });
+	tell(&b, (struct talk){ LEAVE, GUARDIAN_STATUS_REST });
+	WAIT_UNTIL(b.shared->worker_pid == 0);
+	assert_ok(kill(b.guardian, SIGTERM)); /* not while a container lives */
+	assert_ok(kill(t.a, SIGKILL));
+	WAIT_UNTIL(b.shared->head == 1);
+	assert_int_equal(b.shared->ring[0].status, SIGKILL);
+	assert_int_equal(b.shared->workers, 1);
+	t = ask(&b, (struct talk){ HELLO });
+	assert_int_equal(t.a, 1);
+	assert_int_equal(t.b, GUARDIAN_STATUS_REST << 8);
+	close(end[0]);
+	close(end[1]);
+	close_bench(&b);
+}
+
+TEST(the_next_worker_is_the_program_that_was_handed_over)
+{
+	int program = open("/bin/true", O_PATH | O_CLOEXEC);
+	struct bench b;
+
+	assert_true(program >= 0);
+	open_bench(&b);
+	assert_int_equal(ask_fd(&b, (struct talk){ RENEW }, program, NULL).a, 0);
+	tell(&b, (struct talk){ LEAVE, GUARDIAN_STATUS_AGAIN });
+	/* That one ends well at once. */
+	assert_int_equal(wait_for_end(&b), 0);
+	close(program);
 	close_bench(&b);
 }
 
