@@ -508,6 +508,7 @@ int embedded_new(const struct embedded_config *config, const struct embedded_hos
 		.exits = config->exits,
 		.shim_pid = config->shim_pid,
 		.fds = config->fds,
+		.recorder = config->recorder,
 		.host = config->host,
 		.journaled = true,
 		.journal_dir = config->journal_dir,

@@ -16,6 +16,7 @@
 
 struct backend;
 struct embedded;
+struct exit_recorder;
 struct exit_source;
 struct fdtable;
 struct host;
@@ -26,6 +27,7 @@ struct embedded_config {
 	const struct backend *backend;
 	void *backend_arg;
 	struct exit_source *exits;
+	const struct exit_recorder *recorder; /* as in supervisor_config.h */
 	struct fdtable *fds;
 	const struct host *host;
 	pid_t shim_pid;  /* of the guardian: what Connect says */

@@ -24,6 +24,7 @@
 #define JOURNAL_NAME "journal" /* in the fd table */
 
 struct held_task;
+struct orphan;
 struct supervisor;
 
 /* An input that waits until the effects of another one have been performed. Embedded where it
@@ -47,6 +48,8 @@ struct held_proc {
 	struct held_input exit;
 	uint8_t news[PAYLOAD_NEWS_MAX];  /* of the exit */
 	struct backend_process *process; /* of an exec */
+	struct orphan
+		*orphan; /* it has another parent than our guardian; NULL: it is the guardian's */
 };
 
 /* One operation that the core has ordered and whose outcome is due. */
@@ -129,6 +132,7 @@ struct supervisor {
 
 	struct journal journal;
 	uint64_t wall_ns; /* while the journal is read: when what is fed happened; else 0 */
+	bool orphaned;    /* what it took up had another guardian, which is gone */
 	struct loop_timer unknown; /* exits that nobody has told of */
 
 	/* The request that is being taken, for what it orders. */

@@ -12,9 +12,10 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "exit/recorder.h"
+#include "supervisor/orphan.h"
 
 #define BARRIER "sync"
-#define UNKNOWN_STATUS (255 << 8)
 
 static const struct backend *backend_of(const struct held_proc *p)
 {
@@ -79,10 +80,27 @@ int proc_open_streams(struct held_proc *p,
 
 /* ---- identity and exits ---- */
 
+static void drop_orphan(struct held_proc *p)
+{
+	orphan_forget(p->orphan);
+	p->orphan = NULL;
+}
+
+/* What the recorder in the kernel has of it is of no more use. */
+static void forget_record(struct held_proc *p, const struct pidref *who)
+{
+	const struct exit_recorder *r = p->task->sup->config.recorder;
+	struct err err;
+
+	if (r && exit_recorder_forget(r, who, &err) < 0)
+		held_warn(p->task, &err);
+}
+
 static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 {
 	struct held_proc *p = container_of(w, struct held_proc, watch);
 	struct held_task *t = p->task;
+	struct pidref who = p->who;
 	struct payload_news news;
 	struct task_input in = {
 		.type = IN_EXIT,
@@ -93,6 +111,7 @@ static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 		.payload = p->news,
 	};
 
+	drop_orphan(p);
 	pidref_done(&p->who);
 	if (t->container) { /* the last look, before the exit is told: INV-16 */
 		uint64_t kills = backend_of(p)->oom_kills(t->container);
@@ -102,6 +121,8 @@ static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 	}
 	news = (struct payload_news){ .oom_kills = t->oom_kills };
 	in.payload_size = payload_news_encode(&news, p->news);
+	who.fd = -EBADF;
+	forget_record(p, &who);
 	held_feed(t, &p->exit, &in);
 }
 
@@ -117,6 +138,16 @@ static bool hold_exit(struct exit_watch *w)
 		&container_of(w, struct held_proc, watch)->io, on_output_read);
 }
 
+/* Before it is released: who has it not has one layer less. */
+static void arm(struct held_proc *p)
+{
+	const struct exit_recorder *r = p->task->sup->config.recorder;
+	struct err err;
+
+	if (r && p->who.fd >= 0 && exit_recorder_arm(r, &p->who, p->task->number, &err) < 0)
+		held_warn(p->task, &err);
+}
+
 void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 {
 	struct exit_source *exits = p->task->sup->config.exits;
@@ -128,6 +159,7 @@ void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 	p->token = token;
 	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
 	p->watch.hold = hold_exit;
+	arm(p);
 }
 
 void proc_add_news(const struct pidref *who, uint8_t news[PAYLOAD_NEWS_MAX], struct task_input *in)
@@ -141,6 +173,7 @@ void proc_add_news(const struct pidref *who, uint8_t news[PAYLOAD_NEWS_MAX], str
 void proc_forget(struct held_proc *p)
 {
 	exit_watch_remove(&p->watch);
+	drop_orphan(p);
 	held_forget(&p->exit);
 	pidref_done(&p->who);
 	if (p->process)
@@ -203,6 +236,9 @@ static void adopt_identity(struct held_proc *p)
 		proc_watch(p, &now, core->token);
 	else
 		proc_watch(p, &then, core->token);
+	/* Also one that was an orphan to the worker before us. */
+	if (p->task->sup->orphaned || orphan_is_one(p))
+		orphan_watch(p);
 }
 
 void proc_adopt(struct held_proc *p)
@@ -221,16 +257,6 @@ void proc_adopt(struct held_proc *p)
 
 void proc_end_unknown(struct held_proc *p)
 {
-	struct exit_info info = { .wait_status = UNKNOWN_STATUS };
-	struct err err;
-
-	if (!p->watch.source || p->watch.early || p->who.fd >= 0)
-		return;
-	err_set(&err, -ESRCH, "process %d has ended while nobody looked: its status is not known",
-		p->who.pid);
-	held_warn(p->task, &err);
-	exit_watch_remove(&p->watch);
-	info.boot_ns = clock_boot_ns();
-	info.wall_ns = clock_wall_ns();
-	on_exit_(&p->watch, &info);
+	if (p->watch.source && !p->watch.early && p->who.fd < 0 && !p->orphan)
+		orphan_watch(p);
 }

@@ -298,6 +298,7 @@ static bool find_journal(struct supervisor *sup)
 		file = fd_open_at(sup->config.journal_dir, sup->config.journal_name,
 			O_RDONLY | O_NOFOLLOW, 0);
 		fd = file;
+		sup->orphaned = true;
 	}
 	if (fd >= 0 && read_journal(sup, fd, &bad) < 0)
 		complain(sup, &bad);

@@ -19,6 +19,7 @@
 #include "task/terms.h"
 
 struct backend;
+struct exit_recorder;
 struct exit_source;
 struct fdtable;
 struct host;
@@ -57,9 +58,11 @@ struct supervisor_config {
 	void *backend_arg; /* given to every operation of the back end */
 	struct exit_source *exits; /* where exits come from */
 	pid_t shim_pid;            /* what Connect says; 0: ours */
-	struct fdtable *fds;       /* streams that outlive a crash are named here */
-	const struct host *host;   /* starts children for what would wait; NULL: it waits (tests) */
-	bool journaled;            /* what happens is written into the fd "journal" of the table */
+	const struct exit_recorder
+		*recorder;       /* of exits that nobody is left to tell; NULL: there is none */
+	struct fdtable *fds;     /* streams that outlive a crash are named here */
+	const struct host *host; /* starts children for what would wait; NULL: it waits (tests) */
+	bool journaled;          /* what happens is written into the fd "journal" of the table */
 	/*
 	 * Where the journal is a file, for one who comes when nobody is left who keeps the fd: a directory that does not
 	 * outlive a boot of the machine, and a name. "" or NULL: in memory alone.
