@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reeved: the daemon. All that belongs to a process as a whole is here: signals, standard streams, how
- * it ends; what it is told is reeved_options.c's. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at
+ * reeved: the daemon, as two kinds of process: the front that somebody has started (reeved_front.h) and, below a guardian, the
+ * worker that serves. All that belongs to a process as a whole is here: signals, standard streams, how it ends; what it is told is reeved_options.c's. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at
  * once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,33 +16,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bare/guardian.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "main/crash.h"
+#include "main/reeved_control.h"
+#include "main/reeved_front.h"
 #include "main/reeved_options.h"
 #include "main/reeved_service.h"
+#include "main/worker.h"
+#include "manager/task_manager.h"
 #include "services/daemon.h"
 #include "settings/restarts.h"
+#include "supervisor/recorder_load.h"
 
 #include "config.h"
 
 #define PROGRAM "reeved"
 #define LEAVE_NS (2 * NS_PER_SEC)
 #define QUIET_MS 500
+#define DESERTED_NS (2 * NS_PER_SEC)
 
 struct program {
-	struct loop *loop;
+	struct worker worker;
+	struct control control;
 	struct log log;
 	struct daemon *daemon;
 	const char *address;
+	struct exit_recorder recorder;
+	struct recorder_load *loading; /* of its program into the kernel */
+	int state;                     /* directory */
+	char journal[64];              /* file there */
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
+	struct loop_timer desertion;
 	bool leaving;
 	struct reeved_service service;
-	int api_listener, events_listener; /* that were passed to us */
 };
 
 static int fail(const struct err *err)
@@ -56,7 +70,7 @@ static void on_drained(void *arg)
 {
 	struct program *p = arg;
 
-	loop_stop(p->loop, EXIT_SUCCESS);
+	loop_stop(p->worker.loop, EXIT_SUCCESS);
 }
 
 static void on_serving(void *arg)
@@ -64,14 +78,15 @@ static void on_serving(void *arg)
 	struct program *p = arg;
 
 	log_write(&p->log, LOG_INFO_, "serving on '%s'", p->address);
-	reeved_service_ready(0);
+	control_say(&p->control, CONTROL_READY);
+	reeved_service_ready(0); /* the front, which systemd has started, stays */
 }
 
 static void on_failed(void *arg, const struct err *err)
 {
 	struct program *p = arg;
 
-	loop_stop(p->loop, fail(err));
+	loop_stop(p->worker.loop, fail(err));
 }
 
 static void on_leave_timeout(struct loop_timer *t)
@@ -79,9 +94,22 @@ static void on_leave_timeout(struct loop_timer *t)
 	struct program *p = container_of(t, struct program, leave);
 
 	log_write(&p->log, LOG_INFO_, "calls are still open: leaving all the same");
-	loop_stop(p->loop, EXIT_SUCCESS);
+	loop_stop(p->worker.loop, EXIT_SUCCESS);
 }
 
+static void leave(struct program *p)
+{
+	if (p->leaving || loop_timer_set(p->worker.loop, &p->leave, clock_boot_ns() + LEAVE_NS,
+				  on_leave_timeout) < 0) {
+		loop_stop(p->worker.loop, EXIT_SUCCESS);
+		return;
+	}
+	p->leaving = true;
+	reeved_service_stopping();
+	daemon_leave(p->daemon);
+}
+
+/* Whoever means the daemon and signals the guardian, which passes it on. */
 static void on_signal(struct loop_fd *source, uint32_t events)
 {
 	struct program *p = container_of(source, struct program, signals);
@@ -90,31 +118,79 @@ static void on_signal(struct loop_fd *source, uint32_t events)
 	if (read(p->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
 	log_write(&p->log, LOG_INFO_, "signal %u: leaving", info.ssi_signo);
-	if (p->leaving || loop_timer_set(p->loop, &p->leave, clock_boot_ns() + LEAVE_NS,
-				  on_leave_timeout) < 0) {
-		loop_stop(p->loop, EXIT_SUCCESS);
+	leave(p);
+}
+
+static void on_stop(void *arg)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_INFO_, "told to leave");
+	leave(p);
+}
+
+static size_t embedded_tasks(const struct program *p)
+{
+	return p->daemon ? daemon_embedded_tasks(p->daemon) : 0;
+}
+
+static void on_desertion(struct loop_timer *t)
+{
+	struct program *p = container_of(t, struct program, desertion);
+
+	if (p->control.front >= 0 || embedded_tasks(p) > 0)
 		return;
-	}
-	p->leaving = true;
-	reeved_service_stopping();
+	log_write(
+		&p->log, LOG_INFO_, "nobody looks after this daemon, and it has no task: leaving");
+	leave(p);
+}
+
+/* One that was killed may come again at once. */
+static void on_deserted(void *arg)
+{
+	struct program *p = arg;
+
+	(void)loop_timer_set(
+		p->worker.loop, &p->desertion, clock_boot_ns() + DESERTED_NS, on_desertion);
+}
+
+/* Nothing is lost by it: what is to outlive us does so at any moment. */
+static void on_replace(void *arg)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_INFO_, "another reeved takes over");
+	_exit(GUARDIAN_STATUS_AGAIN);
+}
+
+/* From here on the journal, which is a file, is all that the next one has. */
+static void on_lost(void *arg)
+{
+	struct program *p = arg;
+
+	log_write(&p->log, LOG_ERROR_, "the guardian is gone: leaving");
+	p->worker.fds.link = NULL;
 	daemon_leave(p->daemon);
+	worker_sweep(&p->worker);
 }
 
 static int watch_signals(struct program *p, struct err *err)
 {
-	sigset_t ours;
+	sigset_t blocked, ours;
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&ours);
 	sigaddset(&ours, SIGTERM);
 	sigaddset(&ours, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
+	blocked = ours;
+	sigaddset(&blocked, SIGCHLD); /* for own_children */
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0)
 		return err_sys(err, "block signals");
 	p->signal_fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (p->signal_fd < 0)
 		return err_sys(err, "make a signalfd");
-	r = loop_fd_add(p->loop, &p->signals, p->signal_fd, EPOLLIN, on_signal);
+	r = loop_fd_add(p->worker.loop, &p->signals, p->signal_fd, EPOLLIN, on_signal);
 	return r < 0 ? err_code(err, r, "watch signals") : 0;
 }
 
@@ -124,75 +200,195 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 	mem_release_stack();
 }
 
-static int begin(struct program *p, const struct settings *s, struct err *err)
+static void set_score(struct program *p, pid_t pid, int64_t score)
 {
+	char path[48], text[16];
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	snprintf(text, sizeof(text), "%lld", (long long)score);
+	r = fd_write_file_at(AT_FDCWD, path, text);
+	if (r < 0)
+		log_write(&p->log, LOG_INFO_, "oom_score_adj of process %d stays as it is: %s", pid,
+			strerror(-r));
+}
+
+/* The guardian is the last that may be killed. We began with its score; what we start begins with ours. */
+static void set_scores(struct program *p, const struct settings *s)
+{
+	if (guardian_link_restarts(p->worker.link) == 0)
+		set_score(p, guardian_link_pid(p->worker.link), s->guardian_oom_score);
+	set_score(p, getpid(), s->worker_oom_score);
+}
+
+static int open_state(struct program *p, const struct settings *s, struct err *err)
+{
+	p->state = fd_open(s->state, O_RDONLY | O_DIRECTORY, 0);
+	return p->state < 0 ? err_code(err, p->state, "open directory '%s'", s->state) : 0;
+}
+
+/* A journal of another boot tells of nothing that there is. */
+static int name_journal(char name[64], struct err *err)
+{
+	auto_free char *id = NULL;
+	int r = fd_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &id, NULL);
+
+	if (r < 0)
+		return err_code(err, r, "read the id of this boot");
+	id[strcspn(id, "\n")] = '\0';
+	snprintf(name, 64, "journal.%.40s", id);
+	return 0;
+}
+
+static void log_recorder(struct program *p)
+{
+	char status[EXIT_RECORDER_STATUS_SIZE];
+
+	exit_recorder_status(&p->recorder, status);
+	log_write(&p->log, LOG_INFO_, "exit recorder: %s", status);
+}
+
+static void on_recorder(void *arg)
+{
+	struct program *p = arg;
+
+	recorder_load_free(p->loading);
+	p->loading = NULL;
+	log_recorder(p);
+}
+
+/*
+ * What an earlier reeved has loaded stays, and tells how those have ended that nobody has seen. Else it is loaded, which
+ * nobody waits for.
+ */
+static void open_recorder(struct program *p, const struct settings *s)
+{
+	const struct reaper reaper = worker_reaper(&p->worker);
+	const struct recorder_load_order order = {
+		.dir = s->recorder_bpffs, .into = &p->recorder, .done = on_recorder, .arg = p
+	};
+	struct err err;
+
+	if (s->recorder)
+		exit_recorder_open(&p->recorder, s->recorder_bpffs);
+	else
+		exit_recorder_set_off(&p->recorder, "switched off by the configuration");
+	if (!s->recorder || exit_recorder_is_on(&p->recorder) ||
+		recorder_load_start(p->worker.loop, &reaper, &order, &p->loading, &err) < 0)
+		log_recorder(p);
+}
+
+static int make_daemon(struct program *p, const struct settings *s, struct err *err)
+{
+	struct worker *w = &p->worker;
+	const struct embedded_config embedded = {
+		.loop = w->loop,
+		.log = &p->log,
+		.backend = &backend_choice,
+		.backend_arg = &w->backends,
+		.exits = w->exits,
+		.recorder = &p->recorder,
+		.fds = &w->fds,
+		.host = native_host(w->native),
+		.shim_pid = guardian_link_pid(w->link),
+		.journal_dir = p->state,
+		.journal_name = p->journal,
+		.runtimes = (const char *const *)s->embedded,
+	};
 	const struct daemon_config config = {
-		.loop = p->loop,
+		.loop = w->loop,
 		.log = &p->log,
 		.settings = s,
 		.search = getenv("PATH"),
+		.reaper = worker_reaper(w),
+		.fds = &w->fds,
+		.embedded = &embedded,
+		.api_listener = take_fd(&p->control.passed[CONTROL_API]),
+		.events_listener = take_fd(&p->control.passed[CONTROL_EVENTS]),
 		.serving = on_serving,
 		.failed = on_failed,
-		.api_listener = take_fd(&p->api_listener),
-		.events_listener = take_fd(&p->events_listener),
 		.drained = on_drained,
 		.arg = p,
 	};
-	int r = watch_signals(p, err);
+	int r = name_journal(p->journal, err);
+
+	return r < 0 ? r : daemon_new(&config, &p->daemon, err);
+}
+
+static int begin(struct program *p, const struct settings *s, struct err *err)
+{
+	auto_free char *state_root = path_join(s->state, "containers");
+	int r = state_root ? watch_signals(p, err) : err_oom(err);
 
 	p->address = s->address;
+	set_scores(p, s);
 	if (r == 0)
-		r = daemon_new(&config, &p->daemon, err);
+		r = open_state(p, s, err);
 	if (r == 0)
-		r = reeved_service_watch(&p->service, p->loop, s, err);
+		r = worker_make_runtime(&p->worker, state_root, err);
+	if (r == 0) {
+		open_recorder(p, s);
+		r = make_daemon(p, s, err);
+	}
 	if (r == 0)
-		reeved_service_note_end(s, &p->log, 0, 0);
+		r = exit_ring_begin(p->worker.ring, err);
 	if (r == 0)
-		loop_on_quiet(p->loop, QUIET_MS, on_quiet, p);
-	return r;
+		r = control_watch(&p->control, err);
+	if (r == 0)
+		r = reeved_service_watch(&p->service, p->worker.loop, s, err);
+	if (r < 0)
+		return r;
+	guardian_link_on_lost(p->worker.link, on_lost, p);
+	worker_log_restart(&p->worker);
+	if (p->control.front < 0)
+		on_deserted(p);
+	loop_on_quiet(p->worker.loop, QUIET_MS, on_quiet, p);
+	return 0;
 }
 
 static void end(struct program *p)
 {
 	daemon_free(p->daemon);
-	/* Releases what was put off to the end of a round. */
-	(void)loop_round(p->loop, 0);
-	reeved_service_done(&p->service);
 	loop_timer_cancel(&p->leave);
+	loop_timer_cancel(&p->desertion);
 	loop_fd_remove(&p->signals);
+	control_done(&p->control);
+	reeved_service_done(&p->service);
+	recorder_load_free(p->loading);
+	worker_done(&p->worker);
+	exit_recorder_done(&p->recorder);
 	fd_close(p->signal_fd);
-	loop_free(p->loop);
+	fd_close(p->state);
 }
 
-static int run(struct program *p, const struct settings *s)
+/* What the guardian is told. While processes are registered it stays, whatever has become of us. */
+static int last_status(struct program *p, bool failed)
 {
-	struct err err = { 0 };
-	int r = loop_new(&p->loop);
+	struct guardian_shared *shared = guardian_link_shared(p->worker.link);
+	bool stays = embedded_tasks(p) > 0 || (failed && shared->n_pids > 0);
+	struct err err;
 
-	if (r < 0) {
-		err_code(&err, r, "make the loop");
-		return fail(&err);
-	}
-	r = begin(p, s, &err);
+	if (stays)
+		log_write(&p->log, LOG_INFO_, "the guardian, process %d, stays with the tasks",
+			guardian_link_pid(p->worker.link));
+	control_end(&p->control, failed ? CONTROL_FAILED : CONTROL_LEFT);
+	(void)guardian_link_flush(p->worker.link, &err);
+	/* Nothing is taken down: whose exits matter, and what is kept, stays as it is for the next worker. */
+	if (stays)
+		_exit(GUARDIAN_STATUS_REST);
+	return EXIT_SUCCESS;
+}
+
+static int run(struct program *p, const struct settings *s, struct err *err)
+{
+	int r = begin(p, s, err);
+
 	if (r == 0) {
-		r = loop_run(p->loop);
+		r = loop_run(p->worker.loop);
 		if (r < 0)
-			err_code(&err, r, "run the loop");
+			err_code(err, r, "run the loop");
 	}
-	if (r < 0)
-		fail(&err);
-	end(p);
-	return r < 0 ? EXIT_FAILURE : r;
-}
-
-static int print(const struct settings *s, bool commented)
-{
-	auto_done(buf) struct buf out = { 0 };
-
-	settings_write(s, commented, &out);
-	return buf_ok(&out) == 0 && fputs(out.data, stdout) >= 0 && fflush(stdout) == 0
-		       ? EXIT_SUCCESS
-		       : EXIT_FAILURE;
+	return r;
 }
 
 /* Backtraces are for `reeve doctor`, which looks for them there. */
@@ -205,27 +401,89 @@ static int catch_crashes(const struct settings *s, struct err *err)
 	return crash_catch(PROGRAM, path, err);
 }
 
-static int serve(const struct settings *s)
+static int serve(struct program *p, const struct settings *s, struct err *err)
 {
-	struct program p = {
-		.signal_fd = -EBADF, .api_listener = -EBADF, .events_listener = -EBADF
-	};
-	struct err err = { 0 };
 	int r;
 
 	umask(0022);
-	reeved_service_log(s, &p.log);
-	r = reeved_service_listeners(s, &p.api_listener, &p.events_listener, &err);
-	if (r == 0)
-		r = catch_crashes(s, &err);
-	return r < 0 ? fail(&err) : run(&p, s);
+	reeved_service_log(s, &p->log);
+	r = catch_crashes(s, err);
+	return r < 0 ? r : run(p, s, err);
 }
 
-static int act(const struct reeved_options *o)
+/* Started by the guardian; what we were told is with the control socket. */
+static int be_worker(void)
+{
+	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
+		.recorder = EXIT_RECORDER_NULL,
+		.signal_fd = -EBADF,
+		.state = -EBADF };
+	struct reeved_options o = { 0 };
+	struct err err = { 0 };
+	int r, status;
+
+	p.worker.log = &p.log;
+	worker_keep_no_memory();
+	r = worker_begin(&p.worker, &err);
+	if (r < 0)
+		return fail(&err);
+	p.control = (struct control){
+		.log = &p.log,
+		.loop = p.worker.loop,
+		.link = p.worker.link,
+		.listener = -EBADF,
+		.passed = { -EBADF, -EBADF },
+		.front = -EBADF,
+		.arg = &p,
+		.stop = on_stop,
+		.deserted = on_deserted,
+		.replace = on_replace,
+	};
+	r = control_begin(&p.control, &err);
+	if (r == 0)
+		r = reeved_options_parse(p.control.argc, p.control.argv, &o, &err);
+	if (r == 0)
+		r = serve(&p, &o.settings, &err);
+	if (r < 0)
+		fail(&err);
+	status = last_status(&p, r != 0);
+	end(&p);
+	reeved_options_done(&o);
+	return status;
+}
+
+static int be_front(const struct settings *s, int argc, char **argv)
+{
+	struct front front = { .state = s->state, .argc = argc, .argv = argv };
+	struct err err = { 0 };
+	int r;
+
+	/* They were passed to this process, and to no other. */
+	r = reeved_service_listeners(
+		s, &front.passed[CONTROL_API], &front.passed[CONTROL_EVENTS], &err);
+	front.env = environ;
+	if (r == 0)
+		r = front_run(&front, &err);
+	if (r < 0 && err.text[0])
+		return fail(&err);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int print(const struct settings *s, bool commented)
+{
+	auto_done(buf) struct buf out = { 0 };
+
+	settings_write(s, commented, &out);
+	return buf_ok(&out) == 0 && fputs(out.data, stdout) >= 0 && fflush(stdout) == 0
+		       ? EXIT_SUCCESS
+		       : EXIT_FAILURE;
+}
+
+static int act(const struct reeved_options *o, int argc, char **argv)
 {
 	switch (o->action) {
 	case REEVED_SERVE:
-		return serve(&o->settings);
+		return be_front(&o->settings, argc, argv);
 	case REEVED_HELP:
 		return fputs(reeved_help, stdout) < 0;
 	case REEVED_VERSION:
@@ -249,7 +507,9 @@ int main(int argc, char **argv)
 		err_set(&err, -EPERM, "refusing to run setuid or with file capabilities");
 		return fail(&err);
 	}
-	status = reeved_options_parse(argc, argv, &o, &err) < 0 ? fail(&err) : act(&o);
+	if (argc > 1 && str_eq(argv[1], "worker") && worker_has_guardian())
+		return be_worker();
+	status = reeved_options_parse(argc, argv, &o, &err) < 0 ? fail(&err) : act(&o, argc, argv);
 	reeved_options_done(&o);
 	return status;
 }

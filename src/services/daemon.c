@@ -34,6 +34,7 @@
 #include "services/snapshots.h"
 #include "services/tasks.h"
 #include "settings/settings.h"
+#include "supervisor/fdtable.h"
 
 #define STORE_NAME "meta.db"
 #define LOCK_NS (2 * NS_PER_SEC)
@@ -306,6 +307,49 @@ static int make_doors(struct daemon *m, struct err *err)
 	return r < 0 ? r : ttrpc_server_new(&ttrpc, &m->ttrpc, err);
 }
 
+/* By its address, for the next worker may have been told another one. */
+static void name_kept(const char *address, char name[32])
+{
+	uint32_t h = 2166136261u;
+
+	for (; *address; address++)
+		h = (h ^ (unsigned char)*address) * 16777619u;
+	snprintf(name, 32, "socket/%08x", h);
+}
+
+/* Clients connect to it, and wait, while there is no worker. */
+static void keep_socket(struct daemon *m, const char *address, int fd)
+{
+	int copy = m->config.fds ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+	char name[32];
+
+	name_kept(address, name);
+	if (copy >= 0)
+		(void)fdtable_replace(m->config.fds, name, copy);
+}
+
+static bool take_kept(struct daemon *m, const char *address, int *ret)
+{
+	char name[32];
+	int fd = -EBADF;
+
+	name_kept(address, name);
+	if (m->config.fds)
+		fd = fdtable_get(m->config.fds, name);
+	if (fd >= 0)
+		*ret = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	return fd >= 0 && *ret >= 0;
+}
+
+static void forget_socket(struct daemon *m, const char *address)
+{
+	char name[32];
+
+	name_kept(address, name);
+	if (m->config.fds)
+		fdtable_close(m->config.fds, name);
+}
+
 /* The lock says that nobody is behind a socket that is left there. */
 static int listen_at(
 	struct daemon *m, const char *address, struct socket *socket, int *ret, struct err *err)
@@ -323,12 +367,17 @@ static int listen_at(
 	r = open_dir(path, 0711, &socket->dir, err);
 	if (r < 0)
 		return r;
+	if (take_kept(m, address, ret)) {
+		socket->name = name;
+		return 0;
+	}
 	if (unlinkat(socket->dir, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "remove what is at '%s'", address);
 	fd = fd_unix_listen_at(socket->dir, name, SOCK_STREAM, (mode_t)m->settings->socket_mode);
 	if (fd < 0)
 		return err_code(err, fd, "listen at '%s'", address);
 	socket->name = name;
+	keep_socket(m, address, fd);
 	if (m->settings->socket_gid > 0 &&
 		fchownat(socket->dir, name, (uid_t)-1, (gid_t)m->settings->socket_gid,
 			AT_SYMLINK_NOFOLLOW) < 0)
@@ -362,10 +411,12 @@ static int open_sockets(struct daemon *m, struct err *err)
 	return r;
 }
 
-static void close_socket(struct socket *s)
+static void close_socket(struct daemon *m, const char *address, struct socket *s)
 {
-	if (s->name)
+	if (s->name) {
 		(void)unlinkat(s->dir, s->name, 0);
+		forget_socket(m, address);
+	}
 	s->name = NULL;
 	s->dir = fd_close(s->dir);
 }
@@ -391,6 +442,7 @@ static int make_tasks(struct daemon *m, struct err *err)
 		.core = &m->core,
 		.settings = m->settings,
 		.search = m->config.search,
+		.embedded = m->config.embedded,
 		.loaded = on_loaded,
 		.arg = m,
 	};
@@ -459,8 +511,8 @@ void daemon_free(struct daemon *m)
 {
 	if (!m)
 		return;
-	close_socket(&m->api);
-	close_socket(&m->events);
+	close_socket(m, m->settings->address, &m->api);
+	close_socket(m, m->settings->ttrpc_address, &m->events);
 	fd_close_all((int[]){ m->config.api_listener, m->config.events_listener }, 2);
 	chores_end(&m->core);
 	grpc_server_free(m->grpc);
@@ -478,6 +530,11 @@ void daemon_free(struct daemon *m)
 	free(m);
 }
 
+size_t daemon_embedded_tasks(const struct daemon *m)
+{
+	return m->core.tasks ? task_manager_embedded(tasks_manager(m->core.tasks)) : 0;
+}
+
 struct core *daemon_core(struct daemon *m)
 {
 	return &m->core;
@@ -485,8 +542,8 @@ struct core *daemon_core(struct daemon *m)
 
 void daemon_leave(struct daemon *m)
 {
-	close_socket(&m->api);
-	close_socket(&m->events);
+	close_socket(m, m->settings->address, &m->api);
+	close_socket(m, m->settings->ttrpc_address, &m->events);
 	fd_close(take_fd(&m->waiting));
 	tasks_leave(m->core.tasks);
 	ttrpc_server_unlisten(m->ttrpc);

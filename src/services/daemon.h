@@ -23,6 +23,8 @@
 
 struct core;
 struct daemon;
+struct embedded_config;
+struct fdtable;
 struct settings;
 
 struct daemon_config {
@@ -38,8 +40,10 @@ struct daemon_config {
 	const struct rpc_service *more; /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
 	struct reaper
-		reaper; /* of our short-lived children; zero: they are waited for one by one */
-	void (*serving)(void *arg); /* calls are taken now; NULL: do not tell */
+		reaper;      /* of our short-lived children; zero: they are waited for one by one */
+	struct fdtable *fds; /* where sockets are kept for the worker after us; NULL: nowhere */
+	const struct embedded_config *embedded; /* NULL: all tasks are behind shims */
+	void (*serving)(void *arg);             /* calls are taken now; NULL: do not tell */
 	void (*failed)(void *arg, const struct err *err); /* it never will */
 	void (*drained)(void *arg);                       /* after daemon_leave() */
 	void *arg;
@@ -50,6 +54,8 @@ void daemon_free(struct daemon *m);
 AUTO_FREE(struct daemon, daemon)
 
 struct core *daemon_core(struct daemon *m);
+
+size_t daemon_embedded_tasks(const struct daemon *m);
 
 /* Take the sockets away and end what can be ended; drained() when the last client has gone. */
 void daemon_leave(struct daemon *m);

@@ -20,8 +20,9 @@ struct tasks;
 
 struct tasks_config {
 	struct core *core;
-	const struct settings *settings; /* borrowed */
-	const char *search;              /* for shims, as $PATH */
+	const struct settings *settings;        /* borrowed */
+	const char *search;                     /* for shims, as $PATH */
+	const struct embedded_config *embedded; /* as in task_manager.h */
 	void (*loaded)(void *arg); /* what is alive is known: from now on it may be asked for */
 	void *arg;
 };

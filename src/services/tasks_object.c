@@ -133,6 +133,16 @@ static int runtime_of(void *arg, const char *ns, const char *id, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+static void on_published(void *arg, const Pb__Events__Envelope *e)
+{
+	const struct tasks *t = arg;
+	struct err err;
+
+	if (event_bus_forward(t->config.core->events, e, &err) < 0)
+		log_write(t->config.core->log, LOG_ERROR_, "event '%s' is lost: %s", e->topic,
+			err.text);
+}
+
 static void on_loaded(void *arg)
 {
 	struct tasks *t = arg;
@@ -145,6 +155,7 @@ static const struct task_manager_ops manager_ops = {
 	.event = on_event,
 	.loaded = on_loaded,
 	.runtime_of = runtime_of,
+	.published = on_published,
 };
 
 int tasks_load(struct tasks *t, struct err *err)
@@ -180,6 +191,7 @@ static int begin(struct tasks *t, struct err *err)
 		.ttrpc_address = s->ttrpc_address,
 		.search = t->config.search,
 		.debug = log && log->level == LOG_DEBUG_,
+		.embedded = t->config.embedded,
 		.limits = { .load_ns = (uint64_t)s->load_seconds * NS_PER_SEC },
 		.ops = &manager_ops,
 		.arg = t,

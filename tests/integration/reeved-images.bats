@@ -358,9 +358,8 @@ tree_of() { # DIR: everything that a container could tell
 		local client=$!
 		# Each time a little later: at some moment of the import.
 		wait_until 5 eval "[ \$(find '$RD/root' | wc -l) -gt $((10 + 4 * i)) ] || ! kill -0 $client"
-		kill -KILL "$(cat "$RD/pid")"
+		reeved_kill
 		wait "$client" || true
-		wait_until 10 gone "$(cat "$RD/pid")"
 		reeved_start
 	done
 	# shellcheck disable=SC2086 # nothing, or an option

@@ -10,13 +10,35 @@ reeved_up() {
 }
 
 reeved_start() {
-	"$TOP/out/bin/reeved" --root "$RD/root" --state "$RD/state" --address "$RD/sock" >>"$RD/log" 2>&1 </dev/null 3>&- &
+	"${REEVED:-$TOP/out/bin/reeved}" --root "$RD/root" --state "$RD/state" --address "$RD/sock" >>"$RD/log" 2>&1 </dev/null 3>&- &
 	REEVED_PID=$!
 	echo "$REEVED_PID" >"$RD/pid"
 	wait_until 10 rctr version || {
 		tail -n 20 "$RD/log"
 		return 1
 	}
+}
+
+# reeved_part guardian|worker: the process of the daemon that has RD.
+reeved_part() {
+	local pid comm
+	for pid in $(pgrep -f "reeved worker .*--root $RD/root"); do
+		comm=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
+		case $1/$comm in
+		guardian/reeve-guardian | worker/reeved) echo "$pid" ;;
+		esac
+	done
+}
+
+# reeved_kill: end all of the daemon at once, in the hardest way.
+reeved_kill() {
+	local pids
+	pids="$(cat "$RD/pid") $(reeved_part guardian) $(reeved_part worker)"
+	# shellcheck disable=SC2086
+	kill -KILL $pids
+	for pid in $pids; do
+		wait_until 10 gone "$pid"
+	done
 }
 
 reeved_stop() {

@@ -120,8 +120,7 @@ teardown_file() {
 @test "what was told is there after kill -9, and nothing else" {
 	rctr namespaces create kept a=b
 	rctr containers create --config "$CONFIG" k1
-	kill -KILL "$(cat "$RD/pid")"
-	wait_until 10 gone "$(cat "$RD/pid")"
+	reeved_kill
 	reeved_start
 	run -0 rctr namespaces ls -q
 	contains "$output" kept
@@ -133,7 +132,7 @@ teardown_file() {
 
 @test "a second daemon keeps out of the first one's directory" {
 	run -1 within 10 reeved --root "$RD/root" --state "$RD/state" --address "$BATS_TEST_TMPDIR/sock"
-	contains "$output" "another daemon has '$RD/root'"
+	contains "$output" "another daemon has '$RD/state'"
 	[ ! -e "$BATS_TEST_TMPDIR/sock" ]
 	rctr version
 }

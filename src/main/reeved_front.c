@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection says everything: the guardian keeps its other end, so it outlives any worker, and its end is the end of the
+ * daemon. Nothing is known here by its pid.
+ *
+ * What surprises: the first connection is made before the guardian is started, for its socket listens already; the first worker
+ * finds there what it is to do.
+ */
+#include "main/reeved_front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "main/reeved_control.h"
+#include "shim/server_launch.h"
+
+#define LOCK_NAME "front.lock"
+#define MEET_NS (20 * NS_PER_SEC)
+#define END_NS (5 * NS_PER_SEC)
+#define AGAIN_MS 20
+
+struct meeting {
+	const struct front *front;
+	int dir;
+	int args;
+	int signals;
+	int conn;
+	char program[PATH_MAX];
+};
+
+/* ---- meeting the daemon ---- */
+
+static int make_args(struct meeting *m, struct err *err)
+{
+	auto_done(buf) struct buf text = { 0 };
+
+	for (int i = 0; i < m->front->argc; i++) {
+		buf_adds(&text, m->front->argv[i]);
+		buf_addc(&text, '\0');
+	}
+	if (buf_ok(&text) < 0)
+		return err_oom(err);
+	m->args = fd_memfd("reeved-args", text.data, text.len);
+	return m->args < 0 ? err_code(err, m->args, "keep the arguments") : 0;
+}
+
+static int say_hello(struct meeting *m, struct err *err)
+{
+	struct control_msg msg = { CONTROL_MAGIC, CONTROL_HELLO, 0 };
+	auto_close int program = fd_open("/proc/self/exe", O_PATH, 0);
+	int fds[CONTROL_FDS + CONTROL_PASSED] = {
+		[CONTROL_STDERR] = STDERR_FILENO,
+		[CONTROL_PROGRAM] = program,
+		[CONTROL_ARGS] = m->args,
+	};
+	size_t n = CONTROL_FDS;
+	int r = program < 0 ? program : 0;
+
+	for (unsigned int i = 0; i < CONTROL_PASSED; i++) {
+		if (m->front->passed[i] < 0)
+			continue;
+		msg.passed |= 1u << i;
+		fds[n++] = m->front->passed[i];
+	}
+	if (r == 0)
+		r = fd_send(m->conn, &msg, sizeof(msg), fds, n);
+	return r < 0 ? err_code(err, r, "talk to the daemon") : 0;
+}
+
+static int reach(struct meeting *m)
+{
+	m->conn = fd_unix_connect_at(m->dir, CONTROL_NAME, SOCK_SEQPACKET);
+	return m->conn < 0 ? m->conn : 0;
+}
+
+static char **worker_argv(const struct front *f, struct arena *arena)
+{
+	char **argv = arena_calloc(arena, (size_t)f->argc + 2, sizeof(*argv));
+
+	if (!argv)
+		return NULL;
+	argv[0] = f->argv[0];
+	argv[1] =
+		(char *)"worker"; /* for whoever looks at a list of processes; and so it is known */
+	for (int i = 1; i < f->argc; i++)
+		argv[i + 1] = f->argv[i];
+	return argv;
+}
+
+/* Nobody is behind the socket, if there is one: under the lock this stays so. */
+static int launch(struct meeting *m, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	auto_close int listener = -EBADF;
+	char **argv = worker_argv(m->front, &arena);
+	pid_t pid;
+	int r;
+
+	if (!argv)
+		return err_oom(err);
+	if (unlinkat(m->dir, CONTROL_NAME, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove '%s/" CONTROL_NAME "'", m->front->state);
+	listener = fd_unix_listen_at(m->dir, CONTROL_NAME, SOCK_SEQPACKET, 0600);
+	if (listener < 0)
+		return err_code(err, listener, "listen at '%s/" CONTROL_NAME "'", m->front->state);
+	r = reach(m);
+	if (r < 0)
+		return err_code(err, r, "connect to '%s/" CONTROL_NAME "'", m->front->state);
+	r = say_hello(m, err);
+	if (r == 0)
+		r = server_launch(listener, argv, m->front->env, &pid, err);
+	return r;
+}
+
+static int find_or_launch(struct meeting *m, struct err *err)
+{
+	auto_close int lock = -EBADF;
+	int r = reach(m);
+
+	if (r == 0)
+		return say_hello(m, err);
+	lock = fd_open_at(m->dir, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return err_code(err, lock, "open '%s/" LOCK_NAME "'", m->front->state);
+	r = file_lock(lock, true, true);
+	if (r < 0)
+		return err_code(err, r, "lock '%s/" LOCK_NAME "'", m->front->state);
+	r = reach(m);
+	if (r == 0)
+		return say_hello(m, err);
+	if (r != -ENOENT && r != -ECONNREFUSED)
+		return err_code(err, r, "connect to '%s/" CONTROL_NAME "'", m->front->state);
+	return launch(m, err);
+}
+
+/* ---- staying ---- */
+
+static void say_stop(const struct meeting *m)
+{
+	const struct control_msg msg = { CONTROL_MAGIC, CONTROL_STOP, 0 };
+
+	(void)fd_send(m->conn, &msg, sizeof(msg), NULL, 0);
+}
+
+/* What is installed now takes our place, and what it starts the daemon's. */
+static void run_anew(struct meeting *m)
+{
+	execve(m->program, m->front->argv, m->front->env);
+	fprintf(stderr, "reeved: run '%s': %s\n", m->program, strerror(errno));
+}
+
+static void take_signal(struct meeting *m)
+{
+	struct signalfd_siginfo info;
+
+	if (read(m->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		run_anew(m);
+	else
+		say_stop(m);
+}
+
+/* 1: the daemon has said that it is over, in *ret; 0: not yet; -ECONNRESET: the connection has ended. */
+static int take_word(struct meeting *m, enum control_type *ret)
+{
+	struct control_msg msg;
+	size_t n = 0;
+	ssize_t r = fd_recv(m->conn, &msg, sizeof(msg), NULL, &n, MSG_DONTWAIT);
+
+	if (r == -EAGAIN)
+		return 0;
+	if (r != sizeof(msg) || msg.magic != CONTROL_MAGIC)
+		return -ECONNRESET;
+	*ret = (enum control_type)msg.type;
+	return 1;
+}
+
+/* Whoever waits for us finds nobody else who has the daemon's directories. */
+static void await_end(const struct meeting *m)
+{
+	struct pollfd p = { .fd = m->conn };
+	uint64_t until = clock_boot_ns() + END_NS;
+
+	while (!(p.revents & POLLHUP) && clock_boot_ns() < until)
+		(void)poll(&p, 1, 100);
+}
+
+static int last_word(const struct meeting *m, enum control_type word, struct err *err)
+{
+	if (word != CONTROL_BUSY)
+		await_end(m);
+	if (word == CONTROL_LEFT)
+		return 0;
+	if (word == CONTROL_BUSY)
+		return err_set(err, -EBUSY, "another daemon has '%s'", m->front->state);
+	return err_set(err, -ECANCELED, "%s", "");
+}
+
+/* Until the connection ends, or the last word; *ready: it has served. */
+static int stay(struct meeting *m, bool *ready, struct err *err)
+{
+	struct pollfd p[2] = { { .fd = m->signals, .events = POLLIN },
+		{ .fd = m->conn, .events = POLLIN } };
+	enum control_type word;
+	int r;
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return err_sys(err, "wait for the daemon");
+		if (p[0].revents)
+			take_signal(m);
+		if (!p[1].revents)
+			continue;
+		r = take_word(m, &word);
+		if (r < 0)
+			return err_set(err, -ECONNRESET, "the daemon is gone");
+		if (r > 0 && word == CONTROL_READY)
+			*ready = true;
+		else if (r > 0)
+			return last_word(m, word, err);
+	}
+}
+
+/* A daemon that is about to leave, or whose worker dies in this moment, ends the connection: then once more. */
+static int meet_and_stay(struct meeting *m, struct err *err)
+{
+	uint64_t until = clock_boot_ns() + MEET_NS;
+	bool ready = false;
+	int r;
+
+	for (;;) {
+		r = find_or_launch(m, err);
+		if (r == 0)
+			r = stay(m, &ready, err);
+		m->conn = fd_close(m->conn);
+		if (r == 0 || ready || clock_boot_ns() >= until ||
+			(r != -ECONNRESET && r != -EPIPE && r != -ENOTCONN))
+			return r;
+		poll(NULL, 0, AGAIN_MS);
+	}
+}
+
+static int watch_signals(struct meeting *m, struct err *err)
+{
+	sigset_t ours;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &ours, NULL) < 0)
+		return err_sys(err, "block signals");
+	m->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+	return m->signals < 0 ? err_sys(err, "make a signalfd") : 0;
+}
+
+static int find_program(struct meeting *m, struct err *err)
+{
+	ssize_t n = readlink("/proc/self/exe", m->program, sizeof(m->program) - 1);
+
+	if (n < 0)
+		return err_sys(err, "find our own program");
+	m->program[n] = '\0';
+	return 0;
+}
+
+int front_run(const struct front *f, struct err *err)
+{
+	struct meeting m = {
+		.front = f, .dir = -EBADF, .args = -EBADF, .signals = -EBADF, .conn = -EBADF
+	};
+	int r = file_mkdirs_at(AT_FDCWD, f->state, 0711);
+
+	if (r < 0 && r != -EEXIST)
+		return err_code(err, r, "make directory '%s'", f->state);
+	m.dir = fd_open(f->state, O_RDONLY | O_DIRECTORY, 0);
+	if (m.dir < 0)
+		return err_code(err, m.dir, "open directory '%s'", f->state);
+	r = find_program(&m, err);
+	if (r == 0)
+		r = make_args(&m, err);
+	if (r == 0)
+		r = watch_signals(&m, err);
+	if (r == 0)
+		r = meet_and_stay(&m, err);
+	fd_close(m.args);
+	fd_close(m.signals);
+	fd_close(m.dir);
+	return r;
+}
