@@ -196,6 +196,9 @@ static int watch_signals(struct program *p, struct err *err)
 
 static void on_quiet(void *arg, int fd, int timeout_ms)
 {
+	struct program *p = arg;
+
+	native_quiet(p->worker.native);
 	mem_release();
 	mem_release_stack();
 }

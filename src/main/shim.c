@@ -254,7 +254,7 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 {
 	struct program *p = arg;
 
-	native_quiet(p->native);
+	native_quiet(p->worker.native);
 	mem_release();
 	mem_release_stack();
 	image_wait(&p->image, fd, timeout_ms);
