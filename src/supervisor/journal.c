@@ -53,7 +53,7 @@ int journal_make(int dir, const char *name, struct journal *ret, struct err *err
 	if (dir < 0)
 		fd = memfd_create("journal", MFD_CLOEXEC);
 	else
-		fd = openat(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = fd_open_at(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, "make the journal");
 	memcpy(head.magic, magic, sizeof(magic));
