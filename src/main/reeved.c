@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bare/guardian.h"
@@ -318,6 +319,24 @@ static int make_daemon(struct program *p, const struct settings *s, struct err *
 	return r < 0 ? r : daemon_new(&config, &p->daemon, err);
 }
 
+/* For `reeve doctor`. Being replaced, and coming back from rest, is none. */
+static void note_restart(struct program *p)
+{
+	int status = guardian_link_last_status(p->worker.link);
+	uint32_t n = guardian_link_restarts(p->worker.link);
+	char reason[64];
+	struct err err;
+
+	if (status == GUARDIAN_STATUS_AGAIN << 8 || status == GUARDIAN_STATUS_REST << 8)
+		return;
+	worker_log_restart(&p->worker);
+	snprintf(reason, sizeof(reason),
+		WIFSIGNALED(status) ? "was killed by signal %d" : "ended with status %d",
+		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	if (restarts_note(p->state, n, n > 0 ? reason : NULL, &err) < 0)
+		log_write(&p->log, LOG_WARN_, "%s", err.text);
+}
+
 static int begin(struct program *p, const struct settings *s, struct err *err)
 {
 	auto_free char *state_root = path_join(s->state, "containers");
@@ -342,7 +361,7 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	if (r < 0)
 		return r;
 	guardian_link_on_lost(p->worker.link, on_lost, p);
-	worker_log_restart(&p->worker);
+	note_restart(p);
 	if (p->control.front < 0)
 		on_deserted(p);
 	loop_on_quiet(p->worker.loop, QUIET_MS, on_quiet, p);
