@@ -14,7 +14,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bare/guardian.h"
@@ -319,22 +318,15 @@ static int make_daemon(struct program *p, const struct settings *s, struct err *
 	return r < 0 ? r : daemon_new(&config, &p->daemon, err);
 }
 
-/* For `reeve doctor`. Being replaced, and coming back from rest, is none. */
-static void note_restart(struct program *p)
+/* Being replaced, and coming back from rest, is no restart that anybody should hear of. */
+static void note_restart(struct program *p, const struct settings *s)
 {
 	int status = guardian_link_last_status(p->worker.link);
-	uint32_t n = guardian_link_restarts(p->worker.link);
-	char reason[64];
-	struct err err;
 
 	if (status == GUARDIAN_STATUS_AGAIN << 8 || status == GUARDIAN_STATUS_REST << 8)
 		return;
 	worker_log_restart(&p->worker);
-	snprintf(reason, sizeof(reason),
-		WIFSIGNALED(status) ? "was killed by signal %d" : "ended with status %d",
-		WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (restarts_note(p->state, n, n > 0 ? reason : NULL, &err) < 0)
-		log_write(&p->log, LOG_WARN_, "%s", err.text);
+	reeved_service_note_end(s, &p->log, guardian_link_restarts(p->worker.link), status);
 }
 
 static int begin(struct program *p, const struct settings *s, struct err *err)
@@ -361,7 +353,7 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	if (r < 0)
 		return r;
 	guardian_link_on_lost(p->worker.link, on_lost, p);
-	note_restart(p);
+	note_restart(p, s);
 	if (p->control.front < 0)
 		on_deserted(p);
 	loop_on_quiet(p->worker.loop, QUIET_MS, on_quiet, p);
