@@ -13,7 +13,7 @@ setup() {
 
 teardown() {
 	# A test may have ended it already.
-	[ ! -e "$RD/pid" ] || kill -KILL "$(cat "$RD/pid")" 2>/dev/null || true
+	[ ! -e "$RD/pid" ] || reeved_kill 2>/dev/null || true
 }
 
 # serve [COMMAND...]: reeved by its own configuration, its log in $RD/log. With words of the environment before it.

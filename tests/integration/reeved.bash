@@ -22,7 +22,7 @@ reeved_start() {
 # reeved_part guardian|worker: the process of the daemon that has RD.
 reeved_part() {
 	local pid comm
-	for pid in $(pgrep -f "reeved worker .*--root $RD/root"); do
+	for pid in $(pgrep -f "reeved worker .*$RD/"); do
 		comm=$(cat "/proc/$pid/comm" 2>/dev/null) || continue
 		case $1/$comm in
 		guardian/reeve-guardian | worker/reeved) echo "$pid" ;;
