@@ -35,6 +35,7 @@ struct guardian {
 	uint64_t started_ns;
 	uint64_t start_at_ns;  /* of the next one, while there is none */
 	int rests;             /* there is none until somebody connects */
+	int rested;            /* once: its workers do not leave while containers live */
 	unsigned deaths;       /* since one has lived long */
 	unsigned early_deaths; /* in a row */
 	uint64_t files_soft;   /* limit of open files that the worker is to have */

@@ -130,6 +130,7 @@ void guardian_worker_ended(struct guardian *g, int status)
 		g->shared->last_status = status;
 		g->shared->died_boot_ns = guardian_clock_ns(CLOCK_BOOTTIME);
 		g->rests = status == GUARDIAN_STATUS_REST << 8;
+		g->rested |= g->rests;
 		g->start_at_ns = 0;
 		return;
 	}
@@ -147,6 +148,7 @@ void guardian_worker_signal(struct guardian *g, int sig)
 {
 	if (g->worker)
 		sys_call2(__NR_kill, g->worker, sig);
-	else if (sig != SIGUSR1 && !(g->rests && guardian_has_pids(g)))
-		give_up(g, 0); /* at rest with containers it goes on resting */
+	else if (sig != SIGUSR1 && !(g->rested && guardian_has_pids(g)))
+		give_up(g,
+			0); /* at rest with containers it goes on, also if it is called in this moment */
 }
