@@ -15,7 +15,7 @@ teardown_file() {
 }
 
 door() { # TEST [ARGUMENT]...
-	within 170 python3 "$TOP/tests/integration/reeved_door.py" "$RD/sock" "$(cat "$RD/pid")" "$@"
+	within 170 python3 "$TOP/tests/integration/reeved_door.py" "$RD/sock" "$(reeved_serving)" "$@"
 }
 
 @test "MGR-46: 10,000 calls wait at a time, for less than 2 KiB each" {
