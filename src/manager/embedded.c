@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -266,7 +267,10 @@ static void answer_at_the_end(
 	x->answers = true;
 	x->tag = o->tag;
 	x->code = (enum status_code)r->code;
-	x->text = strdup(r->text ? r->text : "");
+	/* In containerd's words: there are clients that look into them. */
+	if (o->type != REQ_CREATE ||
+		asprintf(&x->text, "failed to create shim task: %s", r->text) < 0)
+		x->text = strdup(r->text ? r->text : "");
 	x->payload = *payload;
 	*payload = (struct buf){ 0 };
 }
