@@ -48,6 +48,7 @@ struct program {
 	const char *address;
 	struct exit_recorder recorder;
 	struct recorder_load *loading; /* of its program into the kernel */
+	struct exit_recorder loaded;   /* by that: to be the one above */
 	int state;                     /* directory */
 	char journal[64];              /* file there */
 	struct loop_fd signals;
@@ -79,7 +80,7 @@ static void on_serving(void *arg)
 
 	log_write(&p->log, LOG_INFO_, "serving on '%s'", p->address);
 	control_say(&p->control, CONTROL_READY);
-	reeved_service_ready(0); /* the front, which systemd has started, stays */
+	reeved_service_ready();
 }
 
 static void on_failed(void *arg, const struct err *err)
@@ -251,24 +252,37 @@ static void log_recorder(struct program *p)
 	log_write(&p->log, LOG_INFO_, "exit recorder: %s", status);
 }
 
+/* One that is older tells more than none. */
+static void take_recorder(struct program *p)
+{
+	if (exit_recorder_is_on(&p->recorder) && !exit_recorder_is_on(&p->loaded)) {
+		exit_recorder_done(&p->loaded);
+	} else {
+		exit_recorder_done(&p->recorder);
+		p->recorder = p->loaded;
+		p->loaded = EXIT_RECORDER_NULL;
+	}
+	log_recorder(p);
+}
+
 static void on_recorder(void *arg)
 {
 	struct program *p = arg;
 
 	recorder_load_free(p->loading);
 	p->loading = NULL;
-	log_recorder(p);
+	take_recorder(p);
 }
 
 /*
- * What an earlier reeved has loaded stays, and tells how those have ended that nobody has seen. Else it is loaded, which
- * nobody waits for.
+ * What an earlier reeved has loaded stays, and tells how those have ended that nobody has seen. Where there is none, or an older
+ * one, it is loaded, which nobody waits for.
  */
 static void open_recorder(struct program *p, const struct settings *s)
 {
 	const struct reaper reaper = worker_reaper(&p->worker);
 	const struct recorder_load_order order = {
-		.dir = s->recorder_bpffs, .into = &p->recorder, .done = on_recorder, .arg = p
+		.dir = s->recorder_bpffs, .into = &p->loaded, .done = on_recorder, .arg = p
 	};
 	struct err err;
 
@@ -276,9 +290,10 @@ static void open_recorder(struct program *p, const struct settings *s)
 		exit_recorder_open(&p->recorder, s->recorder_bpffs);
 	else
 		exit_recorder_set_off(&p->recorder, "switched off by the configuration");
-	if (!s->recorder || exit_recorder_is_on(&p->recorder) ||
-		recorder_load_start(p->worker.loop, &reaper, &order, &p->loading, &err) < 0)
-		log_recorder(p);
+	if (!s->recorder || exit_recorder_is_current(&p->recorder))
+		return log_recorder(p);
+	if (recorder_load_start(p->worker.loop, &reaper, &order, &p->loading, &err) < 0)
+		take_recorder(p);
 }
 
 static int make_daemon(struct program *p, const struct settings *s, struct err *err)
@@ -370,6 +385,7 @@ static void end(struct program *p)
 	reeved_service_done(&p->service);
 	recorder_load_free(p->loading);
 	worker_done(&p->worker);
+	exit_recorder_done(&p->loaded);
 	exit_recorder_done(&p->recorder);
 	fd_close(p->signal_fd);
 	fd_close(p->state);
@@ -430,6 +446,7 @@ static int be_worker(void)
 {
 	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
 		.recorder = EXIT_RECORDER_NULL,
+		.loaded = EXIT_RECORDER_NULL,
 		.signal_fd = -EBADF,
 		.state = -EBADF };
 	struct reeved_options o = { 0 };

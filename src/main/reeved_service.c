@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The watchdog is a timer of the kernel that the loop puts off again and again. A loop that is stuck does not, and
- * SIGABRT finds it where it is stuck: the backtrace shows that place. systemd's own watchdog would end the guardian,
+ * SIGABRT finds it where it is stuck: the backtrace shows that place. systemd's own watchdog would end the front,
  * which it takes for the service, and not the worker.
  */
 #include "main/reeved_service.h"
@@ -154,13 +154,9 @@ void reeved_service_note_end(
 
 /* ---- what systemd is told ---- */
 
-void reeved_service_ready(pid_t main_pid)
+void reeved_service_ready(void)
 {
-	char lines[64] = "READY=1";
-
-	if (main_pid > 0)
-		snprintf(lines, sizeof(lines), "READY=1\nMAINPID=%d", main_pid);
-	(void)service_notify(getenv("NOTIFY_SOCKET"), lines);
+	(void)service_notify(getenv("NOTIFY_SOCKET"), "READY=1");
 }
 
 void reeved_service_stopping(void)

@@ -45,6 +45,6 @@ void reeved_service_done(struct reeved_service *v);
 void reeved_service_note_end(
 	const struct settings *s, struct log *log, uint32_t number, int wait_status);
 
-/* Clients are served; main_pid: the process that stays when this one ends, 0: there is none. */
-void reeved_service_ready(pid_t main_pid);
+/* Clients are served. The front, which systemd has started and waits for, stays the service's main process. */
+void reeved_service_ready(void);
 void reeved_service_stopping(void);

@@ -275,6 +275,16 @@ static void answer_at_the_end(
 	*payload = (struct buf){ 0 };
 }
 
+/* The state machine has no code for this, as shims have none; clients go by the code. */
+static enum status_code code_of(
+	const struct embedded *e, const struct order *o, const struct response *r)
+{
+	if (r->code == CODE_UNKNOWN && o->type == REQ_DELETE && o->id &&
+		supervisor_runs(e->supervisor, o->ns, o->id))
+		return RPC_FAILED_PRECONDITION;
+	return (enum status_code)r->code;
+}
+
 static void on_reply(void *arg, struct task_addr to, const struct response *r)
 {
 	auto_done(buf) struct buf payload = { 0 };
@@ -288,7 +298,7 @@ static void on_reply(void *arg, struct task_addr to, const struct response *r)
 	else if (is_over(o, r))
 		answer_at_the_end(e, o, r, &payload);
 	else
-		answer(e, o->tag, (enum status_code)r->code, r->text, payload.data, payload.len);
+		answer(e, o->tag, code_of(e, o, r), r->text, payload.data, payload.len);
 	drop_order(e, o);
 }
 

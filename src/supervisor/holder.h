@@ -42,7 +42,8 @@ struct held_proc {
 	uint32_t slot;
 	struct payload payload; /* the Create, or the Exec */
 	struct process_io io;
-	struct pidref who; /* while it lives */
+	struct pidref who;      /* while it lives */
+	struct pidref recorded; /* recording.h; without its fd */
 	uint64_t token;
 	struct exit_watch watch;
 	struct held_input exit;

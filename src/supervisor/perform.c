@@ -10,6 +10,7 @@
 #include "supervisor/durable.h"
 #include "supervisor/job.h"
 #include "supervisor/proc.h"
+#include "supervisor/recording.h"
 #include "supervisor/tell.h"
 
 static const struct backend *backend_of(const struct held_task *t)
@@ -38,6 +39,7 @@ static void exec_gone(struct held_task *t, uint32_t slot)
 {
 	struct held_proc *p = t->execs[slot];
 
+	recording_end(p);
 	proc_done(p);
 	*p = (struct held_proc){ .task = t, .slot = slot, .who = PIDREF_NULL };
 }

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "exit/recorder.h"
 #include "supervisor/orphan.h"
+#include "supervisor/recording.h"
 
 #define BARRIER "sync"
 
@@ -86,21 +86,16 @@ static void drop_orphan(struct held_proc *p)
 	p->orphan = NULL;
 }
 
-/* What the recorder in the kernel has of it is of no more use. */
-static void forget_record(struct held_proc *p, const struct pidref *who)
+/* It is in the journal. */
+static void on_exit_fed(struct held_input *slot)
 {
-	const struct exit_recorder *r = p->task->sup->config.recorder;
-	struct err err;
-
-	if (r && exit_recorder_forget(r, who, &err) < 0)
-		held_warn(p->task, &err);
+	recording_end(container_of(slot, struct held_proc, exit));
 }
 
 static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 {
 	struct held_proc *p = container_of(w, struct held_proc, watch);
 	struct held_task *t = p->task;
-	struct pidref who = p->who;
 	struct payload_news news;
 	struct task_input in = {
 		.type = IN_EXIT,
@@ -121,8 +116,6 @@ static void on_exit_(struct exit_watch *w, const struct exit_info *info)
 	}
 	news = (struct payload_news){ .oom_kills = t->oom_kills };
 	in.payload_size = payload_news_encode(&news, p->news);
-	who.fd = -EBADF;
-	forget_record(p, &who);
 	held_feed(t, &p->exit, &in);
 }
 
@@ -138,16 +131,6 @@ static bool hold_exit(struct exit_watch *w)
 		&container_of(w, struct held_proc, watch)->io, on_output_read);
 }
 
-/* Before it is released: who has it not has one layer less. */
-static void arm(struct held_proc *p)
-{
-	const struct exit_recorder *r = p->task->sup->config.recorder;
-	struct err err;
-
-	if (r && p->who.fd >= 0 && exit_recorder_arm(r, &p->who, p->task->number, &err) < 0)
-		held_warn(p->task, &err);
-}
-
 void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 {
 	struct exit_source *exits = p->task->sup->config.exits;
@@ -159,7 +142,8 @@ void proc_watch(struct held_proc *p, const struct pidref *who, uint64_t token)
 	p->token = token;
 	exit_watch_add(exits, &p->watch, &p->who, on_exit_);
 	p->watch.hold = hold_exit;
-	arm(p);
+	p->exit.fed = on_exit_fed;
+	recording_begin(p);
 }
 
 void proc_add_news(const struct pidref *who, uint8_t news[PAYLOAD_NEWS_MAX], struct task_input *in)

@@ -22,6 +22,7 @@
 #include "supervisor/job.h"
 #include "supervisor/perform.h"
 #include "supervisor/proc.h"
+#include "supervisor/recording.h"
 #include "supervisor/snapshot.h"
 #include "supervisor/supervisor.h"
 
@@ -285,6 +286,7 @@ static void on_unknown(struct loop_timer *timer)
 	struct supervisor *sup = container_of(timer, struct supervisor, unknown);
 
 	for_each_task(sup, end_unknown);
+	recording_tidy(sup);
 }
 
 /* What the worker before us had; else, when whoever kept it is gone too, the file. */
@@ -305,19 +307,24 @@ static bool find_journal(struct supervisor *sup)
 	return fd >= 0;
 }
 
+static void take_over(struct supervisor *sup)
+{
+	for_each_task(sup, adopt);
+	for_each_task(sup, go_on);
+	for_each_task(sup, end_deserted);
+	fdtable_drop_unclaimed(sup->config.fds);
+}
+
 int supervisor_load(struct supervisor *sup, struct err *err)
 {
 	bool found = find_journal(sup);
 	int r = durable_begin(sup, err);
 
-	if (!found)
-		return r;
-	for_each_task(sup, adopt);
-	for_each_task(sup, go_on);
-	for_each_task(sup, end_deserted);
-	fdtable_drop_unclaimed(sup->config.fds);
-	if (loop_timer_set(
-		    sup->config.loop, &sup->unknown, clock_boot_ns() + UNKNOWN_NS, on_unknown) < 0)
+	if (found)
+		take_over(sup);
+	if ((found || sup->config.recorder) &&
+		loop_timer_set(sup->config.loop, &sup->unknown, clock_boot_ns() + UNKNOWN_NS,
+			on_unknown) < 0)
 		log_write(sup->config.log, LOG_ERROR_, "out of memory for a timer");
 	return r;
 }

@@ -19,6 +19,7 @@
 #include "supervisor/durable.h"
 #include "supervisor/holder.h"
 #include "supervisor/perform.h"
+#include "supervisor/recording.h"
 #include "supervisor/tell.h"
 
 /* ---- the table ---- */
@@ -109,6 +110,7 @@ void held_task_leave(struct held_task *t)
 	unlink_task(&sup->buckets[bucket_of(t->ns, t->core.id)], t);
 	sup->n_tasks--;
 	durable_remove_mark(t);
+	recording_end_all(t);
 	perform_stop(t);
 	held_forget(&t->failure);
 	held_forget(&t->oom);
@@ -700,6 +702,13 @@ bool supervisor_has(const struct supervisor *sup, const char *ns, const char *id
 	const struct held_task *t = find(sup, ns, id);
 
 	return t && is_created(t);
+}
+
+bool supervisor_runs(const struct supervisor *sup, const char *ns, const char *id)
+{
+	const struct held_task *t = find(sup, ns, id);
+
+	return t && t->core.state >= TASK_STARTING && t->core.state <= TASK_DRAINING;
 }
 
 bool supervisor_knows(const struct supervisor *sup, const char *ns, const char *id)

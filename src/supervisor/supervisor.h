@@ -57,6 +57,8 @@ uint64_t supervisor_last_conn(const struct supervisor *sup);
 typedef void supervisor_task_fn(void *arg, const char *ns, const char *id);
 void supervisor_each(const struct supervisor *sup, supervisor_task_fn *fn, void *arg);
 bool supervisor_has(const struct supervisor *sup, const char *ns, const char *id);
+/* It is started, and its exit is not told yet. */
+bool supervisor_runs(const struct supervisor *sup, const char *ns, const char *id);
 /* Also one that is being created, or removed. */
 bool supervisor_knows(const struct supervisor *sup, const char *ns, const char *id);
 

@@ -241,7 +241,7 @@ pidfd_tells() {
 		[ $((i % 2)) = 0 ] || REEVED=$BATS_TEST_TMPDIR/reeved
 		reeved_start
 		wait_until 10 worker_is_not "$old"
-		equal "$(readlink "/proc/$(reeved_part worker)/exe")" "$REEVED" "its program"
+		equal "$(readlink "/proc/$(reeved_part worker)/exe")" "$(readlink -f "$REEVED")" "its program"
 		equal "$(reeved_part guardian)" "$guardian"
 		equal "$(pid_of t1) $(status_of t1)" "$pid RUNNING"
 		run -7 rctr tasks exec --exec-id "x$i" t1 sh -c 'exit 7'
