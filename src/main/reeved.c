@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reeved: the daemon, as two kinds of process: the front that somebody has started (reeved_front.h) and, below a guardian, the
- * worker that serves. All that belongs to a process as a whole is here: signals, standard streams, how it ends; what it is told is reeved_options.c's. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at
- * once.
+ * worker that serves. All that belongs to the worker's process as a whole is here: signals, standard streams, how it ends; what it
+ * is told is reeved_options.c's. A first SIGTERM or SIGINT leaves in order, within bounds; a second one at once.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
 /*
  * Task manager: all tasks of a daemon, by namespace and id: made, found, listed, deleted, and taken over from the manager
  * before (spec/manager.md section 1). Some are embedded in this process (embedded.h), the others are behind shims; the
- * runtime that a container names decides, and nobody who gives orders sees the difference. It knows nothing of the door through which orders come: an order has a tag, and
- * its end is told with it.
+ * runtime that a container names decides, and nobody who gives orders sees the difference. It knows nothing of the door
+ * through which orders come: an order has a tag, and its end is told with it.
  *
  * Every order is answered exactly once, by ops.answered(), from the loop and also at once. What began goes on when its
  * client has gone: the door forgets the tag.

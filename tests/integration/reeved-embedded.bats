@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# Tasks inside of reeved, and what becomes of them when its processes are killed, stopped or replaced. The numbers are those of the invariants that
-# each test holds.
+# Tasks inside of reeved, and what becomes of them when its processes are killed, stopped or replaced. The numbers are those of
+# the invariants that each test holds.
 
 load lib
 load containerd

@@ -32,7 +32,7 @@ reeved_part() {
 
 # reeved_kill: end all of the daemon at once, in the hardest way.
 reeved_kill() {
-	local pids
+	local pid pids
 	pids="$(cat "$RD/pid") $(reeved_part guardian) $(reeved_part worker)"
 	# shellcheck disable=SC2086
 	kill -KILL $pids
