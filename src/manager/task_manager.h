@@ -94,7 +94,7 @@ typedef void task_manager_task_fn(void *arg, const char *ns, const char *id);
 void task_manager_each(
 	const struct task_manager *m, const char *ns, task_manager_task_fn *fn, void *arg);
 bool task_manager_has(const struct task_manager *m, const char *ns, const char *id);
-/* Those that end when we do, and that nobody keeps: embedded ones are kept by the guardian. */
+/* How many are embedded, those being made included. */
 size_t task_manager_embedded(const struct task_manager *m);
 /* For tests and reports: "live", "embedded", NULL when there is none. Also of those that clients do not see. */
 const char *task_manager_state(const struct task_manager *m, const char *ns, const char *id);
