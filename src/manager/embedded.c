@@ -220,7 +220,15 @@ static void on_end(struct loop_deferred *d)
 	end_all(container_of(d, struct embedded, end));
 }
 
-static struct ending *add_ending(struct embedded *e, const char *ns, const char *id)
+static struct ending *find_ending(const struct embedded *e, const char *ns, const char *id)
+{
+	for (struct ending *x = e->endings; x; x = x->next)
+		if (str_eq(x->ns, ns) && str_eq(x->id, id))
+			return x;
+	return NULL;
+}
+
+static struct ending *new_ending(struct embedded *e, const char *ns, const char *id)
 {
 	struct ending *x = mem_calloc(1, sizeof(*x));
 
@@ -238,12 +246,21 @@ static struct ending *add_ending(struct embedded *e, const char *ns, const char 
 	return x;
 }
 
-static bool ends(const struct embedded *e, const char *ns, const char *id)
+/* The task's going and its answer may come in any order, and each without the other. */
+static struct ending *add_ending(struct embedded *e, const char *ns, const char *id)
 {
-	for (const struct ending *x = e->endings; x; x = x->next)
-		if (str_eq(x->ns, ns) && str_eq(x->id, id))
-			return true;
-	return false;
+	struct ending *x = find_ending(e, ns, id);
+
+	return x ? x : new_ending(e, ns, id);
+}
+
+static void on_gone(void *arg, const char *ns, const char *id)
+{
+	struct embedded *e = arg;
+
+	if (!add_ending(e, ns, id))
+		log_write(e->config.log, LOG_ERROR_,
+			"the bundle of '%s/%s' stays until the next start: out of memory", ns, id);
 }
 
 /* ---- answers of the supervisor ---- */
@@ -260,7 +277,7 @@ static void answer_at_the_end(
 {
 	struct ending *x = add_ending(e, o->ns, o->id);
 
-	if (!x) { /* its bundle is removed at the next start */
+	if (!x) {
 		answer(e, o->tag, (enum status_code)r->code, r->text, payload->data, payload->len);
 		return;
 	}
@@ -292,7 +309,7 @@ static void on_reply(void *arg, struct task_addr to, const struct response *r)
 	struct order *o = find_order(e, to);
 
 	if (!o)
-		return; /* of a worker before us */
+		return; /* of a worker before us, whose clients are gone */
 	if (r->code == CODE_OK && task_message_encode(r, &payload) < 0)
 		answer(e, o->tag, RPC_RESOURCE_EXHAUSTED, "out of memory", NULL, 0);
 	else if (is_over(o, r))
@@ -505,6 +522,7 @@ static const struct supervisor_sink sink = {
 	.load_events = load_events,
 	.forget_event = forget_event,
 	.drop_events = drop_events,
+	.gone = on_gone,
 	.shutdown = on_shutdown,
 };
 
@@ -730,7 +748,7 @@ bool embedded_has(const struct embedded *e, const char *ns, const char *id)
 
 bool embedded_knows(const struct embedded *e, const char *ns, const char *id)
 {
-	return ns && id && (supervisor_knows(e->supervisor, ns, id) || ends(e, ns, id));
+	return ns && id && (supervisor_knows(e->supervisor, ns, id) || find_ending(e, ns, id));
 }
 
 struct each {

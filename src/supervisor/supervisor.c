@@ -122,6 +122,9 @@ void held_task_leave(struct held_task *t)
 	t->next = sup->leaving;
 	sup->leaving = t;
 	loop_defer(sup->config.loop, &t->release, on_release);
+	/* One that a journal tells of may have had the name of another one that is there now. */
+	if (sup->config.sink->gone && sup->wall_ns == 0)
+		sup->config.sink->gone(sup->config.sink_arg, t->ns, t->core.id);
 	if (sup->n_tasks == 0 && sup->config.sink->empty)
 		sup->config.sink->empty(sup->config.sink_arg);
 }

@@ -40,6 +40,8 @@ struct supervisor_sink {
 	int (*load_events)(void *arg, const void *data, size_t size, struct err *err);
 	void (*forget_event)(void *arg, uint64_t task, uint64_t sequence);
 	bool (*drop_events)(void *arg, uint64_t task);
+	/* May be NULL: a task is no more, however that came about. Its bundle is in use until the round has ended. */
+	void (*gone)(void *arg, const char *ns, const char *id);
 	/* May be NULL: the last task has gone; whoever would ask for a Shutdown may be gone, too. */
 	void (*empty)(void *arg);
 	/* Shutdown was asked for and no task is left (4.8); its answer has been handed over. */

@@ -1,0 +1,30 @@
+#!/usr/bin/env bats
+# Tasks inside of reeved, whose processes are killed at any moment: reeved_deaths.py says what is done and what must be true then.
+#
+# REEVE_FIRST=N repeats a run that was killed at system call N, REEVE_STRIDE=N sets how many calls lie between two deaths.
+
+load lib
+
+setup_file() {
+	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/bundle"
+}
+
+deaths() { # CASE
+	within 300 python3 "$TOP/tests/integration/reeved_deaths.py" "$1" "$BATS_TEST_TMPDIR/d" "$BATS_FILE_TMPDIR/bundle" 3>&-
+}
+
+@test "MGR-33: the worker is killed at any system call of a task's life" {
+	deaths every_call
+}
+
+@test "MGR-35: guardian and worker are killed, and the kernel has recorded how processes end meanwhile" {
+	deaths both_killed_with_recorder
+}
+
+@test "MGR-35: without the recorder it is 255, and the log says why" {
+	deaths both_killed_without
+}
+
+@test "MGR-38: no byte is lost or comes twice while workers die and are replaced" {
+	deaths no_byte_is_lost
+}

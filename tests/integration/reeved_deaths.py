@@ -1,0 +1,398 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks inside of reeved while its processes are killed and replaced, seen by a client that connects again and wants what it
+wanted.
+
+usage: reeved_deaths.py CASE DIRECTORY BUNDLE
+"""
+import hashlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
+import h2  # noqa: E402
+from shim_client import *  # noqa: E402,F403
+
+KILLAT = os.path.join(TOP, "build/tests/lib/killat")
+REEVED = os.path.join(TOP, "out/bin/reeved")
+TASKS = "/containerd.services.tasks.v1.Tasks/"
+CONTAINERS = "/containerd.services.containers.v1.Containers/"
+SPEC_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+UNKNOWN = 0  # as a state: there is no such process
+LIFE = ["create", "start", "exec-added:x", "exec-started:x", "exit:x", "exit", "delete"]
+
+
+class Daemon:
+    """reeved with directories of its own; its recorder is off unless that is asked for."""
+
+    def __init__(self, directory, bundle, recorder=False):
+        self.dir, self.bundle, self.recorder = directory, bundle, recorder
+        self.sock = os.path.join(directory, "sock")
+        self.front = None
+        self.events, self.subscriber = [], None
+        os.makedirs(directory)
+        with open(os.path.join(directory, "reeved.toml"), "w") as f:
+            f.write('address = "%s"\nroot = "%s/root"\nstate = "%s/state"\n[exits]\nrecorder = %s\nbpffs = "%s/bpf"\n'
+                    % (self.sock, directory, directory, str(recorder).lower(), directory))
+
+    # -- its processes
+
+    def start(self):
+        log = open(os.path.join(self.dir, "log"), "a")
+        self.front = subprocess.Popen([REEVED, "--config", os.path.join(self.dir, "reeved.toml")],
+                                      stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(20, "an answer of reeved", lambda: self.ask("Version", b"", h2.VERSION[:-len("Version")]))
+        if not self.subscriber:
+            self.subscriber = threading.Thread(target=self.subscribe, daemon=True)
+            self.subscriber.start()
+        return self
+
+    def parts(self, comm):
+        """Processes of the daemon that has this directory, the front aside."""
+        found = subprocess.run(["pgrep", "-f", "reeved worker .*%s/" % self.dir], stdout=subprocess.PIPE, text=True)
+        return [int(p) for p in found.stdout.split() if read_file("/proc/%s/comm" % p).strip() == comm]
+
+    def worker(self, other_than=0):
+        return wait_until(20, "a worker", lambda: [p for p in self.parts("reeved") if p != other_than])[0]
+
+    def kill_worker(self):
+        old = self.worker()
+        os.kill(old, signal.SIGKILL)
+        self.worker(old)
+
+    def kill_all(self):
+        pids = [self.front.pid] + self.parts("reeve-guardian") + self.parts("reeved")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.front.wait()
+        wait_until(20, "the end of all of reeved", lambda: not any(alive(p) for p in pids))
+
+    def stop(self):
+        self.front.terminate()
+        equal(self.front.wait(20 * SLOW), 0, "how reeved ended")
+        wait_until(20, "the end of the guardian", lambda: not self.parts("reeve-guardian"))
+
+    def log(self):
+        return read_file(os.path.join(self.dir, "log"))
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *rest):
+        if not kind:
+            return self.stop()
+        print(self.log(), file=sys.stderr)
+        for pid in [self.front.pid] + self.parts("reeve-guardian") + self.parts("reeved"):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    # -- calls
+
+    def ask(self, method, body, service=TASKS):
+        """(code, text, payload); None when the connection ended before the answer came."""
+        try:
+            c = h2.Conn(self.sock)
+        except OSError:
+            return None
+        try:
+            got = c.ask(service + method, body, ns=NS)
+        except OSError:
+            return None
+        finally:
+            c.close()
+        if got.status is None:
+            return None
+        return got.status, got.text.decode(), (got.messages() or [b""])[0]
+
+    def call(self, method, fields_, service=TASKS):
+        return self.ask(method, encode(fields_), service)
+
+    def sure(self, method, fields_, service=TASKS):
+        """Ask until there is an answer: for what changes nothing."""
+        return wait_until(30, "an answer to " + method, lambda: self.call(method, fields_, service))
+
+    def good(self, method, fields_, service=TASKS):
+        got = self.sure(method, fields_, service)
+        equal(got[:2], (0, ""), method)
+        return decode(got[2])
+
+    def process(self, id_, exec_id=""):
+        """None: there is none."""
+        code, text, payload = self.sure("Get", [(1, id_), (2, exec_id)])
+        if code == 5:
+            return None
+        equal((code, text), (0, ""), "Get")
+        return decode(first(decode(payload), 1))
+
+    def state(self, id_, exec_id=""):
+        p = self.process(id_, exec_id)
+        return first(p, 4, 0) if p else UNKNOWN
+
+    def until(self, id_, exec_id, wanted, method, fields_):
+        """Order it until the state is no longer this one. What an interrupted order has left may be on its way out."""
+
+        def ordered():
+            if self.state(id_, exec_id) != wanted:
+                return True
+            got = self.call(method, fields_)
+            if got and got[0] not in (0, 6):
+                check(self.state(id_, exec_id) != wanted, "%s: %d %s" % (method, got[0], got[1]))
+            return False
+
+        wait_until(20, method, ordered)
+
+    def wait(self, id_, exec_id=""):
+        return first(self.good("Wait", [(1, id_), (2, exec_id)]), 1, 0)
+
+    # -- containers
+
+    def container(self, id_, args):
+        with open(os.path.join(self.bundle, "config.json")) as f:
+            config = json.load(f)
+        config["root"] = {"path": os.path.join(self.bundle, "rootfs")}
+        config["process"]["args"] = args
+        config["process"]["terminal"] = False
+        spec = encode([(1, SPEC_URL), (2, json.dumps(config))])
+        self.good("Create", [(1, encode([(1, id_), (4, encode([(1, "io.containerd.reeve.v2")])), (5, spec)]))], CONTAINERS)
+
+    def exec_fields(self, id_, exec_id, args, terminal=False, io=("", "", "")):
+        with open(os.path.join(self.bundle, "config.json")) as f:
+            process = json.load(f)["process"]
+        process.update(args=args, terminal=terminal)
+        spec = encode([(1, PROCESS_URL), (2, json.dumps(process))])
+        streams = [(n, path) for n, path in zip((2, 3, 4), io) if path]
+        return [(1, id_)] + streams + ([(5, 1)] if terminal else []) + [(6, spec), (7, exec_id)]
+
+    def begin(self, id_, args, io=("", "", "")):
+        """A task that runs; its pid."""
+        self.container(id_, args)
+        self.good("Create", [(1, id_)] + [(n, path) for n, path in zip((4, 5, 6), io) if path])
+        return first(self.good("Start", [(1, id_)]), 1)
+
+    def end(self, id_):
+        """Kill it, if it lives; its status."""
+        if self.state(id_) != STOPPED:
+            self.sure("Kill", [(1, id_), (3, signal.SIGKILL), (4, 1)])
+        wait_until(20, "its end", lambda: self.state(id_) == STOPPED)
+        status = first(self.process(id_), 9, 0)
+        self.good("Delete", [(1, id_)])
+        return status
+
+    # -- events
+
+    def subscribe(self):
+        while True:
+            try:
+                c = h2.Conn(self.sock)
+                number = c.call(h2.SUBSCRIBE, ns=None)
+                taken = 0
+                while True:
+                    messages = c.streams[number].messages()
+                    for body in messages[taken:]:
+                        self.took(decode(body))
+                    taken = len(messages)
+                    if c.streams[number].ended or not c.one(3600):
+                        break
+                c.close()
+            except (OSError, AssertionError):
+                time.sleep(0.005)
+
+    def took(self, envelope):
+        topic = text(envelope, 3)
+        if topic.startswith("/tasks/"):
+            self.events.append((topic[len("/tasks/"):], decode(first(decode(first(envelope, 4)), 2, b""))))
+
+    def told(self, id_):
+        """(topic, status) of a task, without what was told a second time."""
+        seen = []
+        for topic, e in list(self.events):
+            e = read_event("/tasks/" + topic, e)
+            if e.id == id_ and (topic, e) not in seen:
+                seen.append((topic, e))
+        return [(topic + (":" + e.exec_id if e.exec_id not in ("", id_) else ""), e.status) for topic, e in seen]
+
+
+# ---- MGR-33 ----
+
+
+def live(d, id_):
+    """A whole life, whatever happens to workers meanwhile."""
+    d.until(id_, "", UNKNOWN, "Create", [(1, id_)])
+    d.until(id_, "", CREATED, "Start", [(1, id_)])
+    d.until(id_, "x", UNKNOWN, "Exec", d.exec_fields(id_, "x", ["sh", "-c", "exit 4"]))
+    d.until(id_, "x", CREATED, "Start", [(1, id_), (2, "x")])
+    equal(d.wait(id_, "x"), 4, "status of the exec")
+    d.until(id_, "x", STOPPED, "DeleteProcess", [(1, id_), (2, "x")])
+
+    def ended():
+        d.call("Kill", [(1, id_), (3, signal.SIGUSR1)])
+        return d.state(id_) == STOPPED
+
+    wait_until(20, "the end of the task", ended)
+    equal(first(d.process(id_), 9, 0), 3, "status of the task")
+    equal(d.wait(id_), 3, "what Wait tells")
+    d.until(id_, "", STOPPED, "Delete", [(1, id_)])
+
+
+def in_order(events, exact):
+    """A subscriber that was late may have missed some; what it got is in order, and true."""
+    topics = [topic for topic, _ in events]
+    if exact:
+        equal(topics, LIFE, "events")
+    equal(topics, [t for t in LIFE if t in topics], "the order of events")
+    status = {"exit:x": 4, "exit": 3, "delete": 3}
+    equal([(t, s) for t, s in events if t in status], [(t, status[t]) for t in LIFE if t in status and t in topics], "statuses")
+
+
+def nothing_left(d, id_):
+    tasks = "io.containerd.runtime.v2.task"
+    paths = [os.path.join(d.dir, "state", tasks, NS, id_), os.path.join(d.dir, "root", tasks, NS, id_),
+             os.path.join(d.dir, "state/containers", NS, id_)]
+    wait_until(10, "nothing is left of its directories", lambda: not any(os.path.exists(p) for p in paths))
+    found = subprocess.run(["find", "/sys/fs/cgroup", "-type", "d", "-path", "*/%s/%s" % (NS, id_)], stdout=subprocess.PIPE)
+    equal(found.stdout, b"", "cgroups that are left")
+    guardian = d.parts("reeve-guardian")[0]
+    wait_until(10, "no process is left", lambda: [p for p in children(guardian) if p not in d.parts("reeved")] == [])
+
+
+def every_call(directory, bundle):
+    """The worker is killed at each of REEVE_STRIDE system calls, from a random one on."""
+    stride = int(os.environ.get("REEVE_STRIDE") or 61)
+    n = int(os.environ.get("REEVE_FIRST") or random.randrange(1, stride + 1))
+    deaths = missed = 0
+    print("# system calls %d, %d, ..." % (n, n + stride), flush=True)
+    while True:
+        with Daemon(os.path.join(directory, str(n)), bundle) as d:
+            d.container("c", ["sh", "-c", "trap 'exit 3' USR1; while :; do sleep 0.01; done"])
+            tracer = subprocess.Popen([KILLAT, str(n), "-p", str(d.worker())], stdout=subprocess.PIPE)
+            equal(tracer.stdout.readline(), b"attached\n", "what killat says")
+            try:
+                live(d, "c")
+                over = tracer.poll() is None
+                nothing_left(d, "c")
+                wait_until(10, "the last event", lambda: "delete" in [t for t, _ in d.told("c")])
+                in_order(d.told("c"), over)
+                missed += len(LIFE) - len(d.told("c"))
+            except Failure as e:
+                raise Failure("killed at system call %d: %s\n%s" % (n, e, d.told("c")))
+            finally:
+                if tracer.poll() is None:
+                    tracer.kill()
+                tracer.wait()
+        if over:
+            break
+        deaths += 1
+        n += stride
+    print("# died %d times, up to system call %d; events that were missed: %d" % (deaths, n, missed), flush=True)
+    check(n > 200, "only %d system calls" % n)
+
+
+# ---- MGR-35 ----
+
+
+def both_killed(directory, bundle, recorder):
+    """Tasks that live go on; how the others have ended the recorder tells, and without it nobody: 255, and why."""
+    d = Daemon(os.path.join(directory, "d"), bundle, recorder).start()
+    script = "trap 'exit %d' USR1; while :; do sleep 0.01; done"
+    if recorder:
+        wait_until(20, "what becomes of the recorder", lambda: "exit recorder: " in d.log())
+    on = "exit recorder: on" in d.log()
+    print("# the recorder is %s" % ("on" if on else "off"), flush=True)
+    pids = {id_: d.begin(id_, ["sh", "-c", script % code]) for id_, code in (("lives", 0), ("ends", 7), ("killed", 0))}
+    d.good("Exec", d.exec_fields("lives", "x", ["sh", "-c", script % 9]))
+    pids["x"] = first(d.good("Start", [(1, "lives"), (2, "x")]), 1)
+    for pid in pids.values():
+        wait_until(10, "its trap", lambda: int(re.search(r"SigCgt:\s*(\w+)", read_file("/proc/%d/status" % pid))[1], 16) >> 9 & 1)
+    d.kill_all()
+    os.kill(pids["ends"], signal.SIGUSR1)
+    os.kill(pids["x"], signal.SIGUSR1)
+    os.kill(pids["killed"], signal.SIGKILL)
+    wait_until(10, "their ends", lambda: not any(alive(pids[name]) for name in ("ends", "x", "killed")))
+    with d:
+        equal((d.state("lives"), first(d.process("lives"), 3)), (RUNNING, pids["lives"]), "the one that lives")
+        for id_, exec_id, name, status in (("ends", "", "ends", 7), ("killed", "", "killed", 137), ("lives", "x", "x", 9)):
+            equal(d.wait(id_, exec_id), status if on else 255, "status of '%s'" % name)
+            equal("process %d: lost" % pids[name] in d.log(), not on, "what the log says of '%s'" % name)
+        d.good("DeleteProcess", [(1, "lives"), (2, "x")])
+        equal(d.end("ends"), 7 if on else 255, "status of 'ends', deleted")
+        equal(d.end("killed"), 137 if on else 255, "status of 'killed', deleted")
+        d.end("lives")
+
+
+def both_killed_with_recorder(directory, bundle):
+    both_killed(directory, bundle, True)
+
+
+def both_killed_without(directory, bundle):
+    both_killed(directory, bundle, False)
+
+
+# ---- MGR-38 ----
+
+
+def disturb(d, over):
+    """Kill the worker a few times, for the guardian starts it at once no more often; then let it be replaced, until it is over."""
+    deaths = 0
+    while not over():
+        time.sleep(0.01)
+        old = d.worker()
+        if deaths < 3:
+            os.kill(old, signal.SIGKILL)
+        else:
+            d.front.send_signal(signal.SIGHUP)
+        d.worker(old)
+        deaths += 1
+    print("# %d workers ended meanwhile" % deaths, flush=True)
+
+
+def no_byte_is_lost(directory, bundle):
+    """Output, and input back through cat, then the end of the input."""
+    size = 8 << 20
+    with Daemon(os.path.join(directory, "d"), bundle) as d:
+        paths = [os.path.join(directory, name) for name in ("in", "out")]
+        for path in paths:
+            os.mkfifo(path)
+        data, got = random.randbytes(size), bytearray()
+        writer = threading.Thread(target=write_all, args=(paths[0], data), daemon=True)
+        reader = threading.Thread(target=read_all, args=(paths[1], got), daemon=True)
+        writer.start()
+        reader.start()
+        d.begin("c", ["cat"], paths)
+        disturb(d, lambda: not writer.is_alive())
+        d.good("CloseIO", [(1, "c"), (3, 1)])
+        equal(d.wait("c"), 0, "its status, after the end of its input")
+        d.good("Delete", [(1, "c")])
+        reader.join(60 * SLOW)
+        equal(hashlib.sha256(got).hexdigest(), hashlib.sha256(data).hexdigest(), "%d bytes of %d" % (len(got), size))
+
+
+def write_all(path, data):
+    with open(path, "wb", buffering=0) as f:
+        view = memoryview(data)
+        while view:
+            view = view[f.write(view[: 1 << 15]):]
+            time.sleep(0.005)
+
+
+def read_all(path, into):
+    """To the end of the file, which comes with the Delete."""
+    with open(path, "rb", buffering=0) as f:
+        while True:
+            data = f.read(1 << 16)
+            if not data:
+                return
+            into += data
+
+
+if __name__ == "__main__":
+    cases = [every_call, both_killed_with_recorder, both_killed_without, no_byte_is_lost]
+    sys.exit(main({f.__name__: f for f in cases}))
