@@ -4,8 +4,8 @@
  * a shim leaves to its manager is added: the bundle, before the task and after it.
  *
  * What surprises: answers that end a task, and events, wait for the end of the loop's round. The supervisor calls from the
- * middle of its work, when the mounts of a bundle may still be in use; and an event is acknowledged to it only when
- * it has been told.
+ * middle of its work, when the mounts of a bundle may still be in use. An event is acknowledged to it in the round after the one
+ * in which it is told: by then it is in the subscribers' sockets, and not only in memory that goes with us.
  */
 #include "manager/embedded.h"
 
@@ -64,6 +64,7 @@ struct queued {
 	uint64_t task, sequence;
 	uint8_t *data; /* an encoded ForwardRequest */
 	size_t size;
+	bool told; /* and not acknowledged yet */
 };
 
 struct embedded {
@@ -79,7 +80,7 @@ struct embedded {
 	struct loop_deferred end;
 	struct loop_timer retry;
 	struct queued *queue, **queue_end;
-	struct loop_deferred publish;
+	struct loop_deferred publish, acknowledge;
 	struct loop_timer hold;
 	bool holds;
 };
@@ -366,17 +367,29 @@ static void tell(struct embedded *e, const struct queued *q)
 			((const Pb__Events__ForwardRequest *)(const void *)m)->envelope);
 }
 
+static void on_acknowledge(struct loop_deferred *d)
+{
+	struct embedded *e = container_of(d, struct embedded, acknowledge);
+
+	while (e->queue && e->queue->told) {
+		struct queued *q = pop(e);
+
+		supervisor_acked(e->supervisor, q->task, q->sequence);
+		queued_free(q);
+	}
+}
+
 static void on_publish(struct loop_deferred *d)
 {
 	struct embedded *e = container_of(d, struct embedded, publish);
 
-	while (e->queue) {
-		struct queued *q = pop(e);
-
-		tell(e, q);
-		supervisor_acked(e->supervisor, q->task, q->sequence);
-		queued_free(q);
+	for (struct queued *q = e->queue; q; q = q->next) {
+		if (!q->told)
+			tell(e, q);
+		q->told = true;
 	}
+	/* It comes after what subscribers' connections have put off meanwhile. */
+	loop_defer(e->config.loop, &e->acknowledge, on_acknowledge);
 }
 
 static int add_event(struct embedded *e, const struct event *event)
@@ -571,6 +584,7 @@ void embedded_free(struct embedded *e)
 	supervisor_free(e->supervisor);
 	loop_defer_cancel(&e->end);
 	loop_defer_cancel(&e->publish);
+	loop_defer_cancel(&e->acknowledge);
 	loop_timer_cancel(&e->retry);
 	loop_timer_cancel(&e->hold);
 	while (e->endings) {
@@ -606,8 +620,9 @@ int embedded_load(struct embedded *e, struct err *err)
 	e->holds = true;
 	r = supervisor_load(e->supervisor, err);
 	e->conn = supervisor_last_conn(e->supervisor) + 1;
-	e->holds = e->queue && loop_timer_set(e->config.loop, &e->hold, clock_boot_ns() + HOLD_NS,
-				       on_hold_end) == 0;
+	/* Also for what is still to come: what the worker before us had begun ends at once. */
+	e->holds = e->conn > 1 && loop_timer_set(e->config.loop, &e->hold,
+					  clock_boot_ns() + HOLD_NS, on_hold_end) == 0;
 	wake_publisher(e);
 	return r;
 }
