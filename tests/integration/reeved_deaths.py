@@ -139,17 +139,20 @@ class Daemon:
         return first(p, 4, 0) if p else UNKNOWN
 
     def until(self, id_, exec_id, wanted, method, fields_):
-        """Order it until the state is no longer this one. What an interrupted order has left may be on its way out."""
+        """Order it until the state is no longer this one. What an interrupted order has begun may be under way still: then it is
+        refused."""
+        answers = []
 
         def ordered():
             if self.state(id_, exec_id) != wanted:
                 return True
-            got = self.call(method, fields_)
-            if got and got[0] not in (0, 6):
-                check(self.state(id_, exec_id) != wanted, "%s: %d %s" % (method, got[0], got[1]))
+            answers.append(self.call(method, fields_))
             return False
 
-        wait_until(20, method, ordered)
+        try:
+            wait_until(20, method, ordered)
+        except Failure as e:
+            raise Failure("%s; it was answered by %r" % (e, answers[-3:]))
 
     def wait(self, id_, exec_id=""):
         return first(self.good("Wait", [(1, id_), (2, exec_id)]), 1, 0)
