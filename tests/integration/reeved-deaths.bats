@@ -9,6 +9,10 @@ setup_file() {
 	"$TOP/tools/mkbundle" "$BATS_FILE_TMPDIR/bundle"
 }
 
+teardown() {
+	umount "$BATS_TEST_TMPDIR/d/d/bpf" 2>/dev/null || true # of the recorder, where it is on
+}
+
 deaths() { # CASE
 	within 300 python3 "$TOP/tests/integration/reeved_deaths.py" "$1" "$BATS_TEST_TMPDIR/d" "$BATS_FILE_TMPDIR/bundle" 3>&-
 }
