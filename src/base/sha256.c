@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256, plain and portable: it names profiles of a few kilobytes once per container, so neither
- * tables of vector code nor a crypto library would pay for themselves. The input may be fed in
- * pieces of any size.
+ * SHA-256 by the book, for what is short: names of profiles and records of a few kilobytes. What is long (layers of an
+ * image, blobs) goes to the processor's own instructions where it has them (sha256_blocks.h). Whether it has costs more to
+ * ask than a few kilobytes cost to add up, so only a long piece asks. The input may be fed in pieces of any size.
  */
 #include "base/sha256.h"
 
 #include <string.h>
 
+#include "base/sha256_blocks.h"
+
+#define LONG \
+	16384 /* asking takes three instructions that a virtual machine traps, some 20 microseconds */
+
+enum { UNASKED, BY_THE_BOOK, BY_PROCESSOR };
+
 // clang-format off
-static const uint32_t round_constant[64] = {
+const uint32_t sha256_round_constant[64] = {
 	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
 	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
 	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -26,9 +33,11 @@ static uint32_t rotr(uint32_t v, unsigned int n)
 	return v >> n | v << (32 - n);
 }
 
-static void sha256_block(uint32_t state[8], const uint8_t *p)
+static void add_block(uint32_t state[8], const uint8_t *p)
 {
-	uint32_t w[64], s[8];
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	uint32_t w[64];
 
 	for (int i = 0; i < 16; i++)
 		w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 |
@@ -36,19 +45,28 @@ static void sha256_block(uint32_t state[8], const uint8_t *p)
 	for (int i = 16; i < 64; i++)
 		w[i] = w[i - 16] + (rotr(w[i - 15], 7) ^ rotr(w[i - 15], 18) ^ w[i - 15] >> 3) +
 		       w[i - 7] + (rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10);
-	memcpy(s, state, sizeof(s));
 	for (int i = 0; i < 64; i++) {
-		uint32_t t1 = s[7] + (rotr(s[4], 6) ^ rotr(s[4], 11) ^ rotr(s[4], 25)) +
-			      ((s[4] & s[5]) ^ (~s[4] & s[6])) + round_constant[i] + w[i];
-		uint32_t t2 = (rotr(s[0], 2) ^ rotr(s[0], 13) ^ rotr(s[0], 22)) +
-			      ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+		uint32_t t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) +
+			      sha256_round_constant[i] + w[i];
+		uint32_t t2 =
+			(rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
 
-		memmove(s + 1, s, 7 * sizeof(s[0]));
-		s[4] += t1;
-		s[0] = t1 + t2;
+		h = g, g = f, f = e, e = d + t1;
+		d = c, c = b, b = a, a = t1 + t2;
 	}
-	for (int i = 0; i < 8; i++)
-		state[i] += s[i];
+	state[0] += a, state[1] += b, state[2] += c, state[3] += d;
+	state[4] += e, state[5] += f, state[6] += g, state[7] += h;
+}
+
+static void add_blocks(struct sha256 *h, const uint8_t *p, size_t n)
+{
+	if (h->way == UNASKED && n >= LONG / sizeof(h->block))
+		h->way = sha256_has_blocks() ? BY_PROCESSOR : BY_THE_BOOK;
+	if (h->way == BY_PROCESSOR)
+		sha256_blocks(h->state, p, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			add_block(h->state, p + i * sizeof(h->block));
 }
 
 void sha256_init(struct sha256 *h)
@@ -65,21 +83,27 @@ void sha256_init(struct sha256 *h)
 
 void sha256_add(struct sha256 *h, const void *data, size_t size)
 {
+	size_t used = h->size_bytes % sizeof(h->block), whole;
 	const uint8_t *p = data;
 
-	while (size > 0) {
-		size_t used = h->size_bytes % sizeof(h->block);
+	if (size == 0)
+		return;
+	h->size_bytes += size;
+	if (used > 0) {
 		size_t n = sizeof(h->block) - used;
 
 		if (n > size)
 			n = size;
 		memcpy(h->block + used, p, n);
-		h->size_bytes += n;
+		if (used + n < sizeof(h->block))
+			return;
+		add_blocks(h, h->block, 1);
 		p += n;
 		size -= n;
-		if (used + n == sizeof(h->block))
-			sha256_block(h->state, h->block);
 	}
+	whole = size / sizeof(h->block);
+	add_blocks(h, p, whole);
+	memcpy(h->block, p + whole * sizeof(h->block), size % sizeof(h->block));
 }
 
 void sha256_final(struct sha256 *h, uint8_t out[SHA256_SIZE])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * SHA-256 (FIPS 180-4): names of cached content. Not used for secrets.
+ * SHA-256 (FIPS 180-4): names of cached content, digests of images. Not used for secrets.
  *
  * Owner    The caller holds the state; there is nothing to release.
  * Errors   None.
@@ -18,6 +18,7 @@ struct sha256 {
 	uint32_t state[8];
 	uint64_t size_bytes; /* fed so far */
 	uint8_t block[64];   /* the part of it that does not fill a block yet */
+	uint8_t way;         /* sha256.c's: how blocks are added */
 };
 
 void sha256_init(struct sha256 *h);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sha256.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "test.h"
@@ -41,6 +42,36 @@ TEST(a_million_letters_come_out)
 		sha256_add(&h, piece, sizeof(piece));
 	sha256_final(&h, got);
 	assert_memory_equal(got, want, sizeof(want));
+}
+
+/* Long pieces are added by the processor's own instructions where there are some, short ones never. */
+TEST(long_and_short_pieces_come_to_the_same)
+{
+	enum { SIZE = 100000 };
+	uint8_t *data = malloc(SIZE), whole[SHA256_SIZE], got[SHA256_SIZE];
+	struct sha256 h;
+
+	assert_non_null(data);
+	for (size_t i = 0; i < SIZE; i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	for (size_t size = SIZE - 130; size <= SIZE; size += 13) {
+		sha256_init(&h);
+		sha256_add(&h, data, size);
+		sha256_final(&h, whole);
+		sha256_init(&h);
+		for (size_t at = 0; at < size; at += 1000)
+			sha256_add(&h, data + at, size - at < 1000 ? size - at : 1000);
+		sha256_final(&h, got);
+		assert_memory_equal(got, whole, sizeof(whole));
+		/* Long ones that begin within a block. */
+		sha256_init(&h);
+		sha256_add(&h, data, 63);
+		sha256_add(&h, data + 63, 40000);
+		sha256_add(&h, data + 40063, size - 40063);
+		sha256_final(&h, got);
+		assert_memory_equal(got, whole, sizeof(whole));
+	}
+	free(data);
 }
 
 TEST(the_size_of_the_pieces_does_not_matter)
