@@ -4,13 +4,14 @@
  *
  * An arena is a list of chunks; small pieces are cut from the newest one, a piece that is larger
  * than a quarter of a chunk gets its own, put behind the newest so that the room that is left there
- * stays usable. Chunks grow with the arena (4 KiB to 64 KiB): a small document costs one
+ * stays usable. Chunks grow with the arena (1, 1, 2, 4 to 64 KiB): a small document costs one
  * allocation, a large one few. Fresh chunks come from calloc, so every piece is zero without a
  * second pass.
  */
 #include "base/mem.h"
 
 #include <errno.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 #define STACK_BYTES (256u << 10)
-#define CHUNK_MIN (4096u - 16) /* with what an allocator puts before it a page, not one and a bit */
+#define CHUNK_MIN (1024u - 16) /* with what an allocator puts before it a power of two */
 #define CHUNK_MAX 65536u
 #define ALIGN 16u
 
@@ -77,6 +78,28 @@ __attribute__((noinline)) void mem_release_stack(void)
 	(void)madvise((void *)(end - STACK_BYTES), STACK_BYTES, MADV_DONTNEED);
 }
 
+/* Whole pages of what was loaded and can never have been written to. */
+static int release_segments(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + p->p_vaddr, end = begin + p->p_memsz;
+
+		begin = (begin + page - 1) & ~(page - 1);
+		end &= ~(page - 1);
+		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) && begin < end)
+			(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+	}
+	return 1; /* the first is the program */
+}
+
+void mem_release_program(void)
+{
+	dl_iterate_phdr(release_segments, NULL);
+}
+
 static struct arena_chunk *chunk_new(size_t size)
 {
 	struct arena_chunk *c;
@@ -109,7 +132,8 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (c && c->size - c->used >= size)
 		return chunk_cut(c, size);
 
-	room = c ? c->size * 2 : CHUNK_MIN - sizeof(*c);
+	/* Twice the last, but for the second: most arenas are of little more than one. */
+	room = !c ? CHUNK_MIN - sizeof(*c) : c->next ? c->size * 2 : c->size;
 	if (room > CHUNK_MAX)
 		room = CHUNK_MAX;
 	if (size > room / 4) {

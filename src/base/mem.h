@@ -68,6 +68,12 @@ void mem_release(void);
 void mem_release_stack(void);
 
 /*
+ * Give back the pages of the program's text and constants, which come again from its file when they are used. For who has
+ * nothing to do for long: what is mapped counts as used memory, whether it is or not.
+ */
+void mem_release_program(void);
+
+/*
  * Arena: allocations that live and die together (a parsed document). Zero-initialised struct is
  * valid. Memory is zeroed and aligned to 16. There is no free of a single piece.
  */

@@ -202,6 +202,7 @@ static void on_quiet(void *arg, int fd, int timeout_ms)
 	native_quiet(p->worker.native);
 	mem_release();
 	mem_release_stack();
+	mem_release_program();
 }
 
 static void set_score(struct program *p, pid_t pid, int64_t score)
