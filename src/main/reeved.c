@@ -80,7 +80,13 @@ static void on_serving(void *arg)
 
 	log_write(&p->log, LOG_INFO_, "serving on '%s'", p->address);
 	control_say(&p->control, CONTROL_READY);
-	reeved_service_ready();
+}
+
+static void on_alive(void *arg)
+{
+	struct program *p = arg;
+
+	control_say(&p->control, CONTROL_ALIVE);
 }
 
 static void on_failed(void *arg, const struct err *err)
@@ -106,7 +112,6 @@ static void leave(struct program *p)
 		return;
 	}
 	p->leaving = true;
-	reeved_service_stopping();
 	daemon_leave(p->daemon);
 }
 
@@ -365,7 +370,7 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	if (r == 0)
 		r = control_watch(&p->control, err);
 	if (r == 0)
-		r = reeved_service_watch(&p->service, p->worker.loop, s, err);
+		r = reeved_service_watch(&p->service, p->worker.loop, s, on_alive, p, err);
 	if (r < 0)
 		return r;
 	guardian_link_on_lost(p->worker.link, on_lost, p);
@@ -382,6 +387,7 @@ static void end(struct program *p)
 	loop_timer_cancel(&p->leave);
 	loop_timer_cancel(&p->desertion);
 	loop_fd_remove(&p->signals);
+	environ = NULL; /* it was the control's */
 	control_done(&p->control);
 	reeved_service_done(&p->service);
 	recorder_load_free(p->loading);
@@ -472,6 +478,8 @@ static int be_worker(void)
 		.replace = on_replace,
 	};
 	r = control_begin(&p.control, &err);
+	if (r == 0)
+		environ = p.control.env; /* as it is now, and not when the guardian was started */
 	if (r == 0)
 		r = reeved_options_parse(p.control.argc, p.control.argv, &o, &err);
 	if (r == 0)

@@ -18,12 +18,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "exit/guardian_link.h"
 
 #define FRONT_NAME "front"
 #define ARGS_NAME "args"
 #define LOG_NAME "log"
-#define ARGS_MAX_BYTES (1u << 20)
+#define ARGS_MAX_BYTES (4u << 20) /* with the environment: twice what execve(2) takes */
 #define HELLO_MS 10000
 
 /* ---- what a front hands over ---- */
@@ -113,24 +114,33 @@ static int keep(struct control *c, const struct hello *h, struct err *err)
 	return guardian_link_set_program(c->link, h->fds[CONTROL_PROGRAM], err);
 }
 
-/* Each ends with a zero byte. */
-static int take_args(struct control *c, int fd, struct err *err)
+/* Words that each end with a zero byte: how many arguments there are, those, and the environment. */
+static int take_words(struct control *c, int fd, struct err *err)
 {
-	size_t size = 0, n = 0;
-	char *at;
+	size_t size = 0, n = 0, i = 0;
+	uint64_t argc = 0;
+	char **all;
 	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno
-					   : fd_read_file(fd, ARGS_MAX_BYTES, &c->args, &size);
+					   : fd_read_file(fd, ARGS_MAX_BYTES, &c->words, &size);
 
 	if (r < 0)
 		return err_code(err, r, "read the arguments of reeved");
-	for (size_t i = 0; i < size; i++)
-		n += !c->args[i];
-	c->argv = mem_calloc(n + 1, sizeof(*c->argv));
-	if (!c->argv)
+	for (size_t k = 0; k < size; k++)
+		n += !c->words[k];
+	all = mem_calloc(n + 2, sizeof(*all));
+	if (!all)
 		return err_oom(err);
-	for (at = c->args; at < c->args + size; at += strlen(at) + 1)
-		c->argv[c->argc++] = at;
-	return c->argc < 1 ? err_set(err, -EBADMSG, "the arguments of reeved make no sense") : 0;
+	c->argv = all;
+	for (char *at = c->words; at < c->words + size; at += strlen(at) + 1, i++)
+		if (i > argc) /* NULL ends the arguments */
+			all[i] = at;
+		else if (i > 0)
+			all[i - 1] = at;
+		else if (str_to_u64(at, n - 1, &argc) < 0)
+			break;
+	c->argc = (int)argc;
+	c->env = all + argc + 1;
+	return argc < 1 ? err_set(err, -EBADMSG, "the arguments of reeved make no sense") : 0;
 }
 
 static int log_to(struct control *c, int fd, struct err *err)
@@ -147,7 +157,7 @@ static int meet(struct control *c, struct hello *h, struct err *err)
 	if (r == 0)
 		r = log_to(c, h->fds[CONTROL_STDERR], err);
 	if (r == 0)
-		r = take_args(c, h->fds[CONTROL_ARGS], err);
+		r = take_words(c, h->fds[CONTROL_ARGS], err);
 	if (r < 0)
 		return r;
 	c->front = take_fd(&h->front);
@@ -212,7 +222,7 @@ int control_begin(struct control *c, struct err *err)
 		return await_first(c, err);
 	r = log_to(c, log, err);
 	if (r == 0)
-		r = take_args(c, args, err);
+		r = take_words(c, args, err);
 	fd_close(log);
 	fd_close(args);
 	/* One that waits for a worker may bring a program that has not our fault. */
@@ -267,9 +277,17 @@ int control_watch(struct control *c, struct err *err)
 	return r < 0 ? err_code(err, r, "watch the socket for control") : 0;
 }
 
+/* A front that has been stopped reads nothing, and nobody waits for it. */
+static bool is_read(int front)
+{
+	struct pollfd p = { .fd = front, .events = POLLOUT };
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT;
+}
+
 void control_say(struct control *c, enum control_type type)
 {
-	if (c->front >= 0)
+	if (c->front >= 0 && (type != CONTROL_ALIVE || is_read(c->front)))
 		send_type(c->front, type);
 }
 
@@ -287,5 +305,5 @@ void control_done(struct control *c)
 	fd_close(c->front);
 	fd_close_all(c->passed, CONTROL_PASSED);
 	free(c->argv);
-	free(c->args);
+	free(c->words);
 }

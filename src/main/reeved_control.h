@@ -33,6 +33,7 @@ enum control_type {
 	CONTROL_LEFT,
 	CONTROL_FAILED, /* said on its standard error */
 	CONTROL_BUSY,   /* another front has the daemon */
+	CONTROL_ALIVE,  /* for whoever watches over the front */
 };
 
 enum control_fd { CONTROL_STDERR, CONTROL_PROGRAM, CONTROL_ARGS, CONTROL_FDS };
@@ -54,8 +55,8 @@ struct control {
 	int front; /* -EBADF: there is none */
 	struct loop_fd listening, fronting;
 	int argc; /* of the front */
-	char **argv;
-	char *args;
+	char **argv, **env;
+	char *words;
 	int passed[CONTROL_PASSED]; /* -EBADF: was not */
 	void *arg;
 	void (*stop)(void *arg);     /* asked for, once or more */
@@ -63,7 +64,7 @@ struct control {
 	void (*replace)(void *arg);  /* another front has come: make room for the next worker */
 };
 
-/* Meet the front, or what there was of it: from here on standard error is its, and argc and argv are. */
+/* Meet the front, or what there was of it: from here on standard error is its, and argc, argv and env are. */
 int control_begin(struct control *c, struct err *err);
 /* From here on functions are called. */
 int control_watch(struct control *c, struct err *err);

@@ -3,6 +3,9 @@
  * One connection says everything: the guardian keeps its other end, so it outlives any worker, and its end is the end of the
  * daemon. Nothing is known here by its pid.
  *
+ * What systemd hears, it hears from here: this is the process that it has started, and the daemon may have been started by
+ * somebody else, in another cgroup and with another environment.
+ *
  * What surprises: the first connection is made before the guardian is started, for its socket listens already; the first worker
  * finds there what it is to do.
  */
@@ -14,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -23,6 +27,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/service.h"
 #include "base/str.h"
 #include "main/reeved_control.h"
 #include "shim/server_launch.h"
@@ -38,23 +43,32 @@ struct meeting {
 	int args;
 	int signals;
 	int conn;
+	bool ready, stopping;
 	char program[PATH_MAX];
 };
 
 /* ---- meeting the daemon ---- */
 
+static void add_words(struct buf *text, char *const *words)
+{
+	for (; *words; words++) {
+		buf_adds(text, *words);
+		buf_addc(text, '\0');
+	}
+}
+
 static int make_args(struct meeting *m, struct err *err)
 {
 	auto_done(buf) struct buf text = { 0 };
 
-	for (int i = 0; i < m->front->argc; i++) {
-		buf_adds(&text, m->front->argv[i]);
-		buf_addc(&text, '\0');
-	}
+	buf_addf(&text, "%d", m->front->argc);
+	buf_addc(&text, '\0');
+	add_words(&text, m->front->argv);
+	add_words(&text, m->front->env);
 	if (buf_ok(&text) < 0)
 		return err_oom(err);
 	m->args = fd_memfd("reeved-args", text.data, text.len);
-	return m->args < 0 ? err_code(err, m->args, "keep the arguments") : 0;
+	return m->args < 0 ? err_code(err, m->args, "keep arguments and environment") : 0;
 }
 
 static int say_hello(struct meeting *m, struct err *err)
@@ -148,10 +162,18 @@ static int find_or_launch(struct meeting *m, struct err *err)
 
 /* ---- staying ---- */
 
-static void say_stop(const struct meeting *m)
+static void tell_manager(const struct meeting *m, const char *line)
+{
+	if (!m->stopping)
+		(void)service_notify(getenv("NOTIFY_SOCKET"), line);
+}
+
+static void say_stop(struct meeting *m)
 {
 	const struct control_msg msg = { CONTROL_MAGIC, CONTROL_STOP, 0 };
 
+	tell_manager(m, "STOPPING=1");
+	m->stopping = true;
 	(void)fd_send(m->conn, &msg, sizeof(msg), NULL, 0);
 }
 
@@ -210,8 +232,16 @@ static int last_word(const struct meeting *m, enum control_type word, struct err
 	return err_set(err, -ECANCELED, "%s", "");
 }
 
-/* Until the connection ends, or the last word; *ready: it has served. */
-static int stay(struct meeting *m, bool *ready, struct err *err)
+/* A worker after the first one says it too. */
+static void serves(struct meeting *m)
+{
+	if (!m->ready)
+		tell_manager(m, "READY=1");
+	m->ready = true;
+}
+
+/* Until the connection ends, or the last word. */
+static int stay(struct meeting *m, struct err *err)
 {
 	struct pollfd p[2] = { { .fd = m->signals, .events = POLLIN },
 		{ .fd = m->conn, .events = POLLIN } };
@@ -229,7 +259,9 @@ static int stay(struct meeting *m, bool *ready, struct err *err)
 		if (r < 0)
 			return err_set(err, -ECONNRESET, "the daemon is gone");
 		if (r > 0 && word == CONTROL_READY)
-			*ready = true;
+			serves(m);
+		else if (r > 0 && word == CONTROL_ALIVE)
+			tell_manager(m, "WATCHDOG=1");
 		else if (r > 0)
 			return last_word(m, word, err);
 	}
@@ -239,15 +271,14 @@ static int stay(struct meeting *m, bool *ready, struct err *err)
 static int meet_and_stay(struct meeting *m, struct err *err)
 {
 	uint64_t until = clock_boot_ns() + MEET_NS;
-	bool ready = false;
 	int r;
 
 	for (;;) {
 		r = find_or_launch(m, err);
 		if (r == 0)
-			r = stay(m, &ready, err);
+			r = stay(m, err);
 		m->conn = fd_close(m->conn);
-		if (r == 0 || ready || clock_boot_ns() >= until ||
+		if (r == 0 || m->ready || clock_boot_ns() >= until ||
 			(r != -ECONNRESET && r != -EPIPE && r != -ENOTCONN))
 			return r;
 		poll(NULL, 0, AGAIN_MS);

@@ -89,7 +89,8 @@ static void on_beat(struct loop_timer *t)
 	struct reeved_service *v = container_of(t, struct reeved_service, beat);
 
 	put_off(v);
-	(void)service_notify(getenv("NOTIFY_SOCKET"), "WATCHDOG=1");
+	if (v->alive)
+		v->alive(v->arg);
 	(void)loop_timer_set(v->loop, t, clock_boot_ns() + v->beat_ns, on_beat);
 }
 
@@ -105,13 +106,15 @@ static int make_stuck_timer(struct reeved_service *v, struct err *err)
 	return 0;
 }
 
-int reeved_service_watch(
-	struct reeved_service *v, struct loop *l, const struct settings *s, struct err *err)
+int reeved_service_watch(struct reeved_service *v, struct loop *l, const struct settings *s,
+	void (*alive)(void *arg), void *arg, struct err *err)
 {
 	uint64_t theirs = service_watchdog_ns(getenv("WATCHDOG_USEC"), NULL);
 	int r = 0;
 
 	*v = (struct reeved_service){ .loop = l,
+		.alive = theirs > 0 ? alive : NULL,
+		.arg = arg,
 		.stuck_ns = (uint64_t)s->watchdog_seconds * NS_PER_SEC };
 	v->beat_ns = theirs / 3;
 	if (v->stuck_ns > 0 && (v->beat_ns == 0 || v->stuck_ns / 3 < v->beat_ns))
@@ -150,16 +153,4 @@ void reeved_service_note_end(
 	if (state < 0 || restarts_note(state, number, number > 0 ? reason : NULL, &err) < 0)
 		log_write(log, LOG_WARN_, "how the one before ended is not written down: %s",
 			err.text);
-}
-
-/* ---- what systemd is told ---- */
-
-void reeved_service_ready(void)
-{
-	(void)service_notify(getenv("NOTIFY_SOCKET"), "READY=1");
-}
-
-void reeved_service_stopping(void)
-{
-	(void)service_notify(getenv("NOTIFY_SOCKET"), "STOPPING=1");
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * reeved as a service: where its log goes, the sockets that systemd has opened for it, what it tells systemd, and a
+ * reeved as a service: where its log goes, the sockets that systemd has opened for it, and a
  * watchdog of its own for a loop that is stuck.
  *
  * Owner    The caller's struct, ended by reeved_service_done() before the loop.
- * Errors   Negative errno with *err. What cannot be told to systemd is dropped.
+ * Errors   Negative errno with *err.
  * Blocks   Never.
  * Context  Parent, on the loop's thread; process-wide: a timer of the kernel that sends SIGABRT.
  */
@@ -20,6 +20,8 @@
 struct reeved_service {
 	struct loop *loop;
 	struct loop_timer beat;
+	void (*alive)(void *arg); /* NULL: systemd does not watch */
+	void *arg;
 	uint64_t beat_ns; /* 0: nobody watches */
 	uint64_t stuck_ns;
 	timer_t stuck;
@@ -33,9 +35,9 @@ void reeved_service_log(const struct settings *s, struct log *ret);
 int reeved_service_listeners(
 	const struct settings *s, int *ret_api, int *ret_events, struct err *err);
 
-/* Begin to watch over the loop, for systemd and for ourselves. */
-int reeved_service_watch(
-	struct reeved_service *v, struct loop *l, const struct settings *s, struct err *err);
+/* Begin to watch over the loop, for ourselves and for systemd, if it wants to: alive() is to tell it. */
+int reeved_service_watch(struct reeved_service *v, struct loop *l, const struct settings *s,
+	void (*alive)(void *arg), void *arg, struct err *err);
 void reeved_service_done(struct reeved_service *v);
 
 /*
@@ -44,7 +46,3 @@ void reeved_service_done(struct reeved_service *v);
  */
 void reeved_service_note_end(
 	const struct settings *s, struct log *log, uint32_t number, int wait_status);
-
-/* Clients are served. The front, which systemd has started and waits for, stays the service's main process. */
-void reeved_service_ready(void);
-void reeved_service_stopping(void);

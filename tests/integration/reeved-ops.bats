@@ -166,6 +166,27 @@ listen_for_notes() {
 	equal "$(grep -c READY=1 "$RD/notes")" 1 "how often it was ready"
 }
 
+@test "the environment is that of the last start, also where tasks have kept the daemon" {
+	serve
+	served
+	"$TOP/tools/mkbundle" "$RD/bundle"
+	rctr run -d --rootfs --runtime io.containerd.reeve.v2 "$RD/bundle/rootfs" one sleep 1000 </dev/null >/dev/null 3>&-
+	stop
+	listen_for_notes
+	: >"$RD/log"
+	serve "NOTIFY_SOCKET=$RD/notify" WATCHDOG_USEC=300000 "JOURNAL_STREAM=$(stat -c %d:%i "$RD/log")"
+	wait_until 20 grep -q READY=1 "$RD/notes"
+	equal "$(rctr tasks ls | awk '$1 == "one" { print $3 }')" RUNNING
+	wait_until 20 grep -q WATCHDOG=1 "$RD/notes"
+	contains "$(cat "$RD/log")" "<6>info: serving on"
+	rctr tasks kill -s KILL one
+	wait_until 10 eval 'rctr tasks ls | grep -q "^one .*STOPPED"'
+	rctr tasks rm one || true # tells the status
+	stop
+	wait_until 10 gone "$NOTES_PID"
+	equal "$(tail -n 1 "$RD/notes")" STOPPING=1 "the last word"
+}
+
 # pass_sockets ADDRESS...: as systemd does it, then run reeved.
 pass_sockets() {
 	python3 -B - "$TOP/out/bin/reeved" "$RD/reeved.toml" "$@" >>"$RD/log" 2>&1 3>&- <<-'PY' &
