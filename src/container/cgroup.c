@@ -48,15 +48,20 @@ static int resolve_dir(const struct cgroup_host *host, size_t i, const char *pat
 {
 	const struct cgroup_hierarchy *h = &host->h[i];
 	struct cgroup_dir *d = &cg->dirs[cg->n_dirs];
-	const char *relative;
-	int r = cgroup_host_resolve(host, i, path, self, &cg->arena, &relative, err);
+	auto_done(arena) struct arena scratch = { 0 };
+	const char *relative, *full;
+	int r = cgroup_host_resolve(host, i, path, self, &scratch, &relative, err);
 
 	if (r < 0)
 		return r;
+	full = arena_printf(&cg->arena, "%s/%s", h->mount, relative);
+	if (!full)
+		return err_oom(err);
 	*d = (struct cgroup_dir){
-		.path = arena_printf(&cg->arena, "%s/%s", h->mount, relative),
-		.name = arena_printf(
-			&cg->arena, "%s/%s", str_eq(h->root, "/") ? "" : h->root, relative),
+		.path = full,
+		/* Of a hierarchy that is mounted from its root, the path's own end. */
+		.name = str_eq(h->root, "/") ? full + strlen(h->mount)
+					     : arena_printf(&cg->arena, "%s/%s", h->root, relative),
 		.label = arena_strdup(&cg->arena, h->label),
 		.controllers = h->controllers,
 		.depth = count_components(relative),
@@ -66,16 +71,25 @@ static int resolve_dir(const struct cgroup_host *host, size_t i, const char *pat
 		.fake = host->fake,
 		.fd = -EBADF,
 	};
-	if (!d->path || !d->name || !d->label)
+	if (!d->name || !d->label)
 		return err_oom(err);
 	cg->n_dirs++;
 	return 0;
 }
 
+struct cgroup *cgroup_new(size_t n)
+{
+	struct cgroup *cg = mem_calloc(1, sizeof(*cg) + n * sizeof(*cg->dirs));
+
+	if (cg)
+		cg->dirs = (struct cgroup_dir *)(cg + 1);
+	return cg;
+}
+
 int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *req,
 	struct cgroup **ret, struct err *err)
 {
-	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
+	auto_freep(cgroup) struct cgroup *cg = cgroup_new(host->n);
 	auto_free char *path = path_clean(str_empty(req->path) ? req->id : req->path);
 	auto_free char *self = NULL;
 	int r = 0;
@@ -110,7 +124,7 @@ static const char *below_mount(const struct cgroup_hierarchy *h, const char *pat
 int cgroup_of_unit(const struct cgroup_host *host, const char *path, bool unprivileged,
 	struct cgroup **ret, struct err *err)
 {
-	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
+	auto_freep(cgroup) struct cgroup *cg = cgroup_new(host->n);
 	int r = 0;
 
 	if (!cg)
@@ -440,7 +454,7 @@ static int find_sub(const char *const *subs, size_t n, const struct cgroup_dir *
 int cgroup_below(
 	struct cgroup *cg, const char *const *subs, size_t n, struct cgroup **ret, struct err *err)
 {
-	auto_freep(cgroup) struct cgroup *below = mem_calloc(1, sizeof(*below));
+	auto_freep(cgroup) struct cgroup *below = cgroup_new(cg->n_dirs);
 	int r;
 
 	if (!below)
@@ -726,13 +740,14 @@ static int read_dir(const char *line, struct cgroup *cg)
 
 int cgroup_from_record(const char *const *lines, size_t n, struct cgroup **ret, struct err *err)
 {
-	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
+	bool counts = n >= 1 && n <= CGROUP_HIERARCHIES_MAX + 1;
+	auto_freep(cgroup) struct cgroup *cg = cgroup_new(counts ? n - 1 : 0);
 	int r;
 
 	if (!cg)
 		return err_oom(err);
 	cg->prefix = "";
-	r = n >= 1 && n <= CGROUP_HIERARCHIES_MAX + 1 ? read_head(lines[0], cg) : -EBADMSG;
+	r = counts ? read_head(lines[0], cg) : -EBADMSG;
 	for (size_t i = 1; i < n && r == 0; i++)
 		r = read_dir(lines[i], cg);
 	if (r == -ENOMEM)

@@ -42,13 +42,16 @@ struct cgroup {
 	 * one (cgroup_v2_dir(), if any) by CLONE_INTO_CGROUP, each of the others by writing "0" to
 	 * PATH/tasks. Without privileges there may be none at all.
 	 */
-	struct cgroup_dir dirs[CGROUP_HIERARCHIES_MAX];
+	struct cgroup_dir *dirs; /* behind the struct, as many as cgroup_new() was asked for */
 	size_t n_dirs;
 	const char *prefix;  /* of /proc; "" on a real machine */
 	bool unprivileged;   /* as in the request; a record keeps it */
 	bool unit;           /* systemd has made it just now, and its starter is in there */
 	const char *devices; /* hash of the device rules in force; NULL: none were set by us */
 };
+
+/* Without directories, with room for `n`; NULL: no memory. For those that fill one. */
+struct cgroup *cgroup_new(size_t n);
 
 /* ---- making ---- */
 

@@ -68,7 +68,7 @@ static int add_dir(const struct cgroup_host *host, const struct cgroup_hierarchy
 int cgroup_find_in(const struct cgroup_host *host, const char *theirs, const char *ours,
 	struct cgroup **ret, struct err *err)
 {
-	auto_freep(cgroup) struct cgroup *cg = mem_calloc(1, sizeof(*cg));
+	auto_freep(cgroup) struct cgroup *cg = cgroup_new(host->n);
 	int r = 0;
 
 	if (!cg)

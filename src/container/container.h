@@ -153,6 +153,8 @@ const char *container_id(const struct container *c);
 /* The private copy of the configuration is read when it is first needed; until then container_spec() is NULL. */
 int container_need_spec(struct container *c, struct err *err);
 const struct spec *container_spec(const struct container *c);
+/* For who keeps a container that runs: what is needed of the configuration later is read again. Within no operation. */
+void container_forget_spec(struct container *c);
 const struct state_record *container_record(const struct container *c);
 /* Init; pid 0 when it is gone or never was. Valid as long as the container. */
 const struct pidref *container_init(const struct container *c);

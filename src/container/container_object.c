@@ -221,6 +221,11 @@ int container_need_spec(struct container *c, struct err *err)
 	return c->spec ? 0 : load_spec(c, err);
 }
 
+void container_forget_spec(struct container *c)
+{
+	spec_free(take_ptr(c->spec));
+}
+
 static void release(struct loop_deferred *d)
 {
 	struct container *c = container_of(d, struct container, release);

@@ -174,9 +174,14 @@ static void on_created(void *arg, const struct err *e)
 	end_call(c, e, true);
 }
 
-static void on_done(void *arg, const struct err *e)
+/* Its configuration is some KiB that few containers need again. */
+static void on_started(void *arg, const struct err *e)
 {
-	end_call(arg, e, false);
+	struct backend_container *c = arg;
+
+	if (!e)
+		container_forget_spec(c->container);
+	end_call(c, e, false);
 }
 
 /* ---- create, start, delete ---- */
@@ -267,7 +272,7 @@ static void on_restored(void *arg, const struct err *e)
 
 static int native_start(struct backend_container *c, struct backend_call *call, struct err *err)
 {
-	struct container_handler h = { .arg = c, .done = on_done };
+	struct container_handler h = { .arg = c, .done = on_started };
 	int r;
 
 	if (c->lost)

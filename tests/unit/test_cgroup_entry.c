@@ -8,6 +8,7 @@
 struct fixture {
 	struct test_tmpdir dir;
 	struct cgroup cg;
+	struct cgroup_dir dirs[3];
 	char path[3][80];
 	size_t fds;
 };
@@ -30,6 +31,7 @@ static void add(struct fixture *f, const char *name, bool v2, uint32_t controlle
 	struct test_tmpdir dir = f->dir;
 	size_t i = f->cg.n_dirs++;
 
+	f->cg.dirs = f->dirs;
 	assert_ok(mkdirat(f->dir.fd, name, 0700));
 	path_of(dir.path, name, f->path[i]);
 	f->cg.dirs[i] = (struct cgroup_dir){
