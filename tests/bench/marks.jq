@@ -59,5 +59,13 @@ at_most("500 idle containers, PSS"; ""; 0.08; row("idle-500"; "idle"; ""; "PSS")
 at_least("1 GiB of output, rate"; ""; 1; row("output"; "output"; "64 KiB writes"; "rate")),
 at_most("1 GiB of output, shim CPU"; ""; 0.3; row("output"; "output"; "64 KiB writes"; "shim CPU")),
 amount("Start of an exec at the shim, cold, ms"; 1.5; row("exec-start"; "exec-start"; "cold"; "start")),
-amount("Start of an exec at the shim, burst, ms"; 1.5; row("exec-start"; "exec-start"; "burst"; "start"))
+amount("Start of an exec at the shim, burst, ms"; 1.5; row("exec-start"; "exec-start"; "burst"; "start")),
+at_most("life of a task in reeved, cold"; "runc"; 0.2; row("reeved"; "life"; "cold"; "whole")),
+at_most("life of a task in reeved, burst"; "runc"; 0.2; row("reeved"; "life"; "burst"; "whole")),
+amount("reeved without tasks, PSS, KiB"; 3072; row("reeved-memory"; "daemon"; "0 tasks"; "PSS")),
+amount("reeved, PSS per task, KiB"; 16; row("reeved-memory"; "daemon"; "500 tasks"; "PSS per task")),
+amount("reeved, 500 tasks listed after its start, ms"; 100; row("reeved-restart"; "restart"; "500 tasks"; "until listed")),
+amount("reeved, 500 tasks listed after kill -9, ms"; 100;
+	row("reeved-restart"; "restart"; "500 tasks, killed"; "until listed")),
+at_most("import of an image"; "containerd"; 1; row("reeved-import"; "import"; ""; "total"))
 | join($sep)

@@ -16,7 +16,7 @@ def cell:
 def titles: {
 	run: "run", life: "life", control: "control", exec: "exec", seq: "runs", par: "runs", peak: "run",
 	syscalls: "run", exit: "exit", memory: "memory", storm: "storm", events: "events", idle: "idle",
-	growth: "idle", output: "1 GiB of output" };
+	growth: "idle", output: "1 GiB of output", lives: "lives", daemon: "daemon" };
 
 (reduce (.results[].peers[].peer) as $p ([]; if index([$p]) then . else . + [$p] end)) as $peers
 | ([""] + $peers),

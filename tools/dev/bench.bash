@@ -3,15 +3,16 @@
 
 BENCH=$OUT/bench
 
-# The parts in their order, and what each is called in the tables. Beside `oci` all are shims under containerd.
-BENCH_PARTS=(oci floor containerd exec-storm death events idle idle-500 output exec-start)
+# The parts in their order, and what each is called in the tables.
+BENCH_PARTS=(oci floor containerd exec-storm death events idle idle-500 output exec-start reeved reeved-memory reeved-restart
+	reeved-import)
 
 bench_help() {
 	cat <<'HELP'
 usage: ./dev bench [quick] [PART]... | syscalls [-v] | marks | --doc
 
   (nothing)    every part, with the sample sizes of docs/benchmarks.md: about half an hour
-  quick        few samples beside the newest peers at hand, without idle-500: a few minutes
+  quick        few samples beside the newest peers at hand, without idle-500: some minutes
 
   oci          `reeve` beside runc and crun: time, CPU, system calls, memory
   floor        `reeve run` beside what the kernel alone takes for the same container, and crun; with a filter, new and kept
@@ -23,6 +24,10 @@ usage: ./dev bench [quick] [PART]... | syscalls [-v] | marks | --doc
   idle-500     500 of them
   output       1 GiB of stdout to a reader that discards it: rate, CPU time of the shim
   exec-start   the Start of an exec at the shim's own socket
+  reeved       reeved beside containerd with its shim and with ours: the life of a task, with 1 and 8 clients
+  reeved-memory   what the daemon takes with 0, 100 and 500 tasks
+  reeved-restart  from the start of the daemon until it has listed 500 tasks, after a stop and after kill -9
+  reeved-import   `ctr images import` of 50 MiB
 
   syscalls -v  the system calls of each process of one `reeve run`, by name
   marks        what the project asked of itself beside what was measured last
@@ -117,6 +122,15 @@ bench_shim() {
 	bench_result "$1"
 }
 
+# bench_reeved NAME TITLE PART: one part of tests/bench/reeved.
+bench_reeved() {
+	echo "== $2"
+	bench_client
+	: >"$BENCH/$1.lines"
+	bench_part "$1" tests/bench/reeved "$BENCH/client" "$3"
+	bench_result "$1"
+}
+
 bench_one() { # PART
 	case $1 in
 	oci) bench_oci ;;
@@ -129,6 +143,10 @@ bench_one() { # PART
 	idle-500) bench_shim idle-500 "500 idle containers" idle500 ;;
 	output) bench_shim output "1 GiB of output" ;;
 	exec-start) bench_exec_start ;;
+	reeved) bench_reeved reeved "reeved beside containerd" life ;;
+	reeved-memory) bench_reeved reeved-memory "memory of the daemon and what is its" memory ;;
+	reeved-restart) bench_reeved reeved-restart "restart with tasks" restart ;;
+	reeved-import) bench_reeved reeved-import "image import" import ;;
 	*) die "no benchmark '$1': ${BENCH_PARTS[*]} syscalls marks" ;;
 	esac
 }

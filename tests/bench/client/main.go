@@ -3,10 +3,12 @@
 // A client of containerd that measures shims side by side: every round takes each runtime once, in a new random order.
 //
 //	client -address SOCKET -bundle DIR [-rounds N] [-gap MS] [-count N] [-pod] [-regime NAME] -test TEST
-//	       [-mib N] [-block BYTES] [-cgroups DIR] -runtime LABEL=NAME[,binary=PATH]...
+//	       [-mib N] [-block BYTES] [-cgroups DIR] [-restart PROGRAM] [-signal NAME]
+//	       -runtime LABEL=NAME[,binary=PATH][,address=SOCKET][,daemon=FILE]...
 //
-// NAME is what a user would give to `ctr run --runtime`, binary= is the BinaryName option of the runc shim; -pod puts
-// the containers of the memory test in one pod. The containers are those of DIR/config.json with arguments of our own.
+// NAME is what a user would give to `ctr run --runtime`, binary= is the BinaryName option of the runc shim, address= the
+// socket of another daemon than -address, daemon= the file with its pid; -pod puts the containers of the memory test in
+// one pod. The containers are those of DIR/config.json with arguments of our own.
 // Prints one JSON object a line, as bench_oci does: a value, or a failure.
 package main
 
@@ -44,7 +46,7 @@ const (
 var (
 	address = flag.String("address", "", "containerd's socket")
 	bundle  = flag.String("bundle", "", "directory with the config.json of the containers")
-	test    = flag.String("test", "life", "life, exec, exit, memory, idle, growth, storm, events or output")
+	test    = flag.String("test", "life", "life, lives, exec, exit, memory, idle, growth, storm, events, output, daemon or restart")
 	regime  = flag.String("regime", "", "said with every value")
 	rounds  = flag.Int("rounds", 10, "samples of each runtime")
 	gap     = flag.Int("gap", 0, "idle milliseconds before each sample")
@@ -53,6 +55,8 @@ var (
 	jobs    = flag.Int("jobs", 8, "requests at a time where there are many")
 	mib     = flag.Int("mib", 1024, "MiB of the output test")
 	block   = flag.Int("block", 65536, "bytes of one write in the output test")
+	restart = flag.String("restart", "", "restart test: PROGRAM stop LABEL SIGNAL ends a daemon, PROGRAM start LABEL begins one")
+	signal  = flag.String("signal", "TERM", "restart test: how the daemon is ended")
 	cgroups = flag.String("cgroups", "", "growth test: where cgroups with memory are; the shims are in DIR/shims")
 
 	peers  []*peer
@@ -66,6 +70,8 @@ var (
 // A runtime under test.
 type peer struct {
 	label, name, binary string
+	address, daemon     string
+	client              *containerd.Client
 	warming             bool
 }
 
@@ -76,13 +82,20 @@ func (peerFlag) String() string { return "" }
 func (peerFlag) Set(s string) error {
 	label, rest, ok := strings.Cut(s, "=")
 	if !ok {
-		return fmt.Errorf("want LABEL=NAME[,binary=PATH]")
+		return fmt.Errorf("want LABEL=NAME[,KEY=VALUE]...")
 	}
 	words := strings.Split(rest, ",")
 	p := &peer{label: label, name: words[0]}
 	for _, w := range words[1:] {
-		if strings.HasPrefix(w, "binary=") {
-			p.binary = strings.TrimPrefix(w, "binary=")
+		switch key, value, _ := strings.Cut(w, "="); key {
+		case "binary":
+			p.binary = value
+		case "address":
+			p.address = value
+		case "daemon":
+			p.daemon = value
+		default:
+			return fmt.Errorf("'%s' says nothing of a runtime", w)
 		}
 	}
 	peers = append(peers, p)
@@ -133,6 +146,7 @@ type instance struct {
 	id        string
 	container containerd.Container
 	task      containerd.Task
+	begun     time.Time // when its task was asked for
 	exit      <-chan containerd.ExitStatus
 }
 
@@ -177,7 +191,7 @@ func (p *peer) container(id, pod string, args []string) (containerd.Container, e
 	if err != nil {
 		return nil, err
 	}
-	return client.NewContainer(ctx, id, containerd.WithRuntime(p.name, opts), containerd.WithSpec(s))
+	return p.client.NewContainer(ctx, id, containerd.WithRuntime(p.name, opts), containerd.WithSpec(s))
 }
 
 // up creates and starts; on failure nothing is left.
@@ -187,17 +201,17 @@ func (p *peer) up(id, pod string, measured bool, args ...string) (*instance, err
 	if x.container, err = p.container(id, pod, args); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
+	x.begun = time.Now()
 	if x.task, err = x.container.NewTask(ctx, cio.NullIO); err != nil {
 		x.container.Delete(ctx)
 		return nil, fmt.Errorf("create: %w", err)
 	}
-	created := time.Since(begin)
+	created := time.Since(x.begun)
 	if x.exit, err = x.task.Wait(ctx); err != nil {
 		x.down()
 		return nil, fmt.Errorf("wait: %w", err)
 	}
-	begin = time.Now()
+	begin := time.Now()
 	if err = x.task.Start(ctx); err != nil {
 		x.down()
 		return nil, fmt.Errorf("start: %w", err)
@@ -234,6 +248,7 @@ func life(p *peer) error {
 		return fmt.Errorf("delete: %w", err)
 	}
 	p.ms("delete", time.Since(begin))
+	p.ms("whole", time.Since(x.begun))
 	return nil
 }
 
@@ -513,9 +528,17 @@ func measure(warm int, f func(*peer) error) {
 	}
 }
 
+// dial connects to a daemon; the empty address is nobody's.
+func dial(address string) (*containerd.Client, error) {
+	if address == "" {
+		return nil, nil
+	}
+	return containerd.New(address)
+}
+
 func main() {
 	var err error
-	flag.Var(peerFlag{}, "runtime", "LABEL=NAME[,binary=PATH], may be repeated")
+	flag.Var(peerFlag{}, "runtime", "LABEL=NAME[,binary=PATH][,address=SOCKET][,daemon=FILE], may be repeated")
 	flag.Parse()
 	if len(peers) == 0 || *bundle == "" {
 		flag.Usage()
@@ -523,11 +546,23 @@ func main() {
 	}
 	rand.Seed(time.Now().UnixNano())
 	ctx = namespaces.WithNamespace(context.Background(), namespace)
-	client, err = containerd.New(*address)
+	client, err = dial(*address)
 	must(err)
+	for _, p := range peers {
+		if p.client = client; p.address != "" {
+			p.client, err = dial(p.address)
+			must(err)
+		}
+	}
 	switch *test {
 	case "life":
 		measure(warmUp, life)
+	case "lives":
+		measure(1, lives)
+	case "daemon":
+		measure(0, daemonMemory)
+	case "restart":
+		measure(0, restarted)
 	case "exec":
 		withTargets(func() { measure(warmUp, execs) })
 	case "exit":
