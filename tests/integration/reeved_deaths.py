@@ -70,6 +70,9 @@ class Daemon:
 
     def kill_all(self):
         pids = [self.front.pid] + self.parts("reeve-guardian") + self.parts("reeved")
+        # None of them may look after the others, or leave for want of them.
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         self.front.wait()
