@@ -34,6 +34,9 @@ reeved_part() {
 reeved_kill() {
 	local pid pids
 	pids="$(cat "$RD/pid") $(reeved_part guardian) $(reeved_part worker)"
+	# Stopped, none of them leaves for want of another one.
+	# shellcheck disable=SC2086
+	kill -STOP $pids
 	# shellcheck disable=SC2086
 	kill -KILL $pids
 	for pid in $pids; do
