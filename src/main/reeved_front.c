@@ -238,6 +238,10 @@ static void serves(struct meeting *m)
 	if (!m->ready)
 		tell_manager(m, "READY=1");
 	m->ready = true;
+	/* From here on there is little to do. */
+	mem_release();
+	mem_release_stack();
+	mem_release_program();
 }
 
 /* Until the connection ends, or the last word. */
