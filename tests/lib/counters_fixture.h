@@ -11,12 +11,14 @@
 struct counters {
 	struct test_tmpdir dir;
 	struct cgroup cg;
+	struct cgroup_dir dirs[CGROUP_HIERARCHIES_MAX]; /* its own */
 	struct arena arena;
 };
 
 static inline void counters_init(struct counters *c, enum cgroup_mode mode)
 {
 	*c = (struct counters){ .dir = test_tmpdir(), .cg.mode = mode };
+	c->cg.dirs = c->dirs;
 }
 
 static inline void counters_done(struct counters *c)
