@@ -148,7 +148,7 @@ void guardian_worker_signal(struct guardian *g, int sig)
 {
 	if (g->worker)
 		sys_call2(__NR_kill, g->worker, sig);
+	/* At rest with containers it goes on, also if it is called in this moment. */
 	else if (sig != SIGUSR1 && !(g->rested && guardian_has_pids(g)))
-		give_up(g,
-			0); /* at rest with containers it goes on, also if it is called in this moment */
+		give_up(g, 0);
 }

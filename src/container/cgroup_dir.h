@@ -68,9 +68,9 @@ struct cgroup_dir {
 	bool v2;
 	bool below_us; /* its parent is the cgroup that we run in: never frozen while we ask, never empty */
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
-	unsigned int
-		n_cpus; /* v1, once made: CPUs of its cpuset, from the first on; 0: not known */
-	int fd;         /* O_PATH; -EBADF until needed */
+	int fd;    /* O_PATH; -EBADF until needed */
+	/* v1, once made: CPUs of its cpuset, from the first on; 0: not known. */
+	unsigned int n_cpus;
 	/* Called before each cgroup_put(); NULL: nobody asks. */
 	void (*before_put)(
 		void *arg, const struct cgroup_dir *d, const char *file, const char *value);

@@ -23,8 +23,8 @@ struct plan {
 	struct buf data; /* strings and blobs; offsets are from its start + 1 until plan_finish() */
 	struct plan_step lost; /* what plan_add() gives when not even the first one could be had */
 	int failed;            /* negative errno of the first failure */
-	const char *
-		unknown_cap; /* a capability that was asked for and is none: the document's own text; NULL: all are */
+	/* A capability that was asked for and is none, the document's own text; NULL: all are some. */
+	const char *unknown_cap;
 };
 
 /* Empty plan with the two fixed slots: the executor's end of the sync socket and the plan's own fd. */
