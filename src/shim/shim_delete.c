@@ -52,6 +52,7 @@
  */
 #define SHIM_NS (2 * NS_PER_SEC)
 #define SHIM_SHORT_NS (300 * NS_PER_MS)
+#define UNMOUNT_NS (1 * NS_PER_SEC)
 
 /* ---- the container ---- */
 
@@ -365,6 +366,19 @@ static void wait_for_shim(const struct shim_delete *d, int bundle, const char *s
 	}
 }
 
+/* The worker may do the same at this moment: each of two that look the mount up to unmount it keeps it busy for the other. */
+static int unmount_root(const char *rootfs, struct err *err)
+{
+	uint64_t deadline = clock_boot_ns() + UNMOUNT_NS;
+	int r = rootfs_unmount(rootfs, err);
+
+	while (r == -EBUSY && clock_boot_ns() < deadline) {
+		poll(NULL, 0, 2);
+		r = rootfs_unmount(rootfs, err);
+	}
+	return r;
+}
+
 static int clean_up(const struct shim_delete *d, const char *path, struct bundle_record *record,
 	struct err *err)
 {
@@ -391,7 +405,7 @@ static int clean_up(const struct shim_delete *d, const char *path, struct bundle
 		wait_for_shim(d, bundle, socket, found, record);
 	record->root = record->program = NULL; /* go with the arena */
 	if (r == 0)
-		r = rootfs_unmount(rootfs, err);
+		r = unmount_root(rootfs, err);
 	remove_socket(d, socket);
 	return r;
 }
