@@ -10,7 +10,8 @@ setup_file() {
 }
 
 teardown() {
-	umount "$BATS_TEST_TMPDIR/d/d/bpf" 2>/dev/null || true # of the recorder, where it is on
+	# The recorder's; where it was off there is none.
+	umount "$BATS_TEST_TMPDIR/d/d/bpf" 2>/dev/null || true
 }
 
 deaths() { # CASE

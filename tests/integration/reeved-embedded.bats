@@ -19,6 +19,7 @@ teardown_file() {
 teardown() {
 	local id
 	for id in $(rctr tasks ls -q); do
+		# What a failed test has left may be in any state: each step is for what is in its own.
 		rctr tasks kill --all --signal KILL "$id" >/dev/null 2>&1 || true
 		wait_until 10 is_status "$id" STOPPED || true
 		rctr tasks rm --force "$id" >/dev/null 2>&1 || true
@@ -275,5 +276,6 @@ pidfd_tells() {
 	for i in 1 2 3; do
 		wait_until 10 grep -q "\"id\":\"x$i\".*\"exit_status\":2$i" "$BATS_TEST_TMPDIR/events"
 	done
+	# It may have ended with its connection.
 	kill "$client" 2>/dev/null || true
 }

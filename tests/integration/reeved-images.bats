@@ -323,6 +323,7 @@ tree_of() { # DIR: everything that a container could tell
 	begun() { [ "$(find "$dir" -mindepth 1 -maxdepth 1 | wc -l)" -eq 2 ] || ! kill -0 "$client"; }
 	wait_until 20 begun
 	kill -KILL "$(cat "$RD/pid")"
+	# Its daemon is gone; whether it had been answered is chance.
 	wait "$client" || true
 	wait_until 10 gone "$(cat "$RD/pid")"
 	reeved_start
@@ -334,6 +335,7 @@ tree_of() { # DIR: everything that a container could tell
 		reeved_start
 		wait_until 10 only_one
 	}
+	# There is one only if the copy was whole when the daemon died.
 	rctr snapshots "${BY[@]}" rm many-copy || rctr snapshots "${BY[@]}" prepare many-copy many-base
 	rctr snapshots "${BY[@]}" rm many-copy || true
 	rctr snapshots "${BY[@]}" rm many-base

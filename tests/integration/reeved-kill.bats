@@ -23,6 +23,7 @@ setup() {
 }
 
 teardown() {
+	# Not mounted where the kernel has no bpffs.
 	umount "$RD/bpf" 2>/dev/null || true
 }
 

@@ -34,12 +34,14 @@ teardown() {
 	local id
 	journalctl --no-pager --quiet --unit "$SERVICE" --lines 40 || true
 	for id in $(rctr tasks ls -q 2>/dev/null); do
+		# What a failed test has left may be in any state: each step is for what is in its own.
 		rctr tasks kill --all --signal KILL "$id" >/dev/null 2>&1 || true
 		wait_until 10 is_status "$id" STOPPED || true
 		rctr tasks rm --force "$id" >/dev/null 2>&1 || true
 	done
 	for id in $(rctr containers ls -q 2>/dev/null); do rctr containers rm "$id" >/dev/null 2>&1 || true; done
 	systemctl stop reeved.socket "$SERVICE"
+	# One that has not failed is refused.
 	systemctl reset-failed "$SERVICE" 2>/dev/null || true
 	rm -f "$UNITS/$SERVICE.d/test.conf" /etc/reeve/reeved.toml
 	systemctl daemon-reload
@@ -231,6 +233,7 @@ with() { # TEXT: for the unit
 }
 
 recorder_is_on() {
+	# Its status tells of every finding, which are other tests' business.
 	{ reeve doctor --format json || true; } | jq -e '.findings[] | select(.section == "exit recorder" and .kind == "ok") | .text | startswith("on (")'
 }
 
