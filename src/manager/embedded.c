@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/event_message.h"
+#include "api/event_queue.h"
 #include "api/task_message.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -26,13 +26,10 @@
 #include "rpc/message.h"
 #include "supervisor/supervisor.h"
 
-#include "proto/state.pb-c.h"
-
 /* In an intent where the program of a shim stands. */
 #define EMBEDDED_BINARY "reeved"
 #define RETRY_NS (1 * NS_PER_SEC)
 #define HOLD_NS (500 * NS_PER_MS) /* after a restart, until subscribers may be back */
-#define RECORD_VERSION 1
 
 static const char *const usual_runtimes[] = { "io.containerd.reeve.v2", "io.containerd.runc.v2",
 	NULL };
@@ -59,14 +56,6 @@ struct ending {
 	bool complained;
 };
 
-struct queued {
-	struct queued *next;
-	uint64_t task, sequence;
-	uint8_t *data; /* an encoded ForwardRequest */
-	size_t size;
-	bool told; /* and not acknowledged yet */
-};
-
 struct embedded {
 	struct embedded_config config;
 	struct embedded_host host;
@@ -79,7 +68,7 @@ struct embedded {
 	struct ending *endings, **endings_end;
 	struct loop_deferred end;
 	struct loop_timer retry;
-	struct queued *queue, **queue_end;
+	struct event_queue queue;
 	struct loop_deferred publish, acknowledge;
 	struct loop_timer hold;
 	bool holds;
@@ -326,34 +315,11 @@ static void on_publish(struct loop_deferred *d);
 
 static void wake_publisher(struct embedded *e)
 {
-	if (e->queue && !e->holds)
+	if (e->queue.head && !e->holds)
 		loop_defer(e->config.loop, &e->publish, on_publish);
 }
 
-static void push(struct embedded *e, struct queued *q)
-{
-	*e->queue_end = q;
-	e->queue_end = &q->next;
-	wake_publisher(e);
-}
-
-static void queued_free(struct queued *q)
-{
-	free(q->data);
-	free(q);
-}
-
-static struct queued *pop(struct embedded *e)
-{
-	struct queued *q = e->queue;
-
-	e->queue = q->next;
-	if (!e->queue)
-		e->queue_end = &e->queue;
-	return q;
-}
-
-static void tell(struct embedded *e, const struct queued *q)
+static void tell(struct embedded *e, const struct queued_event *q)
 {
 	auto_done(arena) struct arena arena = { 0 };
 	const ProtobufCMessage *m;
@@ -371,11 +337,11 @@ static void on_acknowledge(struct loop_deferred *d)
 {
 	struct embedded *e = container_of(d, struct embedded, acknowledge);
 
-	while (e->queue && e->queue->told) {
-		struct queued *q = pop(e);
+	while (e->queue.head && e->queue.head->told) {
+		uint64_t task = e->queue.head->task, sequence = e->queue.head->sequence;
 
-		supervisor_acked(e->supervisor, q->task, q->sequence);
-		queued_free(q);
+		event_queue_pop(&e->queue);
+		supervisor_acked(e->supervisor, task, sequence);
 	}
 }
 
@@ -383,7 +349,7 @@ static void on_publish(struct loop_deferred *d)
 {
 	struct embedded *e = container_of(d, struct embedded, publish);
 
-	for (struct queued *q = e->queue; q; q = q->next) {
+	for (struct queued_event *q = e->queue.head; q; q = q->next) {
 		if (!q->told)
 			tell(e, q);
 		q->told = true;
@@ -392,124 +358,49 @@ static void on_publish(struct loop_deferred *d)
 	loop_defer(e->config.loop, &e->acknowledge, on_acknowledge);
 }
 
-static int add_event(struct embedded *e, const struct event *event)
-{
-	auto_done(buf) struct buf bytes = { 0 };
-	struct queued *q;
-	int r = event_message_encode(event, &bytes);
-
-	if (r < 0)
-		return r;
-	q = mem_calloc(1, sizeof(*q));
-	if (!q)
-		return -ENOMEM;
-	q->task = event->task;
-	q->sequence = event->sequence;
-	q->size = bytes.len;
-	q->data = (uint8_t *)buf_take(&bytes);
-	push(e, q);
-	return 0;
-}
-
 static void on_event(void *arg, const struct event *event)
 {
 	struct embedded *e = arg;
-	int r = add_event(e, event);
+	int r = event_queue_add(&e->queue, event, NULL);
 
 	if (r < 0)
 		log_write(e->config.log, LOG_ERROR_, "event %s of '%s' is lost: %s",
 			task_topic_name(event->topic), event->id, strerror(-r));
+	wake_publisher(e);
 }
 
+/* Subscribers have no streams of ours, and events that are told no count. */
 static int save_events(void *arg, struct buf *out)
 {
-	auto_done(arena) struct arena arena = { 0 };
-	Pb__State__Publisher m = PB__STATE__PUBLISHER__INIT;
 	const struct embedded *e = arg;
-	size_t n = 0;
 
-	for (const struct queued *q = e->queue; q; q = q->next)
-		n++;
-	m.version = RECORD_VERSION;
-	m.stream = 1;
-	m.queue = arena_calloc(&arena, n + 1, sizeof(void *));
-	if (!m.queue)
-		return -ENOMEM;
-	for (const struct queued *q = e->queue; q; q = q->next) {
-		Pb__State__QueuedEvent *one = arena_alloc(&arena, sizeof(*one));
-
-		if (!one)
-			return -ENOMEM;
-		pb__state__queued_event__init(one);
-		one->request = (ProtobufCBinaryData){ q->size, q->data };
-		one->task = q->task;
-		one->sequence = q->sequence;
-		m.queue[m.n_queue++] = one;
-	}
-	message_encode(&m.base, out);
-	return buf_ok(out);
-}
-
-static int load_event(struct embedded *e, const Pb__State__QueuedEvent *event)
-{
-	struct queued *q = mem_calloc(1, sizeof(*q));
-
-	if (!q)
-		return -ENOMEM;
-	q->task = event->task;
-	q->sequence = event->sequence;
-	q->size = event->request.len;
-	q->data = malloc(q->size ? q->size : 1);
-	if (!q->data) {
-		free(q);
-		return -ENOMEM;
-	}
-	if (q->size)
-		memcpy(q->data, event->request.data, q->size);
-	push(e, q);
-	return 0;
+	return event_queue_save(&e->queue, 0, 1, out);
 }
 
 static int load_events(void *arg, const void *data, size_t size, struct err *err)
 {
-	auto_done(arena) struct arena arena = { 0 };
-	const ProtobufCMessage *base;
-	const Pb__State__Publisher *m;
-	int r = message_decode(&pb__state__publisher__descriptor, data, size, &arena, &base, err);
+	struct embedded *e = arg;
+	uint64_t sequence;
+	uint32_t stream;
+	int r = event_queue_load(&e->queue, data, size, &sequence, &stream, err);
 
-	if (r < 0)
-		return err_in(err, "record of events");
-	m = (const void *)base;
-	for (size_t i = 0; i < m->n_queue; i++)
-		if (load_event(arg, m->queue[i]) < 0)
-			return err_oom(err);
-	return 0;
+	wake_publisher(e);
+	return r;
 }
 
 static void forget_event(void *arg, uint64_t task, uint64_t sequence)
 {
 	struct embedded *e = arg;
 
-	if (e->queue && e->queue->task == task && e->queue->sequence == sequence)
-		queued_free(pop(e));
+	if (event_queue_heads(&e->queue, task, sequence))
+		event_queue_pop(&e->queue);
 }
 
 static bool drop_events(void *arg, uint64_t task)
 {
 	struct embedded *e = arg;
-	struct queued **at = &e->queue;
 
-	while (*at) {
-		struct queued *q = *at;
-
-		if (q->task != task) {
-			at = &q->next;
-			continue;
-		}
-		*at = q->next;
-		queued_free(q);
-	}
-	e->queue_end = at;
+	event_queue_drop(&e->queue, task, false);
 	return false;
 }
 
@@ -569,7 +460,7 @@ int embedded_new(const struct embedded_config *config, const struct embedded_hos
 	e->host = *host;
 	e->store = store;
 	e->endings_end = &e->endings;
-	e->queue_end = &e->queue;
+	event_queue_init(&e->queue);
 	e->conn = 1;
 	r = supervisor_new(&c, &e->supervisor, err);
 	if (r == 0)
@@ -593,8 +484,7 @@ void embedded_free(struct embedded *e)
 		e->endings = x->next;
 		ending_free(x);
 	}
-	while (e->queue)
-		queued_free(pop(e));
+	event_queue_done(&e->queue);
 	for (size_t i = 0; i < e->n_orders; i++) {
 		free(e->orders[i].ns);
 		free(e->orders[i].id);

@@ -17,36 +17,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "api/event_message.h"
+#include "api/event_queue.h"
 #include "base/clock.h"
 #include "base/rule.h"
 #include "base/str.h"
-#include "rpc/message.h"
 #include "rpc/ttrpc_client.h"
-
-#include "proto/state.pb-c.h"
 
 #define SERVICE "containerd.services.events.ttrpc.v1.Events"
 #define TIMEOUT_NS (30 * NS_PER_SEC)
 #define PAUSE_MIN_NS (10 * NS_PER_MS)
 #define PAUSE_MAX_NS (1 * NS_PER_SEC)
 #define IDLE_NS (10 * NS_PER_SEC)
-#define RECORD_VERSION 1
-
-struct queued {
-	struct queued *next;
-	char *oom_of; /* "ns/id" of an OOM event, else NULL */
-	bool dropped; /* on its way: it is not tried again */
-	uint64_t task, sequence;
-	uint8_t *data;
-	size_t size;
-};
 
 struct publisher {
 	struct publisher_config config;
 	char *address;
 	struct ttrpc_client *client;
-	struct queued *head, **tail;
+	struct event_queue queue; /* what is on its way heads it */
 	uint64_t sequence;
 	uint32_t stream; /* of the next call */
 	uint64_t pause_ns;
@@ -57,15 +44,6 @@ struct publisher {
 	struct loop_deferred work;
 	struct loop_deferred told;
 };
-
-static void queued_free(struct queued *q)
-{
-	if (!q)
-		return;
-	free(q->oom_of);
-	free(q->data);
-	free(q);
-}
 
 static void drop_client(struct publisher *p)
 {
@@ -85,7 +63,7 @@ static void timer_fired(struct loop_timer *t)
 {
 	struct publisher *p = container_of(t, struct publisher, timer);
 
-	if (p->head)
+	if (p->queue.head)
 		wake(p);
 	else
 		drop_client(p);
@@ -116,24 +94,19 @@ static void publisher_told(struct loop_deferred *d)
 {
 	struct publisher *p = container_of(d, struct publisher, told);
 
-	if (!p->head && p->config.drained)
+	if (!p->queue.head && p->config.drained)
 		p->config.drained(p->config.arg);
 }
 
 static void publisher_pop(struct publisher *p)
 {
-	struct queued *done = p->head;
-
-	p->head = done->next;
-	if (!p->head)
-		p->tail = &p->head;
-	queued_free(done);
+	event_queue_pop(&p->queue);
 	p->sequence++;
 }
 
 static void publisher_advance(struct publisher *p)
 {
-	uint64_t task = p->head->task, sequence = p->head->sequence;
+	uint64_t task = p->queue.head->task, sequence = p->queue.head->sequence;
 
 	publisher_pop(p);
 	if (p->config.acked)
@@ -141,7 +114,7 @@ static void publisher_advance(struct publisher *p)
 	p->in_flight = false;
 	p->complained = false;
 	p->pause_ns = 0;
-	if (p->head)
+	if (p->queue.head)
 		return wake(p);
 	loop_defer(p->config.loop, &p->told, publisher_told);
 	set_timer(p, IDLE_NS);
@@ -151,7 +124,7 @@ static void on_answer(void *arg, uint64_t tag, const struct ttrpc_answer *a)
 {
 	struct publisher *p = arg;
 
-	if (p->head->dropped)
+	if (p->queue.head->dropped)
 		return publisher_advance(p);
 	if (a->end != TTRPC_ANSWERED || (a->code != RPC_OK && a->code != RPC_INVALID_ARGUMENT))
 		return NAIVE(what_failed_is_sent_again, true) ? publisher_advance(p)
@@ -186,7 +159,7 @@ static void publisher_work(struct loop_deferred *d)
 	struct err err;
 	int r = 0;
 
-	if ((RULE(one_event_is_under_way) && p->in_flight) || !p->head)
+	if ((RULE(one_event_is_under_way) && p->in_flight) || !p->queue.head)
 		return;
 	if (p->stale)
 		drop_client(p);
@@ -194,7 +167,8 @@ static void publisher_work(struct loop_deferred *d)
 		r = publisher_connect(p, &err);
 	if (r == 0)
 		r = ttrpc_client_call_bytes(p->client, p->sequence, SERVICE, "Forward",
-			p->head->data, p->head->size, clock_boot_ns() + p->config.timeout_ns, &err);
+			p->queue.head->data, p->queue.head->size,
+			clock_boot_ns() + p->config.timeout_ns, &err);
 	if (r < 0)
 		return publisher_failed(p, err.text);
 	p->stream = ttrpc_client_next_stream(p->client);
@@ -208,7 +182,7 @@ int publisher_new(const struct publisher_config *config, struct publisher **ret,
 	if (!p)
 		return err_oom(err);
 	p->config = *config;
-	p->tail = &p->head;
+	event_queue_init(&p->queue);
 	p->stream = 1;
 	if (p->config.timeout_ns == 0)
 		p->config.timeout_ns = TIMEOUT_NS;
@@ -233,63 +207,26 @@ void publisher_free(struct publisher *p)
 	loop_defer_cancel(&p->work);
 	loop_defer_cancel(&p->told);
 	ttrpc_client_free(p->client);
-	while (p->head) {
-		struct queued *q = p->head;
-
-		p->head = q->next;
-		queued_free(q);
-	}
+	event_queue_done(&p->queue);
 	free(p->address);
 	free(p);
-}
-
-static void publisher_push(struct publisher *p, struct queued *q)
-{
-	bool was_empty = !p->head;
-
-	*p->tail = q;
-	p->tail = &q->next;
-	if (was_empty || !RULE(one_event_is_under_way))
-		wake(p);
 }
 
 /* One that is on its way does not count: what comes now is news to whoever hears of that one. */
 static bool oom_waits(const struct publisher *p, const char *oom_of)
 {
-	const struct queued *q = p->in_flight ? p->head->next : p->head;
+	const struct queued_event *x = p->in_flight ? p->queue.head->next : p->queue.head;
 
-	for (; q; q = q->next)
-		if (str_eq(q->oom_of, oom_of))
+	for (; x; x = x->next)
+		if (str_eq(x->oom_of, oom_of))
 			return true;
 	return false;
-}
-
-static int queued_new(const struct event *e, const char *oom_of, struct queued **ret)
-{
-	struct queued *q = mem_calloc(1, sizeof(*q));
-	auto_done(buf) struct buf bytes = { 0 };
-	int r = q ? event_message_encode(e, &bytes) : -ENOMEM;
-
-	if (r == 0 && oom_of) {
-		q->oom_of = strdup(oom_of);
-		r = q->oom_of ? 0 : -ENOMEM;
-	}
-	if (r < 0) {
-		queued_free(q);
-		return r;
-	}
-	q->task = e->task;
-	q->sequence = e->sequence;
-	q->size = bytes.len;
-	q->data = (uint8_t *)buf_take(&bytes);
-	*ret = q;
-	return 0;
 }
 
 int publisher_send(struct publisher *p, const struct event *e)
 {
 	auto_free char *oom_of = NULL;
-	struct queued *q;
+	bool was_empty = !p->queue.head;
 	int r = 0;
 
 	if (!p->address)
@@ -301,19 +238,20 @@ int publisher_send(struct publisher *p, const struct event *e)
 	if (oom_of && oom_waits(p, oom_of))
 		return 0;
 	if (r == 0)
-		r = queued_new(e, oom_of, &q);
+		r = event_queue_add(&p->queue, e, oom_of);
 	if (r < 0) {
 		log_write(p->config.log, LOG_ERROR_, "event %s of '%s' is lost: %s",
 			task_topic_name(e->topic), e->id, strerror(-r));
 		return r;
 	}
-	publisher_push(p, q);
+	if (was_empty || !RULE(one_event_is_under_way))
+		wake(p);
 	return 0;
 }
 
 void publisher_retry(struct publisher *p)
 {
-	if (p->in_flight || !p->head)
+	if (p->in_flight || !p->queue.head)
 		return;
 	p->pause_ns = 0;
 	wake(p);
@@ -321,38 +259,26 @@ void publisher_retry(struct publisher *p)
 
 void publisher_forget(struct publisher *p, uint64_t task, uint64_t sequence)
 {
-	/* A journal may be read more than once up to here: what is not at the head has been forgotten before. */
-	if (p->head && !p->in_flight && p->head->task == task && p->head->sequence == sequence)
+	if (!p->in_flight && event_queue_heads(&p->queue, task, sequence))
 		publisher_pop(p);
 }
 
 bool publisher_drop(struct publisher *p, uint64_t task)
 {
-	bool in_flight = p->head && p->in_flight;
-	struct queued **at = in_flight ? &p->head->next : &p->head;
+	bool in_flight = p->queue.head && p->in_flight;
 
-	while (*at) {
-		struct queued *q = *at;
-
-		if (q->task != task) {
-			at = &q->next;
-			continue;
-		}
-		*at = q->next;
-		queued_free(q);
-	}
-	p->tail = at;
-	if (!p->head)
+	event_queue_drop(&p->queue, task, in_flight);
+	if (!p->queue.head)
 		loop_defer(p->config.loop, &p->told, publisher_told);
-	in_flight = in_flight && p->head->task == task;
+	in_flight = in_flight && p->queue.head->task == task;
 	if (in_flight)
-		p->head->dropped = true;
+		p->queue.head->dropped = true;
 	return in_flight;
 }
 
 bool publisher_is_empty(const struct publisher *p)
 {
-	return !p->head;
+	return !p->queue.head;
 }
 
 uint64_t publisher_sequence(const struct publisher *p)
@@ -362,75 +288,14 @@ uint64_t publisher_sequence(const struct publisher *p)
 
 int publisher_save(const struct publisher *p, struct buf *out)
 {
-	auto_done(arena) struct arena arena = { 0 };
-	Pb__State__Publisher m = PB__STATE__PUBLISHER__INIT;
-	size_t n = 0;
-
-	for (const struct queued *q = p->head; q; q = q->next)
-		n++;
-	m.version = RECORD_VERSION;
-	m.sequence = p->sequence;
-	m.stream = p->stream;
-	m.queue = arena_calloc(&arena, n + 1, sizeof(void *));
-	if (!m.queue)
-		return -ENOMEM;
-	for (const struct queued *q = p->head; q; q = q->next) {
-		Pb__State__QueuedEvent *e = arena_alloc(&arena, sizeof(*e));
-
-		if (!e)
-			return -ENOMEM;
-		pb__state__queued_event__init(e);
-		e->request = (ProtobufCBinaryData){ q->size, q->data };
-		if (q->oom_of)
-			e->oom_of = q->oom_of;
-		e->task = q->task;
-		e->sequence = q->sequence;
-		m.queue[m.n_queue++] = e;
-	}
-	message_encode(&m.base, out);
-	return buf_ok(out);
-}
-
-static int restore_one(struct publisher *p, const Pb__State__QueuedEvent *e)
-{
-	struct queued *q = mem_calloc(1, sizeof(*q));
-
-	if (!q)
-		return -ENOMEM;
-	q->task = e->task;
-	q->sequence = e->sequence;
-	q->size = e->request.len;
-	q->data = malloc(q->size ? q->size : 1);
-	q->oom_of = *e->oom_of ? strdup(e->oom_of) : NULL;
-	if (!q->data || (*e->oom_of && !q->oom_of)) {
-		queued_free(q);
-		return -ENOMEM;
-	}
-	if (q->size)
-		memcpy(q->data, e->request.data, q->size);
-	publisher_push(p, q);
-	return 0;
+	return event_queue_save(&p->queue, p->sequence, p->stream, out);
 }
 
 int publisher_restore(struct publisher *p, const void *data, size_t size, struct err *err)
 {
-	auto_done(arena) struct arena arena = { 0 };
-	const ProtobufCMessage *base = NULL;
-	const Pb__State__Publisher *m;
-	int r;
+	int r = event_queue_load(&p->queue, data, size, &p->sequence, &p->stream, err);
 
-	r = message_decode(&pb__state__publisher__descriptor, data, size, &arena, &base, err);
-	if (r < 0) {
-		err_in(err, "record of a publisher");
-		return r;
-	}
-	m = (const void *)base;
-	if (m->version < 1 || m->version > RECORD_VERSION + 1 || m->stream % 2 == 0)
-		return err_set(err, -EBADMSG, "record of a publisher: damaged");
-	p->sequence = m->sequence;
-	p->stream = m->stream;
-	for (size_t i = 0; i < m->n_queue; i++)
-		if (restore_one(p, m->queue[i]) < 0)
-			return err_oom(err);
-	return 0;
+	if (p->queue.head)
+		wake(p);
+	return r;
 }
