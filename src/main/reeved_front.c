@@ -30,7 +30,7 @@
 #include "base/service.h"
 #include "base/str.h"
 #include "main/reeved_control.h"
-#include "shim/server_launch.h"
+#include "exit/guardian_launch.h"
 
 #define LOCK_NAME "front.lock"
 #define MEET_NS (20 * NS_PER_SEC)
@@ -135,7 +135,7 @@ static int launch(struct meeting *m, struct err *err)
 		return err_code(err, r, "connect to '%s/" CONTROL_NAME "'", m->front->state);
 	r = say_hello(m, err);
 	if (r == 0)
-		r = server_launch(listener, argv, m->front->env, &pid, err);
+		r = guardian_launch(listener, argv, m->front->env, &pid, err);
 	return r;
 }
 

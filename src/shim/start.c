@@ -22,7 +22,7 @@
 #include "shim/address.h"
 #include "shim/bootstrap.h"
 #include "shim/probe.h"
-#include "shim/server_launch.h"
+#include "exit/guardian_launch.h"
 #include "shim/shim_cgroup.h"
 #include "supervisor/group.h"
 
@@ -136,7 +136,7 @@ static int launch(const struct start *s, const struct bootstrap *b, int listener
 	if (!env)
 		return err_oom(err);
 	r = take_on(s, b, err);
-	return r < 0 ? r : server_launch(listener, argv, env, ret_pid, err);
+	return r < 0 ? r : guardian_launch(listener, argv, env, ret_pid, err);
 }
 
 static int print(const struct start *s, const struct bootstrap *b, int version, const char *path,
@@ -172,7 +172,7 @@ static int serve(const struct start *s, const struct bootstrap *b, int listener,
 	if (r == 0)
 		return 0;
 	if (pid > 0)
-		server_launch_undo(pid);
+		guardian_launch_undo(pid);
 	address_unlink(&own, NULL);
 	unlinkat(s->bundle, "address", 0);
 	return r;

@@ -4,7 +4,7 @@
  * memfd that this program carries; the worker's program is /proc/self/exe and not the path that we were called by, which may
  * have been replaced by another version since.
  */
-#include "shim/server_launch.h"
+#include "exit/guardian_launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +114,7 @@ static int spawn_guardian(
 	return -r;
 }
 
-int server_launch(
+int guardian_launch(
 	int listener, char *const *argv, char *const *env, pid_t *ret_pid, struct err *err)
 {
 	struct launch_fds fds = { -EBADF, -EBADF, -EBADF };
@@ -134,7 +134,7 @@ int server_launch(
 	return 0;
 }
 
-void server_launch_undo(pid_t pid)
+void guardian_launch_undo(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Server launch: starts the server of a shim: a guardian, which starts the program that runs as its
+ * Guardian launch: starts the server of a shim, or of reeved: a guardian, which starts the program that runs as its
  * worker, and again when it dies (bare/guardian.h).
  *
  * Owner    The listener stays the caller's; the guardian has a copy.
@@ -19,8 +19,8 @@
  * group of its own; no signal is ignored. The worker has these arguments and environment, is born in our directory, and
  * has the guardian's socket as fd GUARDIAN_FD.
  */
-int server_launch(
+int guardian_launch(
 	int listener, char *const *argv, char *const *env, pid_t *ret_pid, struct err *err);
 
 /* End a server that is of no use after all: a worker whose guardian is gone leaves. */
-void server_launch_undo(pid_t pid);
+void guardian_launch_undo(pid_t pid);
