@@ -215,8 +215,10 @@ void publisher_free(struct publisher *p)
 /* One that is on its way does not count: what comes now is news to whoever hears of that one. */
 static bool oom_waits(const struct publisher *p, const char *oom_of)
 {
-	const struct queued_event *x = p->in_flight ? p->queue.head->next : p->queue.head;
+	const struct queued_event *x = p->queue.head;
 
+	if (x && p->in_flight)
+		x = x->next;
 	for (; x; x = x->next)
 		if (str_eq(x->oom_of, oom_of))
 			return true;
