@@ -77,8 +77,8 @@ show() {
 	local events=$BATS_TEST_TMPDIR/events pid
 	command ctr events >"$events" 2>/dev/null 3>&- &
 	pid=$!
-	# shellcheck disable=SC2016
-	sh -c 'until [ -s "$1" ]; do ctr namespace label "$2" x=$$; sleep 0.1; done' _ "$events" "$CONTAINERD_NAMESPACE"
+	heard() { ctr namespace label "$CONTAINERD_NAMESPACE" "x=$EPOCHREALTIME" && [ -s "$events" ]; }
+	wait_until 20 heard
 	in_scope "$ID" --memory-limit 16777216 -- /bin/sh -c 'head -c 64000000 /dev/zero | tail -c 60000000 >/dev/null; exit 3'
 	wait_until 10 grep -q /tasks/exit "$events"
 	kill "$pid"

@@ -221,13 +221,13 @@ with() { # TEXT: for the unit
 	systemctl start reeved.socket
 	equal "$(show ActiveState)" inactive
 	rctr version
-	is_up
+	wait_until 20 is_up # it may serve before systemd has heard that it does
 	begin_until t1 16
 	pid=$(pid_of t1)
 	systemctl stop "$SERVICE"
 	[ -S "$RD/reeved.sock" ] && [ -S "$RD/reeved.sock.ttrpc" ]
 	equal "$(pid_of t1) $(status_of t1)" "$pid RUNNING" # and is there again
-	is_up
+	wait_until 20 is_up
 	end_of t1 "$pid"
 	ended t1 16
 }
@@ -238,7 +238,7 @@ recorder_is_on() {
 }
 
 @test "the exit recorder tells what ended while nobody of ours was there" {
-	local t1 t2 t3
+	local t1 t2 t3 pids
 	with "Restart=no"
 	systemctl start "$SERVICE"
 	# the kernels that this runs on permit it; it is loaded beside the start
@@ -247,8 +247,12 @@ recorder_is_on() {
 	begin_until t2 18
 	begin_until t3 19
 	t1=$(pid_of t1) t2=$(pid_of t2) t3=$(pid_of t3)
-	# shellcheck disable=SC2046 # words
-	kill -KILL $(show MainPID) $(part guardian) $(part worker)
+	pids="$(show MainPID) $(part guardian) $(part worker)"
+	# Stopped, none of them leaves for want of another one before its own end comes.
+	# shellcheck disable=SC2086 # words
+	kill -STOP $pids
+	# shellcheck disable=SC2086
+	kill -KILL $pids
 	wait_until 20 eval '[ -z "$(ours)" ]'
 	wait_until 20 eval '[ "$(show ActiveState)" = failed ]'
 	end_of t1 "$t1"

@@ -20,11 +20,21 @@ vm_machine() { # 6.1 | hybrid | 6.12 | sid
 	esac
 }
 
+# What tests/integration/guest has; and unit-NAME, one program of the unit tests.
+VM_SUITES="runtime config shim shim-methods guardian worker-kill worker-reload unit demo reeved systemd"
+
+vm_is_suite() { # NAME
+	[[ " $VM_SUITES " = *" $1 "* ]] || [[ $1 = unit-* && -e tests/unit/test_${1#unit-}.c ]]
+}
+
 # The suites that hold on a machine as most people have it, in VM_KERNEL's; or those of them that are named. The machine is
 # emulated, on a host that may be busy: every deadline has room.
 vm_suites() { # [NAME]...
 	local name machine
 	machine=$(vm_machine "${VM_KERNEL:-6.12}")
+	for name; do
+		vm_is_suite "$name" || die "vm: which suite is '$name'? $VM_SUITES, or unit-NAME for one program of the unit tests"
+	done
 	build_tree
 	# shellcheck disable=SC2016,SC2086 # VM_OUT is the machine's; the options are words
 	one "the machine runs" vm_run $machine --timeout 7200 --out "$SECTION_DIR/out" --env TEST_SLOW=10 --env BATS_TEST_TIMEOUT=2700 \
@@ -48,7 +58,7 @@ vm_suites() { # [NAME]...
 vm_ended() {
 	local name
 	while read -r name; do
-		[ -e "$SECTION_DIR/out/$name.tap" ] || [ -e "$SECTION_DIR/out/$name.status" ] || case_add "not ok" "vm $name: did not run"
+		[ -s "$SECTION_DIR/out/$name.tap" ] || [ -e "$SECTION_DIR/out/$name.status" ] || case_add "not ok" "vm $name: did not run"
 	done < <(cat "$SECTION_DIR/out/asked" 2>/dev/null || echo "any suite")
 }
 
@@ -57,10 +67,22 @@ vm_demo() {
 	[ "$(cat "$SECTION_DIR/out/demo.status")" = 0 ]
 }
 
+vm_usage() {
+	cat <<-USAGE
+		usage: ./dev vm test [KERNEL [SUITE]...]
+
+		KERNEL is 6.1, hybrid (6.1 with cgroup v1), 6.12 (when none is named) or sid; SUITE one or more of
+		  $VM_SUITES
+		or unit-NAME for one program of the unit tests; all of them when none is named.
+		What they said is in out/test/vm/out/.
+	USAGE
+}
+
 cmd_vm() {
 	[ $# -gt 0 ] || die "vm: which command? ./dev vm test, or any command with its arguments"
 	[ -x "$VM_TOOL" ] || die "the VM tool is not here: ../shared/tools/vm/vm"
 	if [ "$1" = test ]; then
+		case ${2:-} in -h | --help) vm_usage && return ;; esac
 		# shellcheck source=tools/dev/test.bash
 		. tools/dev/test.bash
 		[ $# = 1 ] || { vm_machine "$2" >/dev/null && VM_KERNEL=$2; }
