@@ -35,6 +35,12 @@
 #define TASKS \
 	"io.containerd.runtime.v2.task" /* below state and root: bundles and work directories */
 #define STORE_MS 60000
+#define NOTE_MAX_BYTES 4096
+#define RECORDER_HELP \
+	"it needs CAP_BPF, CAP_PERFMON, the kernel's BTF, and a bpffs at /sys/fs/bpf or on the " \
+	"directory\n" \
+	"`exits.bpffs` of reeved.toml, which reeved mounts where it may. Mend what is said, " \
+	"start it again"
 #define REPORT_MAX_BYTES (64u << 20)
 #define SHOWN_RESTARTS 5
 #define SHOWN_NAMES 20
@@ -73,6 +79,20 @@ static void look_at_daemon(struct look *l)
 			l->s->root);
 }
 
+/* The daemon has tried, and knows better why than whoever finds nothing there. */
+static void say_its_reason(struct look *l, struct exit_recorder *r)
+{
+	auto_close int state = fd_open(l->s->state, O_RDONLY | O_DIRECTORY, 0);
+	auto_free char *text = NULL;
+	size_t size;
+
+	if (state >= 0 &&
+		fd_read_regular_at(state, EXIT_RECORDER_NOTE_NAME, NOTE_MAX_BYTES, &text, &size) ==
+			0 &&
+		size > 0)
+		exit_recorder_set_off(r, text);
+}
+
 static void look_at_recorder(struct look *l)
 {
 	char status[EXIT_RECORDER_STATUS_SIZE];
@@ -82,12 +102,15 @@ static void look_at_recorder(struct look *l)
 		exit_recorder_set_off(&r, "switched off by the configuration");
 	else
 		exit_recorder_open(&r, l->s->recorder_bpffs);
+	if (l->running && l->s->recorder && !exit_recorder_is_on(&r))
+		say_its_reason(l, &r);
 	exit_recorder_status(&r, status);
 	doctor_add(l->d,
 		exit_recorder_is_on(&r) ? DOCTOR_OK
 		: l->running            ? DOCTOR_MISSING
 					: DOCTOR_NOTE,
-		RECORDER, NULL, "%s", status);
+		RECORDER, exit_recorder_is_on(&r) || !l->s->recorder ? NULL : RECORDER_HELP, "%s",
+		status);
 	exit_recorder_done(&r);
 }
 

@@ -7,8 +7,8 @@
  * of who uses the map, bpf(2) and nothing else.
  *
  * How it is used, in this order:
- *   1. At start: recorder_load_start() has it loaded and opened. Nothing waits for that but the first process that is to be
- *	released. Log exit_recorder_status() once. A command that only looks: exit_recorder_open(). Where
+ *   1. At start: recorder_load_start() has it loaded and opened, recorder_load_await() lets a moment pass for that: what is
+ *	released before is armed later. Log exit_recorder_status() once. A command that only looks: exit_recorder_open(). Where
  *	it is open and current already nothing has to be loaded.
  *   2. Of each process, when it is made and its pid is known, before it is released: exit_recorder_arm(). A failure is logged,
  *	and the process released all the same: it has this layer less.
@@ -35,6 +35,9 @@
 #include "exit/exit.h"
 
 struct recorder_value;
+
+/* File in a daemon's state directory: why its recorder is off, for whoever asks. */
+#define EXIT_RECORDER_NOTE_NAME "recorder.off"
 
 struct exit_recorder {
 	int map;          /* -EBADF: off */

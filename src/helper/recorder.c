@@ -15,14 +15,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -31,6 +26,7 @@
 #include "base/str.h"
 #include "exit/recorder.h"
 #include "exit/recorder_map.h"
+#include "exit/recorder_place.h"
 
 #define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
 #define LOCKDOWN "/sys/kernel/security/lockdown"
@@ -98,50 +94,6 @@ static int explain(struct err *err, int code, const char *what)
 }
 
 /* ---- the directory ---- */
-
-static bool is_bpffs(int fd)
-{
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == BPF_FS_MAGIC;
-}
-
-static int open_dir(struct recorder *r, struct err *err)
-{
-	fd_close(r->dirfd);
-	r->dirfd = fd_open(r->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	return r->dirfd < 0 ? err_code(err, r->dirfd, "open '%s'", r->dir) : 0;
-}
-
-static int mount_bpffs(struct recorder *r, struct err *err)
-{
-	if (mount("reeve", r->dir, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") < 0)
-		return err_sys(err, "no bpffs is at '%s', and one cannot be mounted", r->dir);
-	return 0;
-}
-
-/* Open, a bpffs, and ours until we end. */
-static int take_dir(struct recorder *r, struct err *err)
-{
-	struct stat st;
-	int code;
-
-	if (mkdir(r->dir, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "make '%s'", r->dir);
-	code = open_dir(r, err);
-	if (code == 0 && !is_bpffs(r->dirfd)) {
-		code = mount_bpffs(r, err);
-		if (code == 0)
-			code = open_dir(r, err);
-	}
-	if (code < 0)
-		return code;
-	if (fstat(r->dirfd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 022))
-		return err_set(err, -EPERM, "'%s' may be written to by others", r->dir);
-	if (flock(r->dirfd, LOCK_EX) < 0)
-		return err_sys(err, "lock '%s'", r->dir);
-	return 0;
-}
 
 /* Of what is pinned: the newest program, and (drop) no other. */
 static int look(struct recorder *r, bool drop, struct err *err)
@@ -264,7 +216,7 @@ static int switch_on(struct recorder *r, uint32_t *ret_done, struct err *err)
 {
 	auto_free char *pin = NULL;
 	uint32_t before;
-	int code = take_dir(r, err);
+	int code = recorder_place_make(r->dir, &r->dirfd, err);
 
 	if (code == 0)
 		code = look(r, false, err);

@@ -6,7 +6,7 @@
  *	reeve-helper recorder dir=PATH [entries=N] [key=start]
  *
  * Owner    What is pinned below the directory outlives the call: "map_1", and "link_N" of the attached program.
- *	A bpffs of its own is mounted on the directory unless one is there; who unmounts it ends the recorder.
+ *	Where a bpffs is mounted for it, and when that goes: exit/recorder_place.h.
  * Errors   Told through `news` (exit/recorder_map.h); the exit status is 0 or 1 with it.
  * Blocks   Some milliseconds, and while another run works in the same directory.
  * Context  reeve-helper only.

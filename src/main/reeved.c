@@ -19,9 +19,11 @@
 #include "bare/guardian.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "exit/recorder_place.h"
 #include "main/crash.h"
 #include "main/reeved_control.h"
 #include "main/reeved_front.h"
@@ -36,6 +38,7 @@
 #include "config.h"
 
 #define PROGRAM "reeved"
+#define RECORDER_MS 1000
 #define LEAVE_NS (2 * NS_PER_SEC)
 #define QUIET_MS 500
 #define DESERTED_NS (2 * NS_PER_SEC)
@@ -49,8 +52,10 @@ struct program {
 	struct exit_recorder recorder;
 	struct recorder_load *loading; /* of its program into the kernel */
 	struct exit_recorder loaded;   /* by that: to be the one above */
-	int state;                     /* directory */
-	char journal[64];              /* file there */
+	bool has_recorder;             /* what was loaded has been taken */
+	const char *recorder_dir;
+	int state;        /* directory */
+	char journal[64]; /* file there */
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
@@ -250,17 +255,31 @@ static int name_journal(char name[64], struct err *err)
 	return 0;
 }
 
+/* For `reeve doctor`, which is not who has tried. */
+static void note_recorder(struct program *p)
+{
+	if (exit_recorder_is_on(&p->recorder))
+		(void)unlinkat(p->state, EXIT_RECORDER_NOTE_NAME, 0);
+	else
+		(void)file_replace_at(p->state, EXIT_RECORDER_NOTE_NAME, p->recorder.off,
+			strlen(p->recorder.off), 0600);
+}
+
 static void log_recorder(struct program *p)
 {
 	char status[EXIT_RECORDER_STATUS_SIZE];
 
+	note_recorder(p);
 	exit_recorder_status(&p->recorder, status);
 	log_write(&p->log, LOG_INFO_, "exit recorder: %s", status);
 }
 
-/* One that is older tells more than none. */
+/* One that is older tells more than none. Called once more where the result was awaited. */
 static void take_recorder(struct program *p)
 {
+	if (p->has_recorder)
+		return;
+	p->has_recorder = true;
 	if (exit_recorder_is_on(&p->recorder) && !exit_recorder_is_on(&p->loaded)) {
 		exit_recorder_done(&p->loaded);
 	} else {
@@ -282,7 +301,7 @@ static void on_recorder(void *arg)
 
 /*
  * What an earlier reeved has loaded stays, and tells how those have ended that nobody has seen. Where there is none, or an older
- * one, it is loaded, which nobody waits for.
+ * one, it is loaded. Nobody waits for that for long: what is made before is armed when the supervisor tidies up.
  */
 static void open_recorder(struct program *p, const struct settings *s)
 {
@@ -292,13 +311,15 @@ static void open_recorder(struct program *p, const struct settings *s)
 	};
 	struct err err;
 
+	p->recorder_dir = s->recorder_bpffs;
 	if (s->recorder)
 		exit_recorder_open(&p->recorder, s->recorder_bpffs);
 	else
 		exit_recorder_set_off(&p->recorder, "switched off by the configuration");
 	if (!s->recorder || exit_recorder_is_current(&p->recorder))
 		return log_recorder(p);
-	if (recorder_load_start(p->worker.loop, &reaper, &order, &p->loading, &err) < 0)
+	if (recorder_load_start(p->worker.loop, &reaper, &order, &p->loading, &err) < 0 ||
+		recorder_load_await(p->loading, RECORDER_MS))
 		take_recorder(p);
 }
 
@@ -398,6 +419,17 @@ static void end(struct program *p)
 	fd_close(p->state);
 }
 
+/* Nothing is left to record: no daemon that is over leaves a program in the kernel, or a mount. */
+static void drop_recorder(struct program *p)
+{
+	struct err err;
+
+	recorder_load_free(p->loading);
+	p->loading = NULL;
+	if (exit_recorder_is_on(&p->recorder) && recorder_place_remove(p->recorder_dir, &err) < 0)
+		log_write(&p->log, LOG_WARN_, "the exit recorder stays: %s", err.text);
+}
+
 /* What the guardian is told. While processes are registered it stays, whatever has become of us. */
 static int last_status(struct program *p, bool failed)
 {
@@ -405,6 +437,8 @@ static int last_status(struct program *p, bool failed)
 	bool stays = embedded_tasks(p) > 0 || (failed && shared->n_pids > 0);
 	struct err err;
 
+	if (!stays && !failed && p->worker.fds.link)
+		drop_recorder(p);
 	if (stays)
 		log_write(&p->log, LOG_INFO_, "the guardian, process %d, stays with the tasks",
 			guardian_link_pid(p->worker.link));

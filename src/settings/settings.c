@@ -10,9 +10,13 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/path.h"
+#include "base/sha256.h"
 #include "base/toml.h"
 
 #define FILE_MAX_BYTES (1u << 20)
+#define USUAL_STATE "/run/reeved"
+#define USUAL_BPFFS "/sys/fs/bpf/reeved"
 #define AT(field) offsetof(struct settings, field)
 
 static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
@@ -69,7 +73,9 @@ static const struct settings_key keys[] = {
 		"Record exit codes in the kernel (eBPF), for when reeved and its guardian are both killed.\n"
 		"Where the machine does not permit it, it is off and `reeve doctor` says why." },
 	{ "exits", "bpffs", TOML_STRING, AT(recorder_bpffs), .path = true, .help =
-		"Directory on a bpffs, for what the recorder keeps." },
+		"Directory for what the recorder keeps, of this daemon alone. In /sys/fs/bpf, or with a bpffs of\n"
+		"its own; what is not mounted yet is mounted. Empty: /sys/fs/bpf/reeved with the usual state\n"
+		"directory, and /sys/fs/bpf/reeved-HASH, of the state directory's path, with another." },
 
 	{ "worker", "watchdog_seconds", TOML_INTEGER, AT(watchdog_seconds), 0, 86400, .help =
 		"A worker that has been stuck for so long is ended, and started again; 0: it is not watched." },
@@ -112,7 +118,7 @@ int settings_init(struct settings *s, struct err *err)
 		.address = "/run/reeved/reeved.sock",
 		.ttrpc_address = "",
 		.root = "/var/lib/reeved",
-		.state = "/run/reeved",
+		.state = USUAL_STATE,
 		.socket_mode = 0660,
 		.log_level = "info",
 		.log_format = "text",
@@ -120,7 +126,7 @@ int settings_init(struct settings *s, struct err *err)
 		.gc_delay_ms = 100,
 		.events_unsent_bytes = 16 << 20,
 		.recorder = true,
-		.recorder_bpffs = "/sys/fs/bpf/reeved",
+		.recorder_bpffs = "",
 		.watchdog_seconds = 30,
 		.guardian_oom_score = -999,
 	};
@@ -268,6 +274,21 @@ static int check_path(const char *path, const char *what, struct err *err)
 	return *path == '/' ? 0 : err_set(err, -EINVAL, "%s '%s' is no absolute path", what, path);
 }
 
+/* Two daemons must not share one: each forgets what it does not know. */
+static int choose_bpffs(struct settings *s, struct err *err)
+{
+	auto_free char *state = path_clean(s->state);
+	char hash[SHA256_HEX_SIZE];
+
+	if (!state)
+		return err_oom(err);
+	s->recorder_bpffs = str_eq(state, USUAL_STATE)
+				    ? USUAL_BPFFS
+				    : arena_printf(&s->arena, USUAL_BPFFS "-%.16s",
+					      sha256_hex(state, strlen(state), hash));
+	return s->recorder_bpffs ? 0 : err_oom(err);
+}
+
 int settings_check(struct settings *s, struct err *err)
 {
 	int r = check_path(s->address, "address", err);
@@ -285,6 +306,8 @@ int settings_check(struct settings *s, struct err *err)
 		r = check_path(s->ttrpc_address, "ttrpc_address", err);
 	if (r == 0 && str_eq(s->ttrpc_address, s->address))
 		return err_set(err, -EINVAL, "address and ttrpc_address are both '%s'", s->address);
+	if (r == 0 && str_empty(s->recorder_bpffs))
+		r = choose_bpffs(s, err);
 	if (r == 0 && s->recorder)
 		r = check_path(s->recorder_bpffs, "exits.bpffs", err);
 	return r;

@@ -6,6 +6,7 @@
 #include "supervisor/recorder_load.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct recorder_load {
 	struct reaper_watch watch;
 	bool watched;
 	bool late;
+	bool taken; /* its result */
 	struct loop_timer patience;
 	struct loop_deferred release;
 };
@@ -49,6 +51,17 @@ static void read_answer(struct recorder_load *r)
 		r->late ? "reeve-helper did not load it within 10 seconds" : silent.text);
 }
 
+/* Once: the answer can be read only once. */
+static void take_result(struct recorder_load *r)
+{
+	if (r->taken)
+		return;
+	r->taken = true;
+	exit_recorder_open(r->order.into, r->dir);
+	if (!exit_recorder_is_on(r->order.into))
+		read_answer(r);
+}
+
 static void on_exit_(struct reaper_watch *w, int wait_status)
 {
 	struct recorder_load *r = container_of(w, struct recorder_load, watch);
@@ -56,9 +69,7 @@ static void on_exit_(struct reaper_watch *w, int wait_status)
 	(void)wait_status;
 	r->watched = false;
 	loop_timer_cancel(&r->patience);
-	exit_recorder_open(r->order.into, r->dir);
-	if (!exit_recorder_is_on(r->order.into))
-		read_answer(r);
+	take_result(r);
 	r->order.done(r->order.arg);
 }
 
@@ -127,6 +138,16 @@ int recorder_load_start(struct loop *l, const struct reaper *reaper,
 	}
 	*ret = take_ptr(r);
 	return 0;
+}
+
+bool recorder_load_await(struct recorder_load *r, int timeout_ms)
+{
+	struct pollfd p = { .fd = r->watch.pidfd, .events = POLLIN };
+
+	if (poll(&p, 1, timeout_ms) != 1)
+		return false;
+	take_result(r);
+	return true;
 }
 
 static void release(struct loop_deferred *d)

@@ -6,9 +6,10 @@
  * Owner    The run is the caller's, ended with recorder_load_free(), also in its handler. `into` is the caller's and
  *	stays valid until then; it is off until the handler is called.
  * Errors   Negative errno with *err from start, when nothing was started: `into` is off for that reason then, too.
- * Blocks   Never.
+ * Blocks   recorder_load_await() alone.
  * Context  Parent, on the loop's thread.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -30,5 +31,7 @@ struct recorder_load_order {
 
 int recorder_load_start(struct loop *l, const struct reaper *reaper,
 	const struct recorder_load_order *o, struct recorder_load **ret, struct err *err);
+/* Until the helper has ended, but no longer than this: true, and `into` is open or off already. The handler is called all the same. */
+bool recorder_load_await(struct recorder_load *r, int timeout_ms);
 void recorder_load_free(struct recorder_load *r); /* accepts NULL; ends a run that is not over */
 AUTO_FREE(struct recorder_load, recorder_load)

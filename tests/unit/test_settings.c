@@ -137,7 +137,7 @@ TEST(what_goes_together_is_checked)
 		{ "root = \"\"", "root ''" },
 		{ "state = \"\"", "state ''" },
 		{ "address = \"/x\"\nttrpc_address = \"/x\"", "are both '/x'" },
-		{ "exits.bpffs = \"\"", "exits.bpffs ''" },
+		{ "exits.bpffs = \"\"", NULL },
 		{ "exits.bpffs = \"\"\nexits.recorder = false", NULL },
 	};
 
@@ -180,4 +180,35 @@ TEST(a_file_that_is_not_there)
 	close(fd);
 	assert_true(settings_load(&s, dir.path, true, &err) < 0);
 	test_tmpdir_remove(&dir);
+}
+
+static void check_bpffs(const char *state, const char *said, bool usual, char ret[80])
+{
+	auto_done(settings) struct settings s = { 0 };
+
+	assert_ok(settings_init(&s, NULL));
+	s.state = state;
+	if (said)
+		s.recorder_bpffs = said;
+	assert_ok(settings_check(&s, NULL));
+	if (said)
+		assert_string_equal(s.recorder_bpffs, said);
+	else
+		assert_int_equal(strcmp(s.recorder_bpffs, "/sys/fs/bpf/reeved") == 0, usual);
+	snprintf(ret, 80, "%s", s.recorder_bpffs);
+}
+
+TEST(each_daemon_has_its_own_place_for_the_recorder)
+{
+	char a[80], b[80], again[80];
+
+	check_bpffs("/run/reeved", NULL, true, a);
+	check_bpffs("/run/reeved/", NULL, true, a);
+	check_bpffs("/x/state", "/y", false, a);
+	check_bpffs("/x/state", NULL, false, a);
+	check_bpffs("/y/state", NULL, false, b);
+	assert_true(strncmp(a, "/sys/fs/bpf/reeved-", 19) == 0 && strlen(a) == 19 + 16);
+	assert_string_not_equal(a, b);
+	check_bpffs("/x//state/", NULL, false, again);
+	assert_string_equal(a, again);
 }
