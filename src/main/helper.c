@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helper/archive.h"
 #include "helper/criu.h"
 #include "helper/disk.h"
 #include "helper/layer.h"
@@ -19,6 +20,8 @@
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
+	if (argc >= 2 && strcmp(argv[1], "archive") == 0)
+		return archive_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "criu") == 0)
 		return criu_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "disk") == 0)

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #define BOX_BYTES (64u << 10)
 #define CATCH_UP_BYTES (512u << 10)
 #define PLACE "io.containerd.content.v1.content"
+#define IMPORT "import-"
 
 static int open_dir(int root, const char *path, int *ret, struct err *err)
 {
@@ -33,6 +35,19 @@ static int open_dir(int root, const char *path, int *ret, struct err *err)
 	return *ret < 0 ? err_code(err, *ret, "open directory '%s'", path) : 0;
 }
 
+/* Of a daemon that is no more. */
+static void sweep_imports(int ingest)
+{
+	DIR *d = fdopendir(fd_open_at(ingest, ".", O_RDONLY | O_DIRECTORY, 0));
+	const struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (strncmp(e->d_name, IMPORT, strlen(IMPORT)) == 0)
+			(void)file_remove_tree_at(ingest, e->d_name);
+	if (d)
+		closedir(d);
+}
+
 int blobs_open(int root, struct blobs *ret, struct err *err)
 {
 	struct blobs b = { -EBADF, -EBADF };
@@ -40,11 +55,13 @@ int blobs_open(int root, struct blobs *ret, struct err *err)
 
 	if (r == 0)
 		r = open_dir(root, PLACE "/ingest", &b.ingest, err);
-	if (r == 0)
-		*ret = b;
-	else
+	if (r < 0) {
 		blobs_close(&b);
-	return r;
+		return r;
+	}
+	sweep_imports(b.ingest);
+	*ret = b;
+	return 0;
 }
 
 void blobs_close(struct blobs *b)
@@ -254,5 +271,55 @@ int ingest_stat(const struct blobs *b, const char *ns, const char *ref, uint64_t
 		return err_sys(err, "stat the file of a reference");
 	*ret_size = (uint64_t)st.st_size;
 	*ret_wall_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_SEC + (uint64_t)st.st_mtim.tv_nsec;
+	return 0;
+}
+
+/* ---- what an archive has ---- */
+
+int blobs_import_make(
+	const struct blobs *b, char *ret_name, size_t size, int *ret_dir, struct err *err)
+{
+	uint64_t random;
+	int fd;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return err_sys(err, "read random bytes");
+	snprintf(ret_name, size, IMPORT "%016llx", (unsigned long long)random);
+	if (mkdirat(b->ingest, ret_name, 0700) < 0) {
+		*ret_name = '\0';
+		return err_sys(err, "make a directory for an archive");
+	}
+	fd = fd_open_at(b->ingest, ret_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd < 0)
+		return err_code(err, fd, "open the directory of an archive");
+	*ret_dir = fd;
+	return 0;
+}
+
+void blobs_import_remove(const struct blobs *b, const char *name)
+{
+	if (*name)
+		(void)file_remove_tree_at(b->ingest, name);
+}
+
+int blobs_adopt(
+	const struct blobs *b, int dir, const char *hex, uint64_t *ret_size, struct err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, hex, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, "stat content sha256:%s", hex);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, -EINVAL, "content sha256:%s is no file", hex);
+	if (renameat(dir, hex, b->blobs, hex) < 0)
+		return err_sys(err, "name content sha256:%s", hex);
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+int blobs_adopted(const struct blobs *b, struct err *err)
+{
+	if (!file_is_volatile(b->blobs) && fsync(b->blobs) < 0)
+		return err_sys(err, "name content");
 	return 0;
 }

@@ -6,6 +6,7 @@
  *
  *	DIR/blobs/sha256/HEX    whole, never changed
  *	DIR/ingest/HEX          being written; the name is a sum of namespace and reference
+ *	DIR/ingest/import-HEX/  what an archive has, until it becomes blobs
  *
  * Owner    The caller's structs; blobs_close() and ingest_close() accept zero and done ones (whose
  *          fds are -EBADF).
@@ -69,3 +70,13 @@ int ingest_remove(const struct blobs *b, const char *ns, const char *ref, struct
 /* Size, and when it was last written to. */
 int ingest_stat(const struct blobs *b, const char *ns, const char *ref, uint64_t *ret_size,
 	uint64_t *ret_wall_ns, struct err *err);
+
+/* A directory for what an archive has, beside what is being written; *ret_dir is the caller's. */
+int blobs_import_make(
+	const struct blobs *b, char *ret_name, size_t size, int *ret_dir, struct err *err);
+/* With what is left in it. "": nothing to do. */
+void blobs_import_remove(const struct blobs *b, const char *name);
+/* The file of this sum in such a directory becomes a blob; blobs_adopted() after the last one. */
+int blobs_adopt(
+	const struct blobs *b, int dir, const char *hex, uint64_t *ret_size, struct err *err);
+int blobs_adopted(const struct blobs *b, struct err *err);

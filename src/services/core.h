@@ -24,6 +24,10 @@
 struct blobs;
 struct core_chore;
 struct core_copy;
+struct core_export;
+struct core_import;
+struct core_inner;
+struct core_stream;
 struct core_writer;
 struct event_bus;
 struct gc;
@@ -39,6 +43,10 @@ struct core {
 	struct tasks *tasks;
 	struct core_writer *writers; /* of content_service.c: content that is being written */
 	struct core_chore *chores;   /* of chore.c: what helpers do */
+	struct core_export *exports; /* of image_export.c: archives that go */
+	struct core_import *imports; /* of image_import.c: archives that come */
+	struct core_inner *inner;    /* of inner.c: calls of services to each other */
+	struct core_stream *streams; /* of streams.c: what clients have begun */
 	struct core_copy *copies;    /* of snapshots.h: directories that are being filled */
 	struct reaper reaper;        /* of our helpers */
 	int root;                    /* directory, and its path */

@@ -29,9 +29,13 @@
 #include "services/core.h"
 #include "services/event_bus.h"
 #include "services/gc.h"
+#include "services/image_export.h"
+#include "services/image_import.h"
+#include "services/inner.h"
 #include "services/rebuild.h"
 #include "services/services.h"
 #include "services/snapshots.h"
+#include "services/streams.h"
 #include "services/tasks.h"
 #include "settings/settings.h"
 #include "supervisor/fdtable.h"
@@ -267,7 +271,9 @@ static int make_tables(struct daemon *m, struct err *err)
 		&lease_service,
 		&namespace_service,
 		&snapshot_service,
+		&streaming_service,
 		&tasks_service,
+		&transfer_service,
 		&version_service,
 	};
 	size_t n = 0;
@@ -515,8 +521,12 @@ void daemon_free(struct daemon *m)
 	close_socket(m, m->settings->ttrpc_address, &m->events);
 	fd_close_all((int[]){ m->config.api_listener, m->config.events_listener }, 2);
 	chores_end(&m->core);
+	image_exports_end(&m->core);
+	image_imports_end(&m->core);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);
+	streams_end(&m->core);
+	inner_end(&m->core);
 	tasks_free(m->core.tasks);
 	event_bus_free(m->core.events);
 	gc_free(m->core.gc);

@@ -71,8 +71,12 @@ static const struct {
 	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.grpc.v1",       "snapshots" },
 	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "native" },
 	{ "containerd.services.snapshots.v1.Snapshots",         "io.containerd.snapshotter.v1", "overlayfs" },
+	{ "containerd.services.streaming.v1.Streaming",         "io.containerd.grpc.v1",       "streaming" },
+	{ "containerd.services.streaming.v1.Streaming",         "io.containerd.streaming.v1",  "manager" },
 	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.grpc.v1",       "tasks" },
 	{ "containerd.services.tasks.v1.Tasks",                 "io.containerd.runtime.v2",    "task" },
+	{ "containerd.services.transfer.v1.Transfer",           "io.containerd.grpc.v1",       "transfer" },
+	{ "containerd.services.transfer.v1.Transfer",           "io.containerd.transfer.v1",   "local" },
 	{ "containerd.services.version.v1.Version",             "io.containerd.grpc.v1",       "version" },
 };
 // clang-format on

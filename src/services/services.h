@@ -23,7 +23,9 @@ extern const struct rpc_service content_service;
 extern const struct rpc_service image_service;
 extern const struct rpc_service snapshot_service;
 extern const struct rpc_service diff_service;
+extern const struct rpc_service streaming_service;
 extern const struct rpc_service tasks_service;
+extern const struct rpc_service transfer_service;
 
 struct core_call;
 /* Of what was begun to be written in the call's namespace, forget what nobody has gone on with for a

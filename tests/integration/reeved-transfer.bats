@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# Images through the Transfer service of reeved, which clients of 2.x use without being told: in, out, and under another name.
+# Beside a containerd 2.1.
+
+export CONTAINERD=2.1
+load lib
+load containerd
+load reeved
+
+setup_file() {
+	containerd_up "$BATS_FILE_TMPDIR/containerd"
+	reeved_up "$BATS_FILE_TMPDIR/reeved"
+	export IMAGES=$BATS_FILE_TMPDIR/images
+	mkdir "$IMAGES"
+	python3 "$TOP/tests/integration/reeved_images.py" "$IMAGES"
+}
+
+teardown_file() {
+	reeved_stop
+	containerd_stop
+}
+
+teardown() {
+	local image
+	kill -0 "$(cat "$RD/pid")" || fail "reeved has ended: $(tail -n 30 "$RD/log")"
+	for image in $(rctr images ls -q); do rctr images rm --sync "$image"; done
+	for image in $(ctr images ls -q); do ctr images rm --sync "$image"; done
+	wait_until 20 eval "[ -z \"\$(find '$RD'/root/*/blobs/sha256 -type f)\" ]"
+	[ -z "$(find "$RD"/root/*/ingest -mindepth 1)" ] || fail "half an archive stays: $(find "$RD"/root/*/ingest)"
+}
+
+import() { # NAME [OPTION]...: into both
+	local name=$1
+	shift
+	ctr images import --platform linux/amd64 "$@" "$IMAGES/$name.tar"
+	rctr images import --platform linux/amd64 "$@" "$IMAGES/$name.tar"
+}
+
+# content_of CTR: what is there and what keeps it, but for what came of the client's own.
+content_of() {
+	"$1" content ls | awk 'NR > 1 { n = split($NF, l, ","); for (i = 1; i <= n; i++) print $1, $2, l[i] }' | sort
+}
+
+@test "an archive is imported and unpacked as by containerd" {
+	import good
+	both images ls
+	both snapshots ls
+	equal "$(content_of rctr)" "$(content_of ctr)" content
+	both leases ls
+	both images rm --sync localhost/good:1
+	wait_until 10 eval '[ -z "$(rctr snapshots ls | tail -n +2)" ]'
+}
+
+@test "what is imported runs" {
+	rctr images import "$IMAGES/busybox.tar"
+	run -0 rctr run --rm --runtime "$SHIM_RUNTIME" localhost/busybox:1 "transfer-$$" /bin/sh -c 'echo it runs'
+	equal "$output" "it runs"
+}
+
+@test "names are given as by containerd" {
+	import good --base-name foo/bar
+	both images ls -q
+	import good --base-name foo/bar --digests
+	both images ls -q
+	import good --base-name localhost/good
+	both images ls -q
+	import good --index-name localhost/all:1
+	both images ls -q
+	import good --digests --no-unpack
+	both images ls -q
+	both images tag localhost/good:1 localhost/other:2
+	both images tag localhost/good:1 localhost/other:2
+	both images tag localhost/nope:1 localhost/other:3
+	both images ls -q
+}
+
+@test "an import into native snapshots" {
+	rctr images import --snapshotter native "$IMAGES/good.tar"
+	equal "$(rctr snapshots --snapshotter native ls | grep -c Committed)" 2 "snapshots"
+	equal "$(rctr snapshots ls | grep -c Committed)" 0 "snapshots of the other kind"
+}
+
+@test "an import again, and of what has layers in common, goes on with what is there" {
+	rctr images import "$IMAGES/good.tar"
+	rctr images import "$IMAGES/good.tar"
+	rctr images import "$IMAGES/opaque-last.tar"
+	equal "$(rctr snapshots ls | grep -c Committed)" 3 "snapshots"
+}
+
+@test "what goes out is the same as from containerd, and comes in again" {
+	import good
+	rctr images tag localhost/good:1 localhost/other:1
+	ctr images tag localhost/good:1 localhost/other:1
+	local t=$BATS_TEST_TMPDIR name
+	for name in ctr rctr; do
+		"$name" images export --platform linux/amd64 "$t/$name.tar" localhost/good:1 localhost/other:1
+		tar -tvf "$t/$name.tar" >"$t/$name.list"
+	done
+	diff "$t/ctr.list" "$t/rctr.list"
+	for name in index.json manifest.json oci-layout; do
+		diff <(tar -xOf "$t/ctr.tar" "$name") <(tar -xOf "$t/rctr.tar" "$name")
+	done
+	rctr images rm --sync localhost/good:1 localhost/other:1
+	rctr images import "$t/rctr.tar"
+	both images ls -q
+	ctr images rm --sync localhost/good:1 localhost/other:1
+	ctr images import "$t/rctr.tar"
+	both images ls -q
+	both images export "$t/none.tar" localhost/nope:1
+}
+
+@test "a big archive goes in and out" {
+	local t=$BATS_TEST_TMPDIR
+	python3 - "$TOP/tests/integration/reeved_images.py" "$t" <<-'PY'
+		import random, runpy, sys
+		sys.argv = sys.argv[1:]
+		m = runpy.run_path(sys.argv[0])
+		data = random.Random(1).randbytes(30 << 20)
+		m["write"]("big", m["Image"]([m["layer"](m["entry"]("big", data=data))], m["plain"], kind="tar"))
+	PY
+	rctr images import "$t/big.tar"
+	rctr images export "$t/out.tar" localhost/big:1
+	rctr images rm --sync localhost/big:1
+	rctr images import "$t/out.tar"
+	rctr images export "$t/again.tar" localhost/big:1
+	cmp "$t/out.tar" "$t/again.tar"
+}
+
+@test "archives that are broken are refused and leave nothing" {
+	local t=$BATS_TEST_TMPDIR name
+	head -c 5000 "$IMAGES/good.tar" >"$t/half.tar"
+	echo garbage >"$t/garbage.tar"
+	: >"$t/empty.tar"
+	tar -C "$t" -cf "$t/other.tar" garbage.tar
+	for name in half garbage empty other; do
+		run ! rctr images import "$t/$name.tar"
+	done
+	both images import "$t/empty.tar"
+	both images import "$t/other.tar"
+	for name in wrong-diff-id no-tar cut no-gzip; do
+		run ! rctr images import "$IMAGES/$name.tar"
+		! rctr snapshots ls | grep -q Active || fail "$name: half a snapshot stays"
+	done
+	equal "$(rctr images ls -q)" "" images
+	equal "$(rctr leases ls -q)" "" leases
+}
+
+@test "layers with tricks get nowhere this way either" {
+	local name
+	for name in dotdot absolute through-link hard-outside forged-whiteout; do
+		rctr images import "$IMAGES/$name.tar" >"$BATS_TEST_TMPDIR/$name" 2>&1 || true
+		equal "$(find /etc /tmp "$RD" -path "$RD/root/io.*" -prune -o -path "$RD/root/meta*" -prune -o -name evil\* -print)" "" "$name: outside of the layer"
+	done
+	contains "$(cat "$BATS_TEST_TMPDIR/forged-whiteout")" "is the device 0:0"
+}
+
+@test "what needs a registry is refused" {
+	run ! rctr images pull localhost/good:1
+	contains "$output" "method Transfer not implemented for containerd.types.transfer.OCIRegistry to containerd.types.transfer.ImageStore"
+}
+
+@test "a client that goes away in the midst of its archive leaves nothing" {
+	local fifo=$BATS_TEST_TMPDIR/fifo client
+	mkfifo "$fifo"
+	ctr --address "$RD/sock" images import "$fifo" >/dev/null 2>&1 3>&- &
+	client=$!
+	exec {hold}>"$fifo"
+	head -c 5000 "$IMAGES/good.tar" >&"$hold"
+	wait_until 10 eval "[ -n \"\$(find '$RD'/root/*/ingest -mindepth 2)\" ]"
+	kill -KILL "$client"
+	wait "$client" || true
+	exec {hold}>&-
+	wait_until 10 eval "[ -z \"\$(find '$RD'/root/*/ingest -mindepth 1)\" ]"
+	wait_until 10 eval '[ -z "$(rctr leases ls -q)" ]'
+}
+
+@test "kill -9 in the midst of an archive leaves what the next start takes away" {
+	local fifo=$BATS_TEST_TMPDIR/fifo client
+	mkfifo "$fifo"
+	ctr --address "$RD/sock" images import "$fifo" >/dev/null 2>&1 3>&- &
+	client=$!
+	exec {hold}>"$fifo"
+	head -c 5000 "$IMAGES/good.tar" >&"$hold"
+	wait_until 10 eval "[ -n \"\$(find '$RD'/root/*/ingest -mindepth 2)\" ]"
+	kill -KILL "$(cat "$RD/pid")"
+	exec {hold}>&-
+	wait "$client" || true
+	wait_until 10 gone "$(cat "$RD/pid")"
+	reeved_start
+	equal "$(find "$RD"/root/*/ingest -mindepth 1)" "" "half an archive"
+	rctr leases ls -q | xargs -r -n 1 ctr --address "$RD/sock" leases delete
+	rctr images import "$IMAGES/good.tar"
+}
