@@ -24,6 +24,7 @@
 #define CATCH_UP_BYTES (512u << 10)
 #define PLACE "io.containerd.content.v1.content"
 #define IMPORT "import-"
+#define SWEEPS 10
 
 static int open_dir(int root, const char *path, int *ret, struct err *err)
 {
@@ -35,15 +36,18 @@ static int open_dir(int root, const char *path, int *ret, struct err *err)
 	return *ret < 0 ? err_code(err, *ret, "open directory '%s'", path) : 0;
 }
 
-/* Of a daemon that is no more. */
+/* Of a worker that is no more; its helper may still be at work there, until it notices that nothing comes any more. */
 static void sweep_imports(int ingest)
 {
 	DIR *d = fdopendir(fd_open_at(ingest, ".", O_RDONLY | O_DIRECTORY, 0));
 	const struct dirent *e;
 
-	while (d && (e = readdir(d)))
-		if (strncmp(e->d_name, IMPORT, strlen(IMPORT)) == 0)
-			(void)file_remove_tree_at(ingest, e->d_name);
+	while (d && (e = readdir(d))) {
+		if (strncmp(e->d_name, IMPORT, strlen(IMPORT)) != 0)
+			continue;
+		for (int i = 0; i < SWEEPS && file_remove_tree_at(ingest, e->d_name) < 0; i++)
+			;
+	}
 	if (d)
 		closedir(d);
 }

@@ -116,11 +116,21 @@ int core_touch_namespace(struct core_call *c)
 	return core_save(c, STORE_NAMESPACE, "", c->ns, &made.base);
 }
 
-int core_lease(struct core_call *c, const char *lease, const char *type, const char *id)
+static bool is_leased(const Pb__Api__LeaseRecord *l, size_t n, const char *type, const char *id)
 {
-	Pb__Api__Resource new = PB__API__RESOURCE__INIT, **more;
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(l->resources[i]->id, id) && str_eq(l->resources[i]->type, type))
+			return true;
+	return false;
+}
+
+int core_lease_all(
+	struct core_call *c, const char *lease, const char *type, const char *const *ids, size_t n)
+{
+	Pb__Api__Resource *new, **more;
 	Pb__Api__LeaseRecord *l;
 	ProtobufCMessage *m;
+	size_t old;
 	int r;
 
 	if (str_empty(lease))
@@ -131,19 +141,28 @@ int core_lease(struct core_call *c, const char *lease, const char *type, const c
 	if (r < 0)
 		return r;
 	l = (Pb__Api__LeaseRecord *)(void *)m;
-	for (size_t i = 0; i < l->n_resources; i++)
-		if (str_eq(l->resources[i]->id, id) && str_eq(l->resources[i]->type, type))
-			return 0;
-	more = arena_calloc(c->arena, l->n_resources + 1, sizeof(Pb__Api__Resource *));
-	if (!more)
+	old = l->n_resources;
+	new = arena_calloc(c->arena, n + 1, sizeof(*new));
+	more = arena_calloc(c->arena, old + n + 1, sizeof(Pb__Api__Resource *));
+	if (!new || !more)
 		return err_oom(c->err);
-	if (l->n_resources)
-		memcpy(more, l->resources, l->n_resources * sizeof(Pb__Api__Resource *));
-	new.id = (char *)id;
-	new.type = (char *)type;
-	more[l->n_resources++] = &new;
+	if (old)
+		memcpy(more, l->resources, old * sizeof(Pb__Api__Resource *));
 	l->resources = more;
-	return core_save(c, STORE_LEASE, c->ns, lease, &l->base);
+	for (size_t i = 0; i < n; i++) {
+		if (is_leased(l, old, type, ids[i]))
+			continue;
+		pb__api__resource__init(&new[i]);
+		new[i].type = (char *)type;
+		new[i].id = (char *)ids[i];
+		more[l->n_resources++] = &new[i];
+	}
+	return l->n_resources == old ? 0 : core_save(c, STORE_LEASE, c->ns, lease, &l->base);
+}
+
+int core_lease(struct core_call *c, const char *lease, const char *type, const char *id)
+{
+	return core_lease_all(c, lease, type, &id, 1);
 }
 
 struct collect {

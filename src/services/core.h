@@ -100,6 +100,9 @@ int core_touch_namespace(struct core_call *c);
 /* What a call makes under a lease is kept as long as that. lease "" or NULL: nothing to do;
  * -ENOENT: there is no such lease. */
 int core_lease(struct core_call *c, const char *lease, const char *type, const char *id);
+/* Many at once, of one type. */
+int core_lease_all(
+	struct core_call *c, const char *lease, const char *type, const char *const *ids, size_t n);
 
 /* All records of a bucket that `keep` lets through, decoded, in the call's arena. */
 struct core_list {

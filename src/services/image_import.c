@@ -39,6 +39,8 @@
 #define SNAPSHOTS "containerd.services.snapshots.v1.Snapshots"
 #define IMAGES "containerd.services.images.v1.Images"
 #define DEFAULT_SNAPSHOTTER "overlayfs"
+#define GONE "the client has gone before its archive was there"
+#define DOCS_BYTES (8u << 20) /* of all indexes, manifests and configurations of one archive */
 
 /* An image to unpack. */
 struct job {
@@ -64,11 +66,11 @@ struct core_import {
 	struct loop_fd source;
 	struct buf queue;
 	int64_t granted;
-	bool whole, ended,
-		taking; /* the client has said all; nothing more is written; the helper is at work */
+	bool whole, gone, ended; /* the client has said all; it has left; nothing more is written */
 	/* what is made of it */
 	struct job *jobs;
-	size_t n_jobs, job, layer;
+	size_t n_jobs, cap_jobs, job, layer;
+	size_t docs_left; /* bytes of documents that may still be read */
 	char chain[DIGEST_SIZE], parent[DIGEST_SIZE], key[128];
 	bool prepared;
 	struct image_name *images;
@@ -279,14 +281,29 @@ static void layer_done(struct core_import *i)
 	unpack_next(i);
 }
 
+/* One that is there already: nobody may take it away from under what comes on it. */
+static void keep_layer(struct core_import *i)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct err err = { 0 };
+	struct core_call c = { .core = i->core, .ns = i->ns, .arena = &arena, .err = &err };
+	const char *type = arena_printf(&arena, "snapshots/%s", i->jobs[i->job].snapshotter);
+	int r = type ? core_lease(&c, i->lease, type, i->chain) : err_oom(&err);
+
+	if (r < 0)
+		return fail(i, r, &err);
+	layer_done(i);
+}
+
+/* Of two imports of the same the first one's is kept; the other one's goes with its lease. */
 static void on_committed(void *arg, const struct inner_answer *a)
 {
 	struct core_import *i = arg;
 
-	if (a->code != RPC_OK && a->code != RPC_ALREADY_EXISTS)
+	if (a->code == RPC_ALREADY_EXISTS)
+		return keep_layer(i);
+	if (a->code != RPC_OK)
 		return fail_with(i, a->code, a->text);
-	if (a->code == RPC_OK)
-		i->prepared = false;
 	layer_done(i);
 }
 
@@ -354,20 +371,6 @@ static void on_prepared(void *arg, const struct inner_answer *a)
 	m.mounts = mounts->mounts;
 	m.n_mounts = mounts->n_mounts;
 	ask(i, "containerd.services.diff.v1.Diff", "Apply", &m.base, on_applied);
-}
-
-/* One that is there already: nobody may take it away from under what comes on it. */
-static void keep_layer(struct core_import *i)
-{
-	auto_done(arena) struct arena arena = { 0 };
-	struct err err = { 0 };
-	struct core_call c = { .core = i->core, .ns = i->ns, .arena = &arena, .err = &err };
-	const char *type = arena_printf(&arena, "snapshots/%s", i->jobs[i->job].snapshotter);
-	int r = type ? core_lease(&c, i->lease, type, i->chain) : err_oom(&err);
-
-	if (r < 0)
-		return fail(i, r, &err);
-	layer_done(i);
 }
 
 static void on_looked(void *arg, const struct inner_answer *a)
@@ -455,39 +458,67 @@ static const char *label_prefix(const char *media_type)
 	}
 }
 
-/* What a document names is kept as long as it is: labels as containerd's. */
-static int label_children(struct core_call *c, const char *digest, const struct image_doc *doc)
+static Pb__Pair *child_label(struct arena *a, const struct image_child *child, size_t seen[])
 {
-	struct {
-		const char *prefix;
-		size_t n;
-	} seen[] = { { "m.", 0 }, { "l.", 0 }, { "config", 0 }, { "", 0 } };
-	Pb__Image__Info *info;
-	struct labels labels;
-	ProtobufCMessage *m;
-	int r = core_load(c, STORE_CONTENT, c->ns, digest, &pb__image__info__descriptor, &m);
+	static const char *const prefixes[] = { "m.", "l.", "config", "" };
+	const char *prefix = label_prefix(child->desc.media_type);
+	Pb__Pair *pair = arena_calloc(a, 1, sizeof(*pair));
+	size_t s = 0;
 
+	if (!pair)
+		return NULL;
+	while (!str_eq(prefixes[s], prefix))
+		s++;
+	pb__pair__init(pair);
+	pair->value = child->desc.digest;
+	pair->key =
+		str_eq(prefix, "config") && seen[s] == 0
+			? arena_strdup(a, "containerd.io/gc.ref.content.config")
+			: arena_printf(a, "containerd.io/gc.ref.content.%s%zu", prefix, seen[s]);
+	seen[s]++;
+	return pair->key ? pair : NULL;
+}
+
+/* Those that are there and one for each child, of which there may be thousands; the later of two with one key counts. */
+static int add_child_labels(struct arena *a, const struct image_doc *doc, Pb__Image__Info *info)
+{
+	struct labels all = { arena_calloc(a, info->n_labels + doc->n + 1, sizeof(Pb__Pair *)),
+		info->n_labels };
+	size_t seen[4] = { 0 };
+
+	if (!all.pairs)
+		return -ENOMEM;
+	if (all.n)
+		memcpy(all.pairs, info->labels, all.n * sizeof(Pb__Pair *));
+	for (size_t k = 0; k < doc->n; k++) {
+		all.pairs[all.n] = child_label(a, &doc->children[k], seen);
+		if (!all.pairs[all.n++])
+			return -ENOMEM;
+	}
+	if (labels_clean(&all, a) < 0)
+		return -ENOMEM;
+	info->labels = all.pairs;
+	info->n_labels = all.n;
+	return 0;
+}
+
+/* What a document names is kept as long as it is: labels as containerd's. */
+static int label_children(struct core_call *call, const char *digest, const struct image_doc *doc)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct core_call c = *call;
+	Pb__Image__Info *info;
+	ProtobufCMessage *m;
+	int r;
+
+	c.arena = &arena;
+	r = core_load(&c, STORE_CONTENT, c.ns, digest, &pb__image__info__descriptor, &m);
 	if (r < 0)
 		return r;
 	info = (Pb__Image__Info *)(void *)m;
-	labels = (struct labels){ info->labels, info->n_labels };
-	for (size_t k = 0; k < doc->n; k++) {
-		const char *prefix = label_prefix(doc->children[k].desc.media_type), *key;
-		size_t s = 0;
-
-		while (!str_eq(seen[s].prefix, prefix))
-			s++;
-		key = str_eq(prefix, "config") && seen[s].n == 0
-			      ? arena_strdup(c->arena, "containerd.io/gc.ref.content.config")
-			      : arena_printf(c->arena, "containerd.io/gc.ref.content.%s%zu", prefix,
-					seen[s].n);
-		seen[s].n++;
-		if (!key || labels_set(&labels, key, doc->children[k].desc.digest, c->arena) < 0)
-			return err_oom(c->err);
-	}
-	info->labels = labels.pairs;
-	info->n_labels = labels.n;
-	return core_save(c, STORE_CONTENT, c->ns, digest, &info->base);
+	if (add_child_labels(&arena, doc, info) < 0)
+		return err_oom(c.err);
+	return core_save(&c, STORE_CONTENT, c.ns, digest, &info->base);
 }
 
 static bool is_wanted(const struct core_import *i, const Pb__Api__Platform *p)
@@ -498,46 +529,84 @@ static bool is_wanted(const struct core_import *i, const Pb__Api__Platform *p)
 	return i->store->n_platforms == 0 || !p;
 }
 
-static int add_job(struct core_call *c, struct core_import *i, const struct image_doc *manifest,
-	const char *snapshotter)
+static int content_size(struct core_call *c, const char *digest, int64_t *ret)
 {
-	struct image_config config;
-	struct job *j, *more;
-	const char *digest = manifest->children[0].desc.digest;
-	int r = image_content_config(c, &i->arena, digest, &config);
+	auto_close int fd = -EBADF;
+	uint64_t size = 0;
+	int r = image_content_open(c, digest, &fd, &size);
+
+	*ret = (int64_t)size;
+	return r;
+}
+
+/* Documents are kept in memory until the import is over, and what is read of one is many times its size. */
+static int may_read(struct core_call *c, struct core_import *i, const char *digest)
+{
+	int64_t size = 0;
+	int r = content_size(c, digest, &size);
 
 	if (r < 0)
 		return r;
-	if (config.n != manifest->n - 1)
+	if ((size_t)size > i->docs_left)
+		return err_set(c->err, -E2BIG,
+			"the documents of the archive have more than %u bytes", DOCS_BYTES);
+	i->docs_left -= (size_t)size;
+	return 0;
+}
+
+static int read_doc(struct core_call *c, struct core_import *i, enum image_doc_kind kind,
+	const char *digest, struct image_doc *ret)
+{
+	int r = may_read(c, i, digest);
+
+	if (r == 0)
+		r = image_content_doc(c, &i->arena, kind, digest, ret);
+	return r == 0 ? label_children(c, digest, ret) : r;
+}
+
+static int add_job(struct core_call *c, struct core_import *i, const struct image_doc *manifest,
+	const struct image_config *config, const char *snapshotter)
+{
+	size_t cap = i->cap_jobs ? 2 * i->cap_jobs : 8;
+	struct job *j, *more;
+
+	if (config->n != manifest->n - 1)
 		return err_set(c->err, -EINVAL,
 			"number of layers and diffIDs don't match: %zu != %zu", manifest->n - 1,
-			config.n);
-	more = arena_calloc(&i->arena, i->n_jobs + 1, sizeof(*more));
-	if (!more)
-		return err_oom(c->err);
-	if (i->n_jobs)
-		memcpy(more, i->jobs, i->n_jobs * sizeof(*more));
-	i->jobs = more;
-	j = &more[i->n_jobs++];
-	*j = (struct job){ digest, *snapshotter ? snapshotter : DEFAULT_SNAPSHOTTER,
-		manifest->children + 1, config.diff_ids, config.n };
+			config->n);
+	if (i->n_jobs == i->cap_jobs) {
+		more = arena_calloc(&i->arena, cap, sizeof(*more));
+		if (!more)
+			return err_oom(c->err);
+		if (i->n_jobs)
+			memcpy(more, i->jobs, i->n_jobs * sizeof(*more));
+		i->jobs = more;
+		i->cap_jobs = cap;
+	}
+	j = &i->jobs[i->n_jobs++];
+	*j = (struct job){ manifest->children[0].desc.digest,
+		*snapshotter ? snapshotter : DEFAULT_SNAPSHOTTER, manifest->children + 1,
+		config->diff_ids, config->n };
 	return snapshots_check_name(c, j->snapshotter);
 }
 
 static int read_manifest(struct core_call *c, struct core_import *i, const char *digest)
 {
+	struct image_config config;
 	struct image_doc doc;
-	int r = image_content_doc(c, &i->arena, IMAGE_DOC_MANIFEST, digest, &doc);
+	int r = read_doc(c, i, IMAGE_DOC_MANIFEST, digest, &doc);
 
+	if (r < 0 || i->store->n_unpacks == 0)
+		return r;
+	digest = doc.children[0].desc.digest;
+	r = may_read(c, i, digest);
 	if (r == 0)
-		r = label_children(c, digest, &doc);
+		r = image_content_config(c, &i->arena, digest, &config);
 	for (size_t k = 0; r == 0 && k < i->store->n_unpacks; k++) {
 		const Pb__Transfer__UnpackConfiguration *u = i->store->unpacks[k];
-		struct image_config is;
 
-		r = image_content_config(c, &i->arena, doc.children[0].desc.digest, &is);
-		if (r == 0 && (!u->platform || image_platform_match(u->platform, &is.platform)))
-			r = add_job(c, i, &doc, u->snapshotter);
+		if (!u->platform || image_platform_match(u->platform, &config.platform))
+			r = add_job(c, i, &doc, &config, u->snapshotter);
 	}
 	return r;
 }
@@ -546,10 +615,8 @@ static int read_manifest(struct core_call *c, struct core_import *i, const char 
 static int read_index(struct core_call *c, struct core_import *i, const char *digest, bool inner,
 	struct image_doc *ret)
 {
-	int r = image_content_doc(c, &i->arena, IMAGE_DOC_INDEX, digest, ret);
+	int r = read_doc(c, i, IMAGE_DOC_INDEX, digest, ret);
 
-	if (r == 0)
-		r = label_children(c, digest, ret);
 	for (size_t k = 0; r == 0 && k < ret->n; k++) {
 		const struct image_child *child = &ret->children[k];
 		enum image_doc_kind kind = image_doc_kind(child->desc.media_type);
@@ -568,15 +635,17 @@ static int read_index(struct core_call *c, struct core_import *i, const char *di
 	return r;
 }
 
-static int adopt_one(struct core_call *c, struct core_import *i, const char *hex)
+/* *ret: its digest, in the import's arena. */
+static int adopt_one(struct core_call *c, struct core_import *i, const char *hex, const char **ret)
 {
+	char *digest = arena_printf(&i->arena, "sha256:%.64s", hex);
 	Pb__Image__Info info = PB__IMAGE__INFO__INIT;
-	char digest[DIGEST_SIZE];
 	struct store_item item;
 	uint64_t size = 0;
 	int r;
 
-	snprintf(digest, sizeof(digest), "sha256:%.64s", hex);
+	if (!digest)
+		return err_oom(c->err);
 	r = blobs_adopt(c->core->blobs, i->dir, hex, &size, c->err);
 	if (r == 0)
 		r = store_get(
@@ -587,32 +656,41 @@ static int adopt_one(struct core_call *c, struct core_import *i, const char *hex
 		info.created_at = info.updated_at = core_now(c);
 		r = core_save(c, STORE_CONTENT, c->ns, digest, &info.base);
 	}
-	return r == 0 ? core_lease(c, i->lease, "content", digest) : r;
+	*ret = digest;
+	return r;
+}
+
+static int adopt_all(struct core_call *c, struct core_import *i, DIR *d)
+{
+	const char **digests = NULL;
+	const struct dirent *e;
+	size_t n = 0, cap = 0;
+	int r = 0;
+
+	while (r == 0 && (e = readdir(d))) {
+		if (strlen(e->d_name) != SHA256_HEX_SIZE - 1)
+			continue;
+		r = mem_grow(&digests, &cap, n + 1, sizeof(char *)) < 0
+			    ? err_oom(c->err)
+			    : adopt_one(c, i, e->d_name, &digests[n++]);
+	}
+	if (r == 0)
+		r = core_lease_all(c, i->lease, "content", digests, n);
+	free(digests);
+	return r;
 }
 
 static int adopt(struct core_call *c, struct core_import *i)
 {
 	DIR *d = fdopendir(fd_open_at(i->dir, ".", O_RDONLY | O_DIRECTORY, 0));
-	const struct dirent *e;
 	int r = core_touch_namespace(c);
 
 	if (!d)
 		return err_sys(c->err, "read the files of an archive");
-	while (r == 0 && (e = readdir(d)))
-		if (strlen(e->d_name) == SHA256_HEX_SIZE - 1)
-			r = adopt_one(c, i, e->d_name);
+	if (r == 0)
+		r = adopt_all(c, i, d);
 	closedir(d);
 	return r == 0 ? blobs_adopted(c->core->blobs, c->err) : r;
-}
-
-static int content_size(struct core_call *c, const char *digest, int64_t *ret)
-{
-	auto_close int fd = -EBADF;
-	uint64_t size = 0;
-	int r = blobs_read(c->core->blobs, digest, &fd, &size, c->err);
-
-	*ret = (int64_t)size;
-	return r;
 }
 
 static int take_in(struct core_call *c, struct core_import *i, const char *index)
@@ -658,9 +736,8 @@ static void on_taken(void *arg, int r, const char *index, const char *files, con
 	struct core_import *i = arg;
 	struct err why = { 0 };
 
-	i->taking = false;
-	if (r == 0 && !i->whole)
-		r = err_set(&why, -ECANCELED, "the client has gone before its archive was there");
+	if (i->gone || (r == 0 && !i->whole))
+		r = err_set(&why, -ECANCELED, GONE);
 	else if (r < 0)
 		why = *err;
 	if (r == 0 && identifier_check_digest(index, &why) < 0)
@@ -696,6 +773,8 @@ static void feed(struct core_import *i)
 {
 	ssize_t n = 0;
 
+	if (i->pipe < 0 && !i->ended)
+		return; /* the helper is not there yet */
 	while (!i->ended && i->queue.len > 0) {
 		n = write(i->pipe, i->queue.data, i->queue.len);
 		if (n < 0)
@@ -748,6 +827,7 @@ static void on_closed(void *arg, bool whole)
 	struct core_import *i = arg;
 
 	i->whole |= whole && !i->ended;
+	i->gone |= !whole;
 	if (i->ended)
 		return;
 	if (!i->whole)
@@ -777,10 +857,8 @@ static int start_helper(struct core_import *i, struct err *err)
 	if (dir < 0)
 		return err_sys(err, "duplicate a descriptor");
 	helper_words_fd(&words, "into", dir);
-	r = chore_start(
+	return chore_start(
 		i->core, "archives are taken apart by", "archive", &words, on_taken, i, err);
-	i->taking = r == 0;
-	return r;
 }
 
 static void on_leased(void *arg, const struct inner_answer *a)
@@ -791,13 +869,12 @@ static void on_leased(void *arg, const struct inner_answer *a)
 
 	if (a->code != RPC_OK)
 		return fail_with(i, a->code, a->text);
-	r = start_helper(i, &err);
+	r = i->ended ? err_set(&err, -ECANCELED, GONE) : start_helper(i, &err);
 	if (r < 0)
 		return fail(i, r, &err);
 	tell(i, "Importing", "", NULL);
 	grant(i, WINDOW_BYTES);
-	if (i->whole)
-		feed(i);
+	feed(i);
 }
 
 static int lease(struct core_import *i, struct err *err)
@@ -868,6 +945,7 @@ int image_import_start(
 		.door = c->req->door,
 		.addr = c->req->addr,
 		.ns = strdup(c->ns),
+		.docs_left = DOCS_BYTES,
 		.dir = -EBADF,
 		.pipe = -EBADF };
 	c->core->imports = i;

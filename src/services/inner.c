@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What surprises: a call is known by a number alone, as at every door, so that a second answer, or one
- * that comes late, goes nowhere. And who asked is told from the loop: an answer may be there before
- * the question has been put to the end.
+ * that comes late, goes nowhere. Who asked is told from the loop: an answer may be there before the
+ * question has been put to the end. And a service gets a message of its own, as a door would give it
+ * one: it writes into it, and what it writes ends with its call.
  */
 #include "services/inner.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "rpc/message.h"
 
 struct call {
 	struct call *next;
@@ -99,13 +101,26 @@ static const struct rpc_method *find(
 	return rpc_find_method(s, method);
 }
 
+/* The call has an answer, now or later. */
+static void put_question(struct rpc_request *req, void *to, const struct buf *bytes)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	struct err err = { 0 };
+	int r = message_decode(
+		req->method->input, bytes->data, bytes->len, &arena, &req->message, &err);
+
+	if (r < 0)
+		rpc_reply_err(req->door, req->addr, r, &err);
+	else
+		req->method->handler(to, req);
+}
+
 int inner_call(struct core *core, const char *service, const char *method, const char *ns,
 	const char *lease, const ProtobufCMessage *message, inner_done_fn *done, void *arg,
 	struct err *err)
 {
-	struct rpc_request req = {
-		.service = service, .ns = ns, .lease = lease, .message = message
-	};
+	struct rpc_request req = { .service = service, .ns = ns, .lease = lease };
+	auto_done(buf) struct buf bytes = { 0 };
 	struct core_inner *inner;
 	struct call *k;
 	void *to = NULL;
@@ -113,6 +128,9 @@ int inner_call(struct core *core, const char *service, const char *method, const
 	req.method = find(core, service, method, &to);
 	if (!req.method || req.method->shape != RPC_UNARY)
 		return err_set(err, -ENOSYS, "there is no method %s of %s", method, service);
+	message_encode(message, &bytes);
+	if (buf_ok(&bytes) < 0)
+		return err_oom(err);
 	k = get(core, &inner) == 0 ? mem_calloc(1, sizeof(*k)) : NULL;
 	if (!k)
 		return err_oom(err);
@@ -124,7 +142,7 @@ int inner_call(struct core *core, const char *service, const char *method, const
 	inner->calls = k;
 	req.door = &inner->door;
 	req.addr = (struct rpc_addr){ 1, k->number };
-	req.method->handler(to, &req);
+	put_question(&req, to, &bytes);
 	return 0;
 }
 

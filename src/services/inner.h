@@ -4,7 +4,7 @@
  * Inner calls: a service that is the client of another one here. The call is carried out as if it
  * had come through a door, events and all.
  *
- * Owner    The message may go when inner_call() returns; `arg` must live until done() has been
+ * Owner    The message may go when inner_call() returns, and is not written to; `arg` must live until done() has been
  *          called, which it is once, from the loop, or never when inner_end() comes first.
  * Errors   Negative errno with *err: it was not called.
  * Blocks   As the service does.

@@ -22,11 +22,16 @@ teardown_file() {
 
 teardown() {
 	local image
-	kill -0 "$(cat "$RD/pid")" || fail "reeved has ended: $(tail -n 30 "$RD/log")"
+	[ -z "$(crashes)" ] || fail "reeved has crashed: $(crashes)$(tail -n 30 "$RD/log")"
 	for image in $(rctr images ls -q); do rctr images rm --sync "$image"; done
 	for image in $(ctr images ls -q); do ctr images rm --sync "$image"; done
 	wait_until 20 eval "[ -z \"\$(find '$RD'/root/*/blobs/sha256 -type f)\" ]"
 	[ -z "$(find "$RD"/root/*/ingest -mindepth 1)" ] || fail "half an archive stays: $(find "$RD"/root/*/ingest)"
+}
+
+crashes() {
+	cat "$RD/state/crash" 2>/dev/null || true
+	[ ! -s "$RD/state/restarts" ] || jq -r '.crash // empty' "$RD/state/restarts"
 }
 
 import() { # NAME [OPTION]...: into both
@@ -159,35 +164,121 @@ content_of() {
 	contains "$output" "method Transfer not implemented for containerd.types.transfer.OCIRegistry to containerd.types.transfer.ImageStore"
 }
 
-@test "a client that goes away in the midst of its archive leaves nothing" {
-	local fifo=$BATS_TEST_TMPDIR/fifo client
+# half_import: one that has begun and waits for more of its archive. What its client waits for is HOLD's end.
+half_import() {
+	local fifo=$BATS_TEST_TMPDIR/fifo
 	mkfifo "$fifo"
 	ctr --address "$RD/sock" images import "$fifo" >/dev/null 2>&1 3>&- &
-	client=$!
-	exec {hold}>"$fifo"
-	head -c 5000 "$IMAGES/good.tar" >&"$hold"
+	CLIENT=$!
+	exec {HOLD}>"$fifo"
+	head -c 5000 "$IMAGES/good.tar" >&"$HOLD"
 	wait_until 10 eval "[ -n \"\$(find '$RD'/root/*/ingest -mindepth 2)\" ]"
-	kill -KILL "$client"
-	wait "$client" || true
-	exec {hold}>&-
-	wait_until 10 eval "[ -z \"\$(find '$RD'/root/*/ingest -mindepth 1)\" ]"
+}
+
+no_half() { [ -z "$(find "$RD"/root/*/ingest -mindepth 1)" ]; }
+
+@test "a client that goes away in the midst of its archive leaves nothing" {
+	half_import
+	kill -KILL "$CLIENT"
+	wait "$CLIENT" || true
+	exec {HOLD}>&-
+	wait_until 10 no_half
 	wait_until 10 eval '[ -z "$(rctr leases ls -q)" ]'
 }
 
-@test "kill -9 in the midst of an archive leaves what the next start takes away" {
-	local fifo=$BATS_TEST_TMPDIR/fifo client
-	mkfifo "$fifo"
-	ctr --address "$RD/sock" images import "$fifo" >/dev/null 2>&1 3>&- &
-	client=$!
-	exec {hold}>"$fifo"
-	head -c 5000 "$IMAGES/good.tar" >&"$hold"
-	wait_until 10 eval "[ -n \"\$(find '$RD'/root/*/ingest -mindepth 2)\" ]"
-	kill -KILL "$(cat "$RD/pid")"
-	exec {hold}>&-
-	wait "$client" || true
-	wait_until 10 gone "$(cat "$RD/pid")"
+@test "kill -9 in the midst of an archive leaves what the next worker takes away" {
+	local how worker
+	for how in worker all; do
+		half_import
+		worker=$(reeved_part worker)
+		if [ "$how" = worker ]; then kill -KILL "$worker"; else reeved_kill; fi
+		exec {HOLD}>&-
+		wait "$CLIENT" && fail "the import was told as done"
+		if [ "$how" = worker ]; then wait_until 10 eval "rctr version && [ \"\$(reeved_part worker)\" != $worker ]"; else reeved_start; fi
+		wait_until 10 no_half
+		rctr leases ls -q | xargs -r -n 1 ctr --address "$RD/sock" leases delete
+		rctr images import "$IMAGES/good.tar"
+		rctr images rm --sync localhost/good:1
+		rm "$BATS_TEST_TMPDIR/fifo"
+	done
+}
+
+@test "a stop in the midst of an archive ends the import" {
+	half_import
+	reeved_stop
 	reeved_start
-	equal "$(find "$RD"/root/*/ingest -mindepth 1)" "" "half an archive"
+	exec {HOLD}>&-
+	wait "$CLIENT" && fail "the import was told as done"
+	wait_until 10 no_half
+	# Its client's own lease may be there, if it could not say that it is over.
+	equal "$(rctr leases ls -q | grep transfer)" "" leases
 	rctr leases ls -q | xargs -r -n 1 ctr --address "$RD/sock" leases delete
-	rctr images import "$IMAGES/good.tar"
+}
+
+@test "imports of the same at once do not disturb each other" {
+	local i pids=()
+	for i in 1 2 3 4; do
+		ctr --address "$RD/sock" images import "$IMAGES/good.tar" >"$BATS_TEST_TMPDIR/$i" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for i in 0 1 2 3; do wait "${pids[$i]}" || fail "$(cat "$BATS_TEST_TMPDIR/$((i + 1))")"; done
+	equal "$(rctr images ls -q)" localhost/good:1 images
+	wait_until 10 eval '[ "$(rctr snapshots ls | grep -c sha256)" = 2 ]'
+}
+
+@test "an archive of very many files costs no more than they do" {
+	python3 - "$IMAGES/good.tar" "$BATS_TEST_TMPDIR/many.tar" <<-'PY'
+		import io, sys, tarfile
+		with tarfile.open(sys.argv[1]) as old, tarfile.open(sys.argv[2], "w") as new:
+		    for t in old:
+		        new.addfile(t, old.extractfile(t) if t.isreg() else None)
+		    for i in range(4000):
+		        t = tarfile.TarInfo("more/%d" % i)
+		        t.size = 10
+		        new.addfile(t, io.BytesIO(b"%10d" % i))
+	PY
+	rctr images import "$BATS_TEST_TMPDIR/many.tar"
+	[ "$(awk '/^VmHWM/ { print $2 }' "/proc/$(reeved_serving)/status")" -lt 200000 ]
+}
+
+@test "documents without end are refused" {
+	python3 - "$BATS_TEST_TMPDIR/docs.tar" <<-'PY'
+		import hashlib, io, json, sys, tarfile
+		def name(data):
+		    return "sha256:" + hashlib.sha256(data).hexdigest()
+		config = json.dumps({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": []}, "x": "x" * 100000}).encode()
+		manifest = json.dumps({"schemaVersion": 2, "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": name(config), "size": len(config)}, "layers": []}).encode()
+		index = json.dumps({"schemaVersion": 2, "manifests": 1000 * [{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": name(manifest), "size": len(manifest)}]}).encode()
+		with tarfile.open(sys.argv[1], "w") as out:
+		    for path, data in ("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), ("index.json", index), *(("blobs/sha256/" + name(d)[7:], d) for d in (config, manifest)):
+		        t = tarfile.TarInfo(path)
+		        t.size = len(data)
+		        out.addfile(t, io.BytesIO(data))
+	PY
+	run ! rctr images import "$BATS_TEST_TMPDIR/docs.tar"
+	contains "$output" "the documents of the archive have more than 8388608 bytes"
+}
+
+streams() { # TEST...
+	within 170 python3 "$TOP/tests/integration/reeved_streams.py" "$RD/sock" "$(reeved_serving)" "$IMAGES/small.tar" "$@"
+}
+
+@test "an archive may come at once, or byte by byte" {
+	streams whole small_frames
+}
+
+@test "streams end before their transfer, in it, and with their connection" {
+	streams early_end early_reset resets
+}
+
+@test "a name of a stream is given once, and taken once" {
+	streams same_name
+}
+
+@test "what is no archive on a stream is refused" {
+	streams garbage
+}
+
+@test "an archive goes out byte by byte, or not to its end" {
+	streams exports
 }

@@ -107,6 +107,7 @@ IMAGES = {
     "cut": Image([BASE], lambda data: gzip.compress(data)[:-200]),
     "no-gzip": Image([BASE], lambda data: b"\x1f\x8b\x08\0" + b"x" * 1000),
     "empty": Image([b""], plain, kind="tar"),
+    "small": Image([layer(entry("small", data=b"small"))]),
 }
 
 
