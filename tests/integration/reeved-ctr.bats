@@ -34,7 +34,7 @@ setup_file() {
 	export ORPHANS_BEFORE
 	containerd_up "$BATS_FILE_TMPDIR/containerd"
 	reeved_up "$BATS_FILE_TMPDIR/reeved"
-	# 2.x asks a service for it that is not served; --local is what 1.6 does.
+	# 2.x hands it over (reeved-transfer.bats); --local is what 1.6 does.
 	LOCAL=
 	[ "$CONTAINERD" != 2.1 ] || LOCAL=--local
 	export LOCAL

@@ -11,7 +11,7 @@ setup_file() {
 	export IMAGES=$BATS_FILE_TMPDIR/images
 	mkdir "$IMAGES"
 	python3 "$TOP/tests/integration/reeved_images.py" "$IMAGES"
-	# 2.x asks a service for it that is not served; --local is what 1.6 does.
+	# 2.x hands it over (reeved-transfer.bats); --local is what 1.6 does.
 	LOCAL=
 	[ "$CONTAINERD" != 2.1 ] || LOCAL=--local
 	export LOCAL

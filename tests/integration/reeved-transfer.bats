@@ -164,6 +164,27 @@ content_of() {
 	contains "$output" "method Transfer not implemented for containerd.types.transfer.OCIRegistry to containerd.types.transfer.ImageStore"
 }
 
+@test "clients that are killed at any moment leave nothing" {
+	local i pid
+	rctr images import "$IMAGES/small.tar"
+	for i in $(seq "${CLIENT_KILLS:-20}"); do
+		if ((i % 3)); then
+			ctr --address "$RD/sock" images import "$IMAGES/good.tar" >/dev/null 2>&1 3>&- &
+		else
+			ctr --address "$RD/sock" images export - localhost/small:1 >/dev/null 2>&1 3>&- &
+		fi
+		pid=$!
+		# Any moment of its life is as good as another one.
+		python3 -c 'import random, time; time.sleep(random.random() * 0.15)'
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" || true
+	done
+	wait_until 10 no_half
+	wait_until 10 eval '[ -z "$(rctr leases ls -q | grep transfer)" ]'
+	# What the clients had for themselves.
+	rctr leases ls -q | xargs -r -n 1 ctr --address "$RD/sock" leases delete
+}
+
 # half_import: one that has begun and waits for more of its archive. What its client waits for is HOLD's end.
 half_import() {
 	local fifo=$BATS_TEST_TMPDIR/fifo
@@ -175,6 +196,7 @@ half_import() {
 	wait_until 10 eval "[ -n \"\$(find '$RD'/root/*/ingest -mindepth 2)\" ]"
 }
 
+# no_half: nothing of an archive that did not come to its end.
 no_half() { [ -z "$(find "$RD"/root/*/ingest -mindepth 1)" ]; }
 
 @test "a client that goes away in the midst of its archive leaves nothing" {
