@@ -41,6 +41,14 @@ import() { # NAME [OPTION]...: into both
 	rctr images import --platform linux/amd64 "$@" "$IMAGES/$name.tar"
 }
 
+# exported CTR FILE IMAGE...: ctr may end before it has written what it got, against containerd too: until the end is there.
+exported() {
+	local ctr=$1 file=$2
+	shift 2
+	whole() { "$ctr" images export --platform linux/amd64 "$file" "$@" && tar -tf "$file" >/dev/null && cmp -s <(tail -c 1024 "$file") <(head -c 1024 /dev/zero); }
+	wait_until 20 whole "$@"
+}
+
 # content_of CTR: what is there and what keeps it, but for what came of the client's own.
 content_of() {
 	"$1" content ls | awk 'NR > 1 { n = split($NF, l, ","); for (i = 1; i <= n; i++) print $1, $2, l[i] }' | sort
@@ -98,7 +106,7 @@ content_of() {
 	ctr images tag localhost/good:1 localhost/other:1
 	local t=$BATS_TEST_TMPDIR name
 	for name in ctr rctr; do
-		"$name" images export --platform linux/amd64 "$t/$name.tar" localhost/good:1 localhost/other:1
+		exported "$name" "$t/$name.tar" localhost/good:1 localhost/other:1
 		tar -tvf "$t/$name.tar" >"$t/$name.list"
 	done
 	diff "$t/ctr.list" "$t/rctr.list"
@@ -124,10 +132,10 @@ content_of() {
 		m["write"]("big", m["Image"]([m["layer"](m["entry"]("big", data=data))], m["plain"], kind="tar"))
 	PY
 	rctr images import "$t/big.tar"
-	rctr images export "$t/out.tar" localhost/big:1
+	exported rctr "$t/out.tar" localhost/big:1
 	rctr images rm --sync localhost/big:1
 	rctr images import "$t/out.tar"
-	rctr images export "$t/again.tar" localhost/big:1
+	exported rctr "$t/again.tar" localhost/big:1
 	cmp "$t/out.tar" "$t/again.tar"
 }
 
