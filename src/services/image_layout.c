@@ -171,7 +171,7 @@ static int add_to_index(struct making *m, const char *name, const Pb__Image__Des
 	if (labels_set(&notes, FULL_NAME, name, m->call->arena) < 0 ||
 		labels_set(&notes, TAG, tag, m->call->arena) < 0)
 		return err_oom(m->call->err);
-	qsort(notes.pairs, notes.n, sizeof(*notes.pairs), by_key);
+	qsort(notes.pairs, notes.n, sizeof(Pb__Pair *), by_key);
 	buf_adds(&m->index, m->n_images++ ? ",{\"mediaType\":" : "{\"mediaType\":");
 	buf_add_json(&m->index, d->media_type);
 	buf_adds(&m->index, ",\"digest\":");

@@ -89,15 +89,17 @@ static void on_got(void *arg, const struct inner_answer *a)
 		return tag_end(t, a);
 	r = message_decode(&pb__image__image_answer__descriptor, a->payload, a->size, &t->arena,
 		&answer, &err);
-	if (r == 0 && answer) {
+	if (r == 0 && answer)
 		t->image = ((const Pb__Image__ImageAnswer *)(const void *)answer)->image;
-		t->image->name = t->to->name;
-		t->image->labels = t->to->labels;
-		t->image->n_labels = t->to->n_labels;
-		m.image = t->image;
-		r = inner_call(
-			t->core, IMAGES, "Create", t->ns, t->lease, &m.base, on_created, t, &err);
-	}
+	if (r == 0 && !t->image)
+		r = err_set(&err, -EUCLEAN, "the image has no record");
+	if (r < 0)
+		return tag_fail(t, r, &err);
+	t->image->name = t->to->name;
+	t->image->labels = t->to->labels;
+	t->image->n_labels = t->to->n_labels;
+	m.image = t->image;
+	r = inner_call(t->core, IMAGES, "Create", t->ns, t->lease, &m.base, on_created, t, &err);
 	if (r < 0)
 		tag_fail(t, r, &err);
 }
@@ -107,9 +109,9 @@ static int decode(struct core_call *c, struct arena *a, const Pb__Any *any,
 {
 	const ProtobufCMessage *m = NULL;
 
-	if (message_decode(&pb__transfer__image_store__descriptor, any->value.data, any->value.len,
-		    a, &m, c->err) < 0)
-		return err_set(c->err, -EINVAL, "'%.100s' cannot be read", any->type_url);
+	if (!any || message_decode(&pb__transfer__image_store__descriptor, any->value.data,
+			    any->value.len, a, &m, c->err) < 0)
+		return err_set(c->err, -EINVAL, "an image store cannot be read");
 	*ret = (const void *)m;
 	return 0;
 }
