@@ -497,6 +497,18 @@ static int open_writer(
 	return remember(c, w);
 }
 
+/* What is there already is the writer's too, as long as his lease is; what he wrote of it goes. */
+static int have_already(struct core_call *c, struct core_writer *w, const char *digest)
+{
+	int r = core_lease(c, w->lease, "content", digest);
+
+	if (r < 0)
+		return r;
+	(void)store_delete(c->core->store, STORE_INGEST, c->ns, w->ref, NULL);
+	(void)ingest_remove(c->core->blobs, c->ns, w->ref, NULL);
+	return 0;
+}
+
 static int commit(
 	struct core_call *c, struct core_writer *w, const Pb__Image__WriteContentRequest *in)
 {
@@ -518,8 +530,10 @@ static int commit(
 	if (labels_clean(&labels, c->arena) < 0)
 		return err_oom(c->err);
 	r = has(c, digest);
-	if (r > 0)
-		return err_set(c->err, -EEXIST, "content %s", digest);
+	if (r > 0) {
+		r = have_already(c, w, digest);
+		return r < 0 ? r : err_set(c->err, -EEXIST, "content %s", digest);
+	}
 	if (r == 0)
 		r = ingest_commit(w->core->blobs, &w->ingest, c->err);
 	if (r < 0)
@@ -565,10 +579,10 @@ static int step(
 	if (in->total > 0)
 		w->total = (uint64_t)in->total;
 	if (*in->expected && has(c, in->expected) > 0) {
-		(void)store_delete(c->core->store, STORE_INGEST, c->ns, w->ref, NULL);
-		(void)ingest_remove(c->core->blobs, c->ns, w->ref, NULL);
-		return err_set(
-			c->err, -EEXIST, "blob with expected digest %s exists", in->expected);
+		r = have_already(c, w, in->expected);
+		return r < 0 ? r
+			     : err_set(c->err, -EEXIST, "blob with expected digest %s exists",
+				       in->expected);
 	}
 	if (in->action == ACTION_STAT)
 		return 0;
@@ -671,7 +685,10 @@ static int commit_in_transaction(struct core_call *c, struct core_writer *w)
 	r = commit(c, w, (const void *)in);
 	if (r == 0)
 		return store_commit(c->core->store, c->err);
-	store_rollback(c->core->store);
+	if (r == -EEXIST)
+		(void)store_commit(c->core->store, NULL);
+	else
+		store_rollback(c->core->store);
 	return r;
 }
 

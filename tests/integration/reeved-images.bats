@@ -341,6 +341,21 @@ tree_of() { # DIR: everything that a container could tell
 	rctr snapshots "${BY[@]}" rm many-base
 }
 
+@test "what is there already is kept for who brings it once more, and nothing of that is left" {
+	local i name
+	# More than a megabyte is committed by another way.
+	head -c 3000000 /dev/zero >"$BATS_TEST_TMPDIR/big"
+	for i in 1 2 3 4 5 6; do
+		for name in good good busybox; do
+			# shellcheck disable=SC2086 # nothing, or an option
+			rctr images import $LOCAL "$IMAGES/$name.tar"
+		done
+		rctr content ingest "big-$i" <"$BATS_TEST_TMPDIR/big"
+		equal "$(rctr content active | grep -E "^(tar|big)-")" "" "what is being written"
+	done
+	rctr images rm --sync localhost/good:1 localhost/busybox:1
+}
+
 @test "what a container stands on is not collected" {
 	import good
 	both containers create localhost/good:1 c1

@@ -58,6 +58,9 @@ content_of() {
 	import good
 	both images ls
 	both snapshots ls
+	# The archive's index is nobody's any more; when it goes is each daemon's own affair, unless it is told to.
+	both images tag localhost/good:1 localhost/other:1
+	both images rm --sync localhost/other:1
 	equal "$(content_of rctr)" "$(content_of ctr)" content
 	both leases ls
 	both images rm --sync localhost/good:1
