@@ -4,21 +4,30 @@
 
 #include <errno.h>
 #include <fts.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-static int64_t share(const struct stat *st)
-{
-	int64_t size = st->st_blocks * 512;
+#include "base/inode_names.h"
 
-	return !S_ISDIR(st->st_mode) && st->st_nlink > 1 ? size / (int64_t)st->st_nlink : size;
+/* One that another name has brought already. Where there are too many of them each counts. */
+static bool is_counted(struct inode_names *names, const struct stat *st)
+{
+	if (S_ISDIR(st->st_mode) || st->st_nlink < 2)
+		return false;
+	if (inode_names_find(names, st))
+		return true;
+	(void)inode_names_add(names, st, "");
+	return false;
 }
 
 int tree_usage(int dirfd, size_t max, int64_t *ret_size, int64_t *ret_inodes)
 {
 	char path[40];
 	char *const roots[] = { path, NULL };
+	struct inode_names names = { 0 };
 	int64_t size = 0, inodes = 0;
+	size_t seen = 0;
 	FTSENT *e;
 	FTS *walk;
 	int r = 0;
@@ -34,12 +43,15 @@ int tree_usage(int dirfd, size_t max, int64_t *ret_size, int64_t *ret_inodes)
 		}
 		if (e->fts_info == FTS_DP)
 			continue;
-		size += share(e->fts_statp);
-		inodes++;
-		if ((size_t)inodes > max)
+		if (seen++ == max)
 			r = -E2BIG;
+		if (is_counted(&names, e->fts_statp))
+			continue;
+		size += e->fts_statp->st_blocks * 512;
+		inodes++;
 	}
 	fts_close(walk);
+	inode_names_done(&names);
 	if (r == 0) {
 		*ret_size = size;
 		*ret_inodes = inodes;

@@ -12,5 +12,5 @@
 #include <stdint.h>
 
 /* Bytes on the disk and files, the directory itself among them, without crossing mounts. -E2BIG: there are
- * more than `max` files. A file of several names counts with the share of a name. */
+ * more than `max` names. A file of several names counts once. */
 int tree_usage(int dirfd, size_t max, int64_t *ret_size, int64_t *ret_inodes);

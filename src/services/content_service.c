@@ -519,8 +519,9 @@ static int commit(
 
 	ingest_digest(&w->ingest, digest);
 	if (w->total > 0 && w->total != w->ingest.size)
-		return err_set(c->err, -EBUSY, "unexpected commit size %llu, expected %llu",
-			(unsigned long long)w->ingest.size, (unsigned long long)w->total);
+		return err_set(c->err, -EBUSY, "%s failed size validation: %llu != %llu",
+			core_quote(c, w->ref), (unsigned long long)w->ingest.size,
+			(unsigned long long)w->total);
 	if (*w->expected && !str_eq(digest, w->expected))
 		return err_set(c->err, -EBUSY, "unexpected commit digest %s, expected %s", digest,
 			w->expected);

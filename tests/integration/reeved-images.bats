@@ -151,6 +151,7 @@ tree_of() { # DIR: everything that a container could tell
 	head -c 5000000 /dev/urandom >"$data"
 	digest=sha256:$(sha256sum <"$data" | cut -d' ' -f1)
 	run ! rctr content ingest --expected-digest "$digest" --expected-size 4999999 one <"$data"
+	contains "$output" '"one" failed size validation: 5000000 != 4999999'
 	run ! rctr content ingest --expected-digest "sha256:$(printf '0%.0s' {1..64})" two <"$data"
 	contains "$output" "unexpected commit digest $digest, expected sha256:0"
 	rctr content ingest --expected-digest "$digest" --expected-size 5000000 three <"$data"

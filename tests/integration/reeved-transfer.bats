@@ -58,6 +58,8 @@ content_of() {
 	import good
 	both images ls
 	both snapshots ls
+	# Files of several names are counted once.
+	equal "$(rctr snapshots usage | awk '{ print $1, $NF }' | sort)" "$(ctr snapshots usage | awk '{ print $1, $NF }' | sort)" usage
 	# The archive's index is nobody's any more; when it goes is each daemon's own affair, unless it is told to.
 	both images tag localhost/good:1 localhost/other:1
 	both images rm --sync localhost/other:1

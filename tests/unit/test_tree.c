@@ -35,7 +35,7 @@ TEST(files_and_bytes_are_counted)
 	test_tmpdir_remove(&dir);
 }
 
-TEST(names_of_one_file_share_its_bytes)
+TEST(names_of_one_file_count_once)
 {
 	struct test_tmpdir dir = test_tmpdir_memory();
 	int64_t alone, size, n;
@@ -44,7 +44,7 @@ TEST(names_of_one_file_share_its_bytes)
 	assert_ok(tree_usage(dir.fd, 10, &alone, &n));
 	assert_ok(linkat(dir.fd, "a", dir.fd, "b", 0));
 	assert_ok(tree_usage(dir.fd, 10, &size, &n));
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 2); /* as containerd counts */
 	assert_in_range(size, alone, alone + 4096);
 	test_tmpdir_remove(&dir);
 }
