@@ -823,6 +823,8 @@ TEST(ten_thousand_exits_that_nobody_looks_at_are_all_there)
 		while (waitpid(-1, NULL, 0) >= 0 || errno == EINTR)
 			continue;
 	}
+	/* Before the first claim that may fail: the tests after this one wait for theirs. */
+	sigaction(SIGCHLD, &before, NULL);
 	deadline = clock_boot_ns() + (uint64_t)test_ms(20000) * NS_PER_MS;
 	do {
 		c = count_all(&p);
@@ -835,7 +837,6 @@ TEST(ten_thousand_exits_that_nobody_looks_at_are_all_there)
 	assert_ok(exit_recorder_sweep(&p.r, nobody_claims, &kept, NULL));
 	c = count_all(&p);
 	assert_int_equal(c.ended, 1);
-	sigaction(SIGCHLD, &before, NULL);
 	close(gate[0]);
 	close(gate[1]);
 	place_done(&p);
