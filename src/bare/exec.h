@@ -44,7 +44,11 @@ struct exec {
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
 	unsigned n_fresh;
 	int contained; /* no mount of ours is seen outside: "/" is recursively slave or private */
-	int sys; /* sysfs as we made it, nothing mounted below it by a name of the image's; -1 */
+	int sys;  /* sysfs as we made it, nothing mounted below it by a name of the image's; -1 */
+	int proc; /* procfs as we made it, with a twin at PROC_TWIN and nothing mounted below it but by READONLY and MASK; -1 */
+	int twin_readonly;      /* that one is so by now */
+	unsigned n_below_proc;  /* READONLY steps there, where a twin is worth it: else 0 */
+	uint64_t cgroup2_attrs; /* of a cgroup2 that mount(2) has put in its place; 0: it has not */
 	int null_dir; /* a file system of ours in which DEFAULT_DEVS has made `null`; -1 */
 	const char *detail;
 	const struct plan_caps *caps; /* of the CAPS step: hooks in the container run with them */

@@ -355,6 +355,11 @@ long exec_op_null_stdio(struct exec *x, const struct plan_step *s)
 	for (int i = 0; i < 3; i++) {
 		if (s->num[0] >> i & 1 || (!(s->num[0] >> (8 + i) & 1) && !is_null(i)))
 			continue;
+		if (null < 0 && x->null_dir >= 0) {
+			null = sys_openat(
+				x->null_dir, "null", O_RDWR | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0);
+			known = null >= 0; /* we have made it, and nobody can be there */
+		}
 		if (null < 0)
 			null = exec_open_in_root(x, "/dev/null", O_RDWR | O_NOFOLLOW | O_NOCTTY, 0);
 		if (null < 0)

@@ -62,7 +62,7 @@ void exec_close_rest(struct exec *x)
 		from = stay[i] + 1;
 	}
 	sys_call3(__NR_close_range, from, ~0u, 0);
-	x->host_null = x->empty_dir = x->null_dir = x->sys = -1;
+	x->host_null = x->empty_dir = x->null_dir = x->sys = x->proc = -1;
 	x->n_fresh = 0;
 }
 
@@ -545,6 +545,8 @@ static long load(struct exec *x, int fd)
 /* What earlier steps must know of later ones: the final capabilities (hooks) and the fds that are kept. */
 static void look_ahead(struct exec *x, const struct plan_step *steps)
 {
+	int leaves = 0; /* the host's tree, and what we have mounted there */
+
 	for (uint32_t i = 0; i < x->plan->n_steps; i++) {
 		if (steps[i].op == PLAN_CAPS)
 			x->caps = exec_blob(x, &steps[i]);
@@ -557,8 +559,14 @@ static void look_ahead(struct exec *x, const struct plan_step *steps)
 		else if (steps[i].op == PLAN_CLONE) {
 			x->clone_slot = steps[i].fd[0];
 			x->procs_slot = (int)steps[i].num[1];
-		}
+		} else if (steps[i].op == PLAN_PIVOT)
+			leaves = !(steps[i].flags & (PLAN_F_CHROOT | PLAN_F_MOVE));
+		else if (steps[i].op == PLAN_READONLY)
+			x->n_below_proc += exec_starts(exec_str(x, steps[i].str[0]), "/proc/") != 0;
 	}
+	/* Hooks look at the host's tree as well. Of one path it saves nothing. */
+	if (!leaves || x->hooks || x->n_below_proc < 2)
+		x->n_below_proc = 0;
 }
 
 /*
@@ -600,7 +608,8 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 		exec_exit(2);
 	if (stack[0] == 3 && argv[1][0] == '-')
 		exec_exit(unmount_all(argv[2]));
-	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = x->sys = -1;
+	x->rootfd = x->listen_fd = x->host_null = x->empty_dir = x->null_dir = x->sys = x->proc =
+		-1;
 	x->sync = number(argv[1]);
 	x->born = stack[0] == 3 && strcmp(argv[2], PLAN_BORN) == 0;
 	r = load(x, stack[0] == 3 && !x->born ? number(argv[2]) : -1);

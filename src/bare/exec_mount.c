@@ -28,6 +28,8 @@
 #define SYS "/sys"
 #define SYS_CGROUP "/sys/" BELOW_SYS
 #define BELOW_SYS "fs/cgroup"
+#define PROC_TWIN \
+	"/proc/driver" /* of the host's tree, which PIVOT leaves: every procfs has it, and it is of no use to us */
 
 static long set_attr(int fd, unsigned at_flags, uint64_t set, uint64_t clr, uint64_t propagation)
 {
@@ -323,6 +325,7 @@ static void leave_sys(struct exec *x)
 	unsigned kept = 0;
 
 	x->sys = -1;
+	x->cgroup2_attrs = 0;
 	for (unsigned i = 0; i < x->n_fresh; i++)
 		if (x->fresh[i].from == strlen(x->fresh[i].path))
 			x->fresh[kept++] = x->fresh[i];
@@ -394,6 +397,9 @@ static long attach_in_root(
 		r = attach(x, tree, path, directory, s);
 	if (r < 0)
 		return r;
+	/* What lies there must be read-only as well: that takes a copy of all that is mounted. */
+	if (below_proc(path) && tree != x->proc)
+		x->proc = -1;
 	forget_fresh(x, path);
 	/* MOUNT_FS trees are new: only what was asked. MOUNT_TREE ones got theirs with the clone but for shared. */
 	return set_attr(tree, s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0, 0, 0, s->num[2]);
@@ -594,6 +600,7 @@ static long mount_cgroup_root(struct exec *x, const struct plan_step *s)
 		x->text);
 	if (r < 0)
 		return -ENOSYS; /* the long way says why */
+	x->cgroup2_attrs = attrs & MOUNT_ATTR_RDONLY ? s->num[0] : 0;
 	forget_fresh(x, SYS_CGROUP);
 	remember_fresh(x, s, x->sys, from);
 	return 0;
@@ -743,16 +750,42 @@ static long open_aside(struct exec *x, const char *path, uint64_t attr)
  * One mount(2) on a directory of the host that no image has a say in, in our own mount namespace, and from there to its
  * place: three calls for five and more. Returns its fd; -ENOSYS: not this way, or not without saying why.
  */
+/*
+ * procfs at its twin's place, and a copy of that mount for the container: what is to be read-only in there is then bound
+ * from the twin, which is so as a whole, by one call each instead of two or three.
+ */
+static long mount_twin(struct exec *x, const struct plan_step *s)
+{
+	long fd;
+
+	if (!x->n_below_proc || s->num[0] & MOUNT_ATTR_RDONLY ||
+		strcmp(exec_str(x, s->str[1]), "/proc") != 0 || x->proc >= 0 ||
+		sys_call5(__NR_mount, exec_str(x, s->str[2]), PROC_TWIN, "proc",
+			mount_flags(s->num[0]), x->text) < 0)
+		return -ENOSYS;
+	fd = sys_call3(
+		__NR_open_tree, SYS_AT_FDCWD, PROC_TWIN, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (fd < 0)
+		return -ENOSYS;
+	if (fd < EXEC_LAZY_FDS)
+		x->proc = (int)fd;
+	return fd;
+}
+
 static long mount_aside(struct exec *x, const struct plan_step *s)
 {
 	const uint64_t simple = SIMPLE_ATTRS | MOUNT_ATTR_RDONLY;
 	const char *type = exec_str(x, s->str[0]);
+	long twin;
 
 	if (!x->contained || s->flags || (s->num[0] & ~simple) ||
 		(strcmp(type, "proc") != 0 && strcmp(type, "sysfs") != 0 &&
 			strcmp(type, "tmpfs") != 0) ||
 		!join_options(x, s))
 		return -ENOSYS;
+	twin = strcmp(type, "proc") == 0 ? mount_twin(x, s) : -ENOSYS;
+	if (twin >= 0)
+		return twin;
 	if (sys_call5(__NR_mount, exec_str(x, s->str[2]), "/proc", type, mount_flags(s->num[0]),
 		    x->text) < 0)
 		return -ENOSYS;
@@ -814,6 +847,19 @@ long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
+/*
+ * What a cgroup2 that was mounted by name is already: new, in a private sysfs of ours, so private too. Access times are
+ * the default's unless it was asked for others.
+ */
+static int is_so_already(const struct exec *x, const struct plan_step *s)
+{
+	return x->cgroup2_attrs && s->fd[0] < 0 && s->num[0] == x->cgroup2_attrs &&
+	       !(s->num[1] & ~(uint64_t)MOUNT_ATTR__ATIME) &&
+	       !(s->num[0] & (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)) &&
+	       (s->num[2] & MS_PROPAGATION & ~MS_PRIVATE_) == 0 &&
+	       strcmp(exec_str(x, s->str[0]), SYS_CGROUP) == 0;
+}
+
 long exec_op_remount(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[0]);
@@ -822,6 +868,10 @@ long exec_op_remount(struct exec *x, const struct plan_step *s)
 	long r;
 
 	x->detail = path;
+	if (is_so_already(x, s)) {
+		x->cgroup2_attrs = 0; /* whoever asks again has his reasons */
+		return 0;
+	}
 	if (s->fd[0] >= 0)
 		return set_attr(x->slots[s->fd[0]], rec, s->num[0], s->num[1], s->num[2]);
 	for (unsigned i = 0; i < x->n_fresh; i++)
@@ -1004,13 +1054,38 @@ long exec_op_mask(struct exec *x, const struct plan_step *s)
 	return is_absent(r) ? 0 : r;
 }
 
+/* From the twin, which is made read-only the first time. -ENOSYS: not this way. */
+static long bind_from_twin(struct exec *x, const struct place *p)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_RDONLY };
+	char source[300];
+	char target[300];
+	long r;
+
+	if (!p->fresh || p->fd != x->proc || x->proc < 0 ||
+		exec_join(source, sizeof(source), PROC_TWIN "/", p->name) < 0)
+		return -ENOSYS;
+	if (!x->twin_readonly) {
+		r = sys_call5(__NR_mount_setattr, SYS_AT_FDCWD, PROC_TWIN, 0, &a, ATTR_SIZE);
+		if (r < 0)
+			return -ENOSYS;
+		x->twin_readonly = 1;
+	}
+	r = sys_call5(__NR_mount, source, exec_fd_path(p->fd, p->name, target), NULL,
+		4096 /* MS_BIND */, NULL);
+	return r < 0 && !is_absent(r) ? -ENOSYS : r;
+}
+
 long exec_op_readonly(struct exec *x, const struct plan_step *s)
 {
 	struct place p;
 	long r = find_place(x, exec_str(x, s->str[0]), &p);
 	int tree;
 
-	if (r >= 0) {
+	if (r < 0)
+		return is_absent(r) ? 0 : r;
+	r = bind_from_twin(x, &p);
+	if (r == -ENOSYS) {
 		tree = exec_clone_tree(x, p.fd, p.name, SYS_AT_RECURSIVE | SYS_AT_SYMLINK_NOFOLLOW,
 			MOUNT_ATTR_RDONLY, 0, 0);
 		r = tree;
@@ -1018,8 +1093,8 @@ long exec_op_readonly(struct exec *x, const struct plan_step *s)
 			r = attach_at(&p, tree);
 			exec_drop(tree);
 		}
-		leave_place(&p);
 	}
+	leave_place(&p);
 	return is_absent(r) ? 0 : r;
 }
 

@@ -38,21 +38,60 @@ int fd_close(int fd)
 	return -EBADF;
 }
 
+static bool has(const int *fds, size_t n, int fd)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] == fd)
+			return true;
+	return false;
+}
+
+/* -1: none */
+static int lowest_above(const int *fds, size_t n, int after)
+{
+	int low = -1;
+
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] > after && (low < 0 || fds[i] < low))
+			low = fds[i];
+	return low;
+}
+
 void fd_close_all(const int *fds, size_t n)
 {
-	int low = INT_MAX, high = -1, open = 0;
+	int after = -1, low, high;
 
-	for (size_t i = 0; i < n; i++) {
-		if (fds[i] < 0)
-			continue;
-		low = fds[i] < low ? fds[i] : low;
-		high = fds[i] > high ? fds[i] : high;
-		open++;
+	/* From the lowest on; there are few. */
+	while ((low = lowest_above(fds, n, after)) >= 0) {
+		for (high = low; has(fds, n, high + 1);)
+			high++;
+		if (high == low || syscall(SYS_close_range, low, high, 0) < 0)
+			for (int fd = low; fd <= high; fd++)
+				fd_close(fd);
+		after = high;
 	}
-	if (open > 1 && high - low == open - 1 && syscall(SYS_close_range, low, high, 0) == 0)
+}
+
+void fd_spend(struct fd_spent *s, int fd)
+{
+	if (!s || fd < 0) {
+		fd_close(fd);
 		return;
-	for (size_t i = 0; i < n; i++)
-		fd_close(fds[i]);
+	}
+	if (s->n == sizeof(s->fd) / sizeof(s->fd[0]))
+		fd_spent_close(s);
+	s->fd[s->n++] = fd;
+}
+
+void fd_spent_close(struct fd_spent *s)
+{
+	int saved = errno;
+
+	if (!s)
+		return;
+	fd_close_all(s->fd, s->n);
+	s->n = 0;
+	errno = saved;
 }
 
 void fd_closep(int *fd)
@@ -162,14 +201,20 @@ int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size)
 	return read_file(fd, known_size(fd), max, ret_data, ret_size);
 }
 
+int fd_read_spend_at(struct fd_spent *spent, int dirfd, const char *path, size_t max,
+	char **ret_data, size_t *ret_size)
+{
+	int fd = fd_open_at(dirfd, path, O_RDONLY, 0);
+	bool sized = strncmp(path, "/proc/", 6) != 0;
+	int r = fd < 0 ? fd : read_file(fd, sized ? known_size(fd) : 0, max, ret_data, ret_size);
+
+	fd_spend(spent, fd);
+	return r;
+}
+
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)
 {
-	auto_close int fd = fd_open_at(dirfd, path, O_RDONLY, 0);
-	bool sized = strncmp(path, "/proc/", 6) != 0;
-
-	if (fd < 0)
-		return fd;
-	return read_file(fd, sized ? known_size(fd) : 0, max, ret_data, ret_size);
+	return fd_read_spend_at(NULL, dirfd, path, max, ret_data, ret_size);
 }
 
 int fd_read_regular_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size)

@@ -15,8 +15,20 @@
 
 /* Close if >= 0; keeps errno; returns -EBADF for `fd = fd_close(fd)`. */
 int fd_close(int fd);
-/* All of them, some of which may be negative; in one call when nothing lies between them. */
+/* All of them, some of which may be negative; those that lie side by side in one call. */
 void fd_close_all(const int *fds, size_t n);
+
+/*
+ * Fds that have done their work, to be closed together at a moment that costs nobody time. A command has one; where
+ * there is none (NULL) fd_spend() closes at once.
+ */
+struct fd_spent {
+	int fd[32];
+	size_t n;
+};
+
+void fd_spend(struct fd_spent *s, int fd);
+void fd_spent_close(struct fd_spent *s); /* accepts NULL */
 
 /* openat with O_CLOEXEC | O_NOCTTY added, EINTR repeated. */
 int fd_open_at(int dirfd, const char *path, int flags, mode_t mode);
@@ -31,6 +43,8 @@ int fd_write_full(int fd, const void *data, size_t size);
  * procfs. */
 int fd_read_file(int fd, size_t max, char **ret_data, size_t *ret_size);
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);
+int fd_read_spend_at(struct fd_spent *spent, int dirfd, const char *path, size_t max,
+	char **ret_data, size_t *ret_size);
 /* The same for one that others name or write: -EINVAL for a fifo, a device or the like, which could
  * hold us up. */
 int fd_read_regular_at(int dirfd, const char *path, size_t max, char **ret_data, size_t *ret_size);

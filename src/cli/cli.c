@@ -62,9 +62,15 @@ int cli_open_state(const struct cli *cli, bool create, struct state_dir *ret, st
 int cli_resolve(const struct cli *cli, struct state_dir *d, const char *id, bool destructive,
 	char ret_id[STATE_ID_MAX + 1], struct err *err)
 {
-	size_t min_prefix = !cli->global.id_prefix ? 0 : destructive ? 4 : 1;
+	int r;
 
-	return state_resolve_id(d, id, min_prefix, ret_id, err);
+	if (cli->global.id_prefix)
+		return state_resolve_id(d, id, destructive ? 4 : 1, ret_id, err);
+	/* Whoever opens it sees whether it is there. */
+	r = state_id_check(id, err);
+	if (r == 0)
+		memcpy(ret_id, id, strlen(id) + 1);
+	return r;
 }
 
 int cli_no_container(const char *id, struct err *err)

@@ -20,6 +20,7 @@ static int open_loop(struct session *s, struct err *err)
 	s->host.log = &s->cli->log;
 	s->host.reaper = reaper_own(s->loop);
 	s->host.state = &s->state;
+	s->host.spent = s->state.spent = &s->spent;
 	s->host.executor = -EBADF;
 	s->host.cgroups_disabled = str_eq(s->cli->global.cgroup_manager, "disabled");
 	return 0;
@@ -105,6 +106,7 @@ void session_done(struct session *s)
 		(void)loop_round(s->loop, 0);
 	if (s->hosted)
 		host_close(&s->host);
+	fd_spent_close(&s->spent);
 	loop_free(s->loop);
 	state_dir_done(&s->state);
 	*s = (struct session){ 0 };

@@ -8,6 +8,7 @@
  * Blocks   session_wait() runs the loop until the operation has ended.
  * Context  Parent.
  */
+#include "base/fd.h"
 #include "cli/cli.h"
 #include "container/container.h"
 #include "event/loop.h"
@@ -19,6 +20,7 @@ struct session {
 	struct state_dir state;
 	struct loop *loop;
 	struct host host;
+	struct fd_spent spent;
 	struct console *console; /* takes the master; NULL: closed */
 	bool hosted;             /* host_open() succeeded */
 	bool ended;              /* the operation */

@@ -67,6 +67,7 @@ static int resolve_dir(const struct cgroup_host *host, size_t i, const char *pat
 		.depth = count_components(relative),
 		.owned = CGROUP_INTENDED,
 		.v2 = h->v2,
+		.below_top = host->whole_v2 && !strchr(relative, '/'),
 		.below_us = *path != '/' && !strchr(path, '/') && host->mode != CGROUP_MODE_V2,
 		.fake = host->fake,
 		.fd = -EBADF,
@@ -84,6 +85,12 @@ struct cgroup *cgroup_new(size_t n)
 	if (cg)
 		cg->dirs = (struct cgroup_dir *)(cg + 1);
 	return cg;
+}
+
+void cgroup_spend_to(struct cgroup *cg, struct fd_spent *spent)
+{
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		cg->dirs[i].spent = spent;
 }
 
 int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *req,
@@ -104,11 +111,12 @@ int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *
 	if (host->mode == CGROUP_MODE_NONE && !req->unprivileged)
 		return err_set(err, -EOPNOTSUPP, "no cgroup file system is mounted");
 	if (*path != '/')
-		r = cgroup_host_self(host->prefix, &self, err);
+		r = cgroup_host_self_spend(req->spent, host->prefix, &self, err);
 	for (size_t i = 0; i < host->n && r == 0; i++)
 		r = resolve_dir(host, i, path, self, cg, err);
 	if (r < 0)
 		return r;
+	cgroup_spend_to(cg, req->spent);
 	*ret = take_ptr(cg);
 	return 0;
 }
@@ -314,7 +322,8 @@ static int prepare_dir(struct cgroup *cg, struct cgroup_dir *d, struct err *err)
 	if (!usual)
 		return 0;
 	r = cgroup_v2_enable(d, usual, err);
-	if (r == 0 && (usual & ~d->controllers))
+	/* Below the root nothing is invalid: it may have children of both kinds. */
+	if (r == 0 && (usual & ~d->controllers) && !d->below_top)
 		r = cgroup_v2_fix_type(d, err);
 	return r;
 }

@@ -31,6 +31,7 @@
 struct cgroup_request {
 	const char *path; /* linux.cgroupsPath; NULL or "": `id` below our own cgroup */
 	const char *id;
+	struct fd_spent *spent; /* where its files go that are done with; NULL: they are closed */
 	bool unprivileged; /* hierarchies that we may not write are left out without an error, as in a user namespace */
 };
 
@@ -58,6 +59,9 @@ struct cgroup *cgroup_new(size_t n);
 /* Names only; nothing is touched. The record of it lets remove clean up after a crash in make. */
 int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *req,
 	struct cgroup **ret, struct err *err);
+
+/* Files of it that are done with go there from now on: it outlives this struct. */
+void cgroup_spend_to(struct cgroup *cg, struct fd_spent *spent);
 
 /*
  * Make what is missing of every directory, fill cpusets (v1), enable controllers (v2). What exists

@@ -131,22 +131,20 @@ int cgroup_put_open(const struct cgroup_dir *d, int fd, const char *value)
 	return put_open(fd, value, d->fake);
 }
 
-/* Takes over the fd. */
-static int put(int file_fd, const char *value, bool fake)
-{
-	auto_close int fd = file_fd;
-
-	return put_open(fd, value, fake);
-}
-
 int cgroup_put_at(int dirfd, const char *file, const char *value)
 {
-	return put(fd_open_at(dirfd, file, O_WRONLY, 0), value, false);
+	auto_close int fd = fd_open_at(dirfd, file, O_WRONLY, 0);
+
+	return put_open(fd, value, false);
 }
 
 int cgroup_put_up(const struct cgroup_dir *d, unsigned int up, const char *file, const char *value)
 {
-	return put(cgroup_file_open(d, up, file, O_WRONLY), value, d->fake);
+	int fd = cgroup_file_open(d, up, file, O_WRONLY);
+	int r = put_open(fd, value, d->fake);
+
+	fd_spend(d->spent, fd);
+	return r;
 }
 
 int cgroup_put(const struct cgroup_dir *d, const char *file, const char *value)
@@ -175,23 +173,21 @@ int cgroup_get_open(int fd, char value[CGROUP_VALUE_SIZE])
 	return 0;
 }
 
-/* Takes over the fd. */
-static int get(int file_fd, char value[CGROUP_VALUE_SIZE])
-{
-	auto_close int fd = file_fd;
-
-	return cgroup_get_open(fd, value);
-}
-
 int cgroup_get_at(int dirfd, const char *file, char value[CGROUP_VALUE_SIZE])
 {
-	return get(fd_open_at(dirfd, file, O_RDONLY, 0), value);
+	auto_close int fd = fd_open_at(dirfd, file, O_RDONLY, 0);
+
+	return cgroup_get_open(fd, value);
 }
 
 int cgroup_get_up(const struct cgroup_dir *d, unsigned int up, const char *file,
 	char value[CGROUP_VALUE_SIZE])
 {
-	return get(cgroup_file_open(d, up, file, O_RDONLY), value);
+	int fd = cgroup_file_open(d, up, file, O_RDONLY);
+	int r = cgroup_get_open(fd, value);
+
+	fd_spend(d->spent, fd);
+	return r;
 }
 
 int cgroup_get(const struct cgroup_dir *d, const char *file, char value[CGROUP_VALUE_SIZE])

@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+struct fd_spent;
+
 // clang-format off
 /* id, name on v1, name on v2 (NULL: there is none). */
 #define CGROUP_CONTROLLERS(X) \
@@ -66,9 +68,11 @@ struct cgroup_dir {
 	unsigned int made;    /* how many of the last ones we made */
 	enum cgroup_owned owned;
 	bool v2;
+	bool below_top; /* its parent is the root of all cgroups */
 	bool below_us; /* its parent is the cgroup that we run in: never frozen while we ask, never empty */
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
-	int fd;    /* O_PATH; -EBADF until needed */
+	int fd;    /* O_PATH or open for reading; -EBADF until needed */
+	struct fd_spent *spent; /* where files of it go that are done with; NULL: they are closed */
 	/* v1, once made: CPUs of its cpuset, from the first on; 0: not known. */
 	unsigned int n_cpus;
 	/* Called before each cgroup_put(); NULL: nobody asks. */

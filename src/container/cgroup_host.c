@@ -215,6 +215,7 @@ int cgroup_host_read_open(const char *prefix, struct cgroup_host *ret, int *ret_
 		return err_oom(err);
 	if (is_plain_v2(prefix)) {
 		host.mode = CGROUP_MODE_V2;
+		host.whole_v2 = true;
 		host.h[host.n++] = (struct cgroup_hierarchy){
 			.mount = STANDARD_MOUNT, .root = "/", .label = "", .v2 = true
 		};
@@ -304,15 +305,20 @@ int cgroup_path_clean(const char *path, struct arena *arena, const char **ret)
 
 int cgroup_host_self(const char *prefix, char **ret, struct err *err)
 {
+	return cgroup_host_self_spend(NULL, prefix, ret, err);
+}
+
+int cgroup_host_self_spend(struct fd_spent *spent, const char *prefix, char **ret, struct err *err)
+{
 	char path[512], text[8192];
-	auto_close int fd = -EBADF;
 	ssize_t n = -1;
-	int r;
+	int fd, r;
 
 	snprintf(path, sizeof(path), "%s/proc/self/cgroup", prefix);
 	fd = fd_open(path, O_RDONLY, 0);
 	if (fd >= 0)
 		n = read(fd, text, sizeof(text) - 1);
+	fd_spend(spent, fd);
 	/* The kernel gives all of it at once, as far as it fits. */
 	if (n > 0 && (size_t)n < sizeof(text) - 1) {
 		*ret = strndup(text, (size_t)n);

@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+struct fd_spent;
+
 enum cgroup_mode {
 	CGROUP_MODE_NONE, /* nothing is mounted */
 	CGROUP_MODE_V1,   /* only v1 hierarchies */
@@ -41,6 +43,7 @@ struct cgroup_host {
 	struct cgroup_hierarchy h[CGROUP_HIERARCHIES_MAX];
 	size_t n;
 	const char *prefix; /* of every path; "" on a real machine, a directory in unit tests */
+	bool whole_v2;      /* cgroup2 from the root of all cgroups on */
 	bool fake;          /* unit tests: plain files stand for cgroupfs and appear when written */
 };
 
@@ -59,6 +62,7 @@ int cgroup_path_clean(const char *path, struct arena *arena, const char **ret);
 
 /* /proc/self/cgroup as text (heap). */
 int cgroup_host_self(const char *prefix, char **ret, struct err *err);
+int cgroup_host_self_spend(struct fd_spent *spent, const char *prefix, char **ret, struct err *err);
 
 /*
  * The path below the mount point of hierarchy `h` (no leading '/', at least one component) for a

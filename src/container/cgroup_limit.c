@@ -310,8 +310,7 @@ static const char *policy_hash(struct cgroup *cg, const struct device_policy *p)
 static int attach_program(struct cgroup_dir *d, const struct device_policy *p, bool fresh,
 	struct device_bpf_cache *cache, struct err *err)
 {
-	auto_close int prog = -EBADF;
-	auto_close int dir = -EBADF;
+	int prog = -EBADF, dir = -EBADF;
 	int r;
 
 	if (fresh && device_policy_allows_all(p))
@@ -321,8 +320,15 @@ static int attach_program(struct cgroup_dir *d, const struct device_policy *p, b
 		return r;
 	dir = fd_open(d->path, O_RDONLY | O_DIRECTORY, 0); /* bpf(2) takes no O_PATH */
 	if (dir < 0)
-		return err_code(err, dir, "open cgroup '%s'", d->path);
-	return fresh ? device_bpf_attach(dir, prog, err) : device_bpf_replace(dir, prog, err);
+		r = err_code(err, dir, "open cgroup '%s'", d->path);
+	else
+		r = fresh ? device_bpf_attach(dir, prog, err) : device_bpf_replace(dir, prog, err);
+	fd_spend(d->spent, prog);
+	/* A command's first process is born by it. */
+	if (r == 0 && d->spent && d->fd < 0)
+		d->fd = take_fd(&dir);
+	fd_spend(d->spent, dir);
+	return r;
 }
 
 int cgroup_apply_devices(struct cgroup *cg, const struct spec_resources *res, bool update,

@@ -276,7 +276,8 @@ static int cpuset_take_both(struct cgroup_dir *d)
 		if (r == 0 && i == 0)
 			d->n_cpus = count_cpus(value);
 	}
-	fd_close_all(fds, 4);
+	for (size_t i = 0; i < 4; i++)
+		fd_spend(d->spent, fds[i]);
 	return r;
 }
 
@@ -392,7 +393,8 @@ int cgroup_v1_devices(
 		r = device_now(d, &now, err);
 	if (r == 0)
 		r = device_change(d, &now, &want, &allow, &deny, err);
-	fd_close_all((int[]){ allow.fd, deny.fd }, 2);
+	fd_spend(d->spent, deny.fd);
+	fd_spend(d->spent, allow.fd);
 	return r;
 }
 

@@ -423,6 +423,18 @@ static int add_set_up(const struct compile_init *in, struct plan *p, const struc
 	return 0;
 }
 
+static bool has_hooks(const struct spec_hooks *h)
+{
+	return h && (h->n_prestart || h->n_create_runtime || h->n_create_container ||
+			    h->n_start_container);
+}
+
+static void add_null_stdio(const struct compile_init *in, struct plan *p)
+{
+	if (!in->spec->process->terminal)
+		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->null_stdio;
+}
+
 static int add_program(const struct compile_init *in, struct plan *p, struct err *err)
 {
 	const struct spec *spec = in->spec;
@@ -430,8 +442,8 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 	const struct spec_hooks *h = spec->hooks;
 	int r;
 
-	if (!process->terminal)
-		plan_add(p, PLAN_NULL_STDIO)->num[0] = in->null_stdio;
+	if (has_hooks(h))
+		add_null_stdio(in, p);
 	r = compile_scheduling(p, spec, process, false);
 	if (r == 0)
 		r = compile_memory_policy(p, spec, err);
@@ -491,6 +503,9 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 		r = add_set_up(in, p, &t, err);
 	}
 	if (r == 0) {
+		/* By the directory in which the node was made, where hooks have not yet to run with the host's. */
+		if (!has_hooks(spec->hooks))
+			add_null_stdio(in, p);
 		leave_host(in, p, t.rootfs != PLAN_SLOT_NONE);
 		r = add_program(in, p, err);
 	}

@@ -154,6 +154,8 @@ static int fill_record(struct container *c, const struct container_create *req, 
 	rec->poststop_hooks = h && h->n_poststop;
 	if (sandbox_group_record(c->spec, req->sandbox_id, rec) < 0)
 		return err_oom(err);
+	if (!c->host->state->in_memory)
+		state_record_set_boot(rec, c->host->spent);
 	rec->notify_socket = !str_empty(req->notify_socket);
 	if (c->spec->linux_ && c->spec->linux_->intel_rdt) {
 		int r = intel_rdt_plan(
@@ -188,6 +190,7 @@ static int resolve_cgroup(struct container *c, const struct container_create *re
 	struct cgroup_request cr = {
 		.path = l ? l->cgroups_path : NULL,
 		.id = req->id,
+		.spent = c->host->spent,
 		.unprivileged = c->state.record.owner != 0,
 	};
 
@@ -482,6 +485,7 @@ static int start_launch(struct container *c, const struct container_create *req,
 	int listen_fd, struct err *err)
 {
 	const struct spec_linux *l = c->spec->linux_;
+	struct cgroup_dir *v2 = c->cgroup ? cgroup_v2_dir(c->cgroup) : NULL;
 	struct launch_request lr = {
 		.plan = plan,
 		.stdio = { req->stdio[0], req->stdio[1], req->stdio[2] },
@@ -510,6 +514,8 @@ static int start_launch(struct container *c, const struct container_create *req,
 		lr.n_gid_maps = l->n_gid_mappings;
 	}
 	stdio_owner_map(req->stdio, l);
+	if (v2)
+		lr.cgroup_dir = take_fd(&v2->fd);
 	return launch_start(c->host, &lr, &h, &c->launch, err);
 }
 

@@ -173,17 +173,22 @@ int container_give_listener(struct container *c, const struct pidref *process, c
 static int load_cgroup(struct container *c, struct err *err)
 {
 	const struct state_record *rec = &c->state.record;
+	int r;
 
 	if (!rec->n_cgroup_dirs)
 		return 0;
-	return cgroup_from_record(rec->cgroup_dirs, rec->n_cgroup_dirs, &c->cgroup, err);
+	r = cgroup_from_record(rec->cgroup_dirs, rec->n_cgroup_dirs, &c->cgroup, err);
+	if (r == 0)
+		cgroup_spend_to(c->cgroup, c->host->spent);
+	return r;
 }
 
 static int load_spec(struct container *c, struct err *err)
 {
 	auto_free char *json = NULL;
 	size_t size;
-	int r = fd_read_file_at(c->state.dirfd, "config.json", CONFIG_MAX, &json, &size);
+	int r = fd_read_spend_at(
+		c->host->spent, c->state.dirfd, "config.json", CONFIG_MAX, &json, &size);
 
 	if (r < 0)
 		return err_code(
@@ -209,7 +214,7 @@ int container_open(const struct host *h, const char *id, struct container **ret,
 		r = load_cgroup(c, err);
 	if (r < 0)
 		return r;
-	r = state_record_init(&c->state.record, &c->init);
+	r = state_record_init(&c->state.record, h->spent, &c->init);
 	if (r < 0 && r != -ESRCH)
 		return err_code(err, r, "open the init process of container '%s'", id);
 	*ret = take_ptr(c);

@@ -10,11 +10,16 @@
 
 int host_open_to_join(struct host *h, struct err *err)
 {
-	(void)self_status_read(&h->self); /* where nothing is known nothing is spared */
-	return spawn_open_executor(&h->executor, err);
+	int r = spawn_open_executor(&h->executor, err);
+	int fd = -EBADF;
+
+	if (r < 0)
+		return r;
+	(void)self_status_read_open(&h->self, &fd); /* where nothing is known nothing is spared */
+	fd_spend(h->spent, fd);
+	return 0;
 }
 
-/* The files one after the other, and one call that closes them. */
 static int read_host(struct host *h, struct err *err)
 {
 	int files[2] = { -EBADF, -EBADF };
@@ -22,7 +27,8 @@ static int read_host(struct host *h, struct err *err)
 
 	if (r == 0)
 		(void)self_status_read_open(&h->self, &files[1]);
-	fd_close_all(files, ARRAY_LEN(files));
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		fd_spend(h->spent, files[i]);
 	return r;
 }
 
@@ -34,9 +40,10 @@ int host_open(struct host *h, struct err *err)
 	h->cgroups = mem_calloc(1, sizeof(*h->cgroups));
 	if (!h->cgroups)
 		return err_oom(err);
-	r = read_host(h, err);
+	/* What stays open first: what does not lies side by side then. */
+	r = spawn_open_executor(&h->executor, err);
 	if (r == 0)
-		r = spawn_open_executor(&h->executor, err);
+		r = read_host(h, err);
 	if (r < 0)
 		host_close(h);
 	return r;

@@ -20,6 +20,7 @@ struct state_dir;
 struct seccomp_cache;
 struct device_bpf_cache;
 struct cgroup_entry;
+struct fd_spent;
 
 struct host {
 	struct loop *loop;
@@ -30,6 +31,7 @@ struct host {
 	struct seccomp_cache *seccomp;    /* in memory too; NULL: in the state directory alone */
 	struct device_bpf_cache *devices; /* may be NULL: each program is loaded anew */
 	struct cgroup_entry *entry; /* of the last container that got a process; NULL: not kept */
+	struct fd_spent *spent;     /* of a command; NULL: what is done with is closed at once */
 	struct self_status self;    /* as everything that we start begins */
 	int executor;               /* sealed memfd of reeve-exec */
 	int parent_pid;             /* guardian that becomes the parent (CLONE_PARENT); 0: we do */

@@ -85,6 +85,19 @@ static void close_sync(struct launch *l)
 	l->sync = fd_close(l->sync);
 }
 
+/* The other end is gone: nobody waits for our close. */
+static void leave_sync(struct launch *l)
+{
+	if (!l->host->spent || l->copied) {
+		close_sync(l);
+		return;
+	}
+	loop_timer_cancel(&l->stage_timer);
+	loop_fd_remove(&l->source);
+	fd_spend(l->host->spent, l->sync);
+	l->sync = -EBADF;
+}
+
 /* A program that reaps by itself must take the dead away: a zombie would keep the container's init from dying. */
 static void reap(struct launch *l, bool process_too)
 {
@@ -497,7 +510,7 @@ static void on_end(struct launch *l)
 
 	if (l->phase == PHASE_RELEASED) {
 		l->phase = PHASE_DONE;
-		close_sync(l);
+		leave_sync(l);
 		l->handler.running(l->handler.arg);
 		return;
 	}
@@ -519,7 +532,7 @@ static void on_sync(struct loop_fd *source, uint32_t events)
 	if (l->sync < 0 || l->freed)
 		return;
 	/* One at a time: they come with pauses, and the loop calls again while there are more. */
-	n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, MSG_DONTWAIT);
+	n = fd_recv(l->sync, &m, sizeof(m), &fd, &n_fds, source->patient ? 0 : MSG_DONTWAIT);
 	if (n == -EAGAIN)
 		return;
 	if (n == -ECONNRESET && l->attached)
@@ -533,6 +546,14 @@ static void on_sync(struct loop_fd *source, uint32_t events)
 }
 
 /* ---- start and end ---- */
+
+static int watch_sync(struct launch *l)
+{
+	int r = loop_fd_add(l->host->loop, &l->source, l->sync, EPOLLIN, on_sync);
+
+	l->source.patient = r == 0 && loop_is_brief(l->host->loop);
+	return r;
+}
 
 /* As the first message on the socket, or in a memfd when it is too large for one: *ret_fd stays -EBADF, or is that. */
 static int hand_over_plan(struct launch *l, int *ret_fd, struct err *err)
@@ -620,8 +641,13 @@ static bool may_be_born_inside(const struct launch *l, const struct plan_step *c
 	return true;
 }
 
-static int open_cgroup(const struct plan *p, const struct plan_step *clone)
+static int open_cgroup(const struct launch *l)
 {
+	const struct plan_step *clone = find_clone(&l->plan);
+	const struct plan *p = &l->plan;
+
+	if (!may_be_born_inside(l, clone) || clone->fd[0] == PLAN_SLOT_NONE)
+		return -EBADF;
 	for (const struct plan_step *s = p->steps; s < clone; s++)
 		if (s->op == PLAN_OPEN && s->fd[0] == clone->fd[0])
 			return fd_open(text_of(p, s->str[0]), (int)s->num[0], 0);
@@ -629,7 +655,7 @@ static int open_cgroup(const struct plan *p, const struct plan_step *clone)
 }
 
 /* -EAGAIN: not this way. A cgroup at its limit, a kernel that cannot: the executor knows what to do, or has the words. */
-static int spawn_inside(struct launch *l, const struct spawn *common, int *cgroup, int *ret_pidfd)
+static int spawn_inside(struct launch *l, const struct spawn *common, int cgroup, int *ret_pidfd)
 {
 	const struct plan_step *clone = find_clone(&l->plan);
 	char *argv[] = { common->argv[0], common->argv[1], (char *)PLAN_BORN, NULL };
@@ -639,13 +665,10 @@ static int spawn_inside(struct launch *l, const struct spawn *common, int *cgrou
 
 	if (!may_be_born_inside(l, clone))
 		return -EAGAIN;
-	if (clone->fd[0] != PLAN_SLOT_NONE) {
-		*cgroup = open_cgroup(&l->plan, clone);
-		if (*cgroup < 0)
-			return -EAGAIN;
-	}
+	if (clone->fd[0] != PLAN_SLOT_NONE && cgroup < 0)
+		return -EAGAIN;
+	into.cgroup = clone->fd[0] != PLAN_SLOT_NONE ? cgroup : -EBADF;
 	into.namespaces = clone->num[0];
-	into.cgroup = *cgroup;
 	s.into = &into;
 	s.argv = argv;
 	return spawn_process(&s, &l->born, ret_pidfd, &ignored) < 0 ? -EAGAIN : 0;
@@ -665,7 +688,7 @@ static int spawn_it(
 	int pair[2] = { -EBADF, -EBADF };
 	auto_close int plan_fd = -EBADF;
 	auto_close int theirs = -EBADF;
-	auto_close int cgroup = -EBADF;
+	auto_close int cgroup = req->cgroup_dir > 0 ? req->cgroup_dir : -EBADF;
 	auto_close int null = -EBADF;
 	auto_free int *keep = mem_calloc(req->n_keep + 1, sizeof(int));
 	char numbers[2][16];
@@ -681,10 +704,13 @@ static int spawn_it(
 
 	if (!keep)
 		return err_oom(err);
+	/* Before ours of the socket, which stays: so all that does not lies side by side. */
+	if (cgroup < 0)
+		cgroup = open_cgroup(l);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, "make the executor's socket");
-	l->sync = pair[0];
-	theirs = pair[1];
+	theirs = pair[0];
+	l->sync = pair[1];
 	r = hand_over_plan(l, &plan_fd, err);
 	if (r == 0)
 		r = open_stdio(req, s.stdio, &null, err);
@@ -700,8 +726,9 @@ static int spawn_it(
 	s.moved = theirs;
 	s.moved_to = place_of_sync(&s, theirs);
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", s.moved_to);
-	if (plan_fd < 0 && spawn_inside(l, &s, &cgroup, ret_born) == 0) {
-		fd_close_all((int[]){ take_fd(&theirs), take_fd(&cgroup) }, 2);
+	if (plan_fd < 0 && spawn_inside(l, &s, cgroup, ret_born) == 0) {
+		fd_spend(l->host->spent, take_fd(&theirs));
+		fd_spend(l->host->spent, take_fd(&cgroup));
 		return 0;
 	}
 	r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);
@@ -715,8 +742,10 @@ int launch_start(const struct host *h, struct launch_request *req,
 	int born = -EBADF;
 	int r;
 
-	if (!l)
+	if (!l) {
+		fd_close(req->cgroup_dir > 0 ? req->cgroup_dir : -EBADF);
 		return err_oom(err);
+	}
 	l->host = h;
 	l->handler = *handler;
 	l->req = *req;
@@ -725,8 +754,10 @@ int launch_start(const struct host *h, struct launch_request *req,
 	l->sync = l->stage_pidfd = -EBADF;
 	l->process = PIDREF_NULL;
 	r = spawn_it(l, req, &born, err);
+	/* Now that the process is at work, and before we wait for it: its end of the socket is among them. */
+	fd_spent_close(h->spent);
 	if (r == 0) {
-		r = loop_fd_add(h->loop, &l->source, l->sync, EPOLLIN, on_sync);
+		r = watch_sync(l);
 		if (r < 0)
 			err_code(err, r, "watch the executor");
 	}
@@ -759,7 +790,7 @@ int launch_attach(const struct host *h, int sync, const struct launch_handler *h
 	l->phase = PHASE_RELEASED;
 	l->attached = true;
 	l->copied = true;
-	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
+	r = watch_sync(l);
 	if (r == 0)
 		r = send_go(l, PLAN_GO_START);
 	if (r < 0) {
@@ -789,7 +820,7 @@ int launch_adopt(const struct host *h, int sync, const struct pidref *process,
 	l->phase = PHASE_READY;
 	l->adopted = true;
 	l->copied = true;
-	r = loop_fd_add(h->loop, &l->source, sync, EPOLLIN, on_sync);
+	r = watch_sync(l);
 	if (r < 0) {
 		launch_free(l);
 		return err_code(err, r, "watch a process that waits for its start");

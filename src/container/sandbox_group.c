@@ -109,7 +109,7 @@ static int open_sandbox(const struct host *h, const char *id, enum state_access 
 	if (r < 0)
 		return r;
 	if (s->record.sandbox_type == STATE_SANDBOX_SANDBOX &&
-		state_record_init(&s->record, init) == 0)
+		state_record_init(&s->record, NULL, init) == 0)
 		return 0;
 	state_done(s);
 	return -ENOENT;

@@ -117,10 +117,12 @@ int state_default_root(char **ret, struct err *err)
 
 static int check_root(int fd, const char *path, bool *ret_in_memory, struct err *err)
 {
+	struct statfs fs = { 0 };
 	struct statx st;
-	struct statfs fs;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0 || fstatfs(fd, &fs) < 0)
+	/* What has a block device below it is neither in memory nor NFS. */
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &st) < 0 ||
+		(st.stx_dev_major == 0 && fstatfs(fd, &fs) < 0))
 		return err_sys(err, "look at root '%s'", path);
 	/* Also when it is mounted in another place; only a mount's own root can be that. */
 	if ((st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && file_same_at(fd, AT_FDCWD, "/"))
@@ -465,14 +467,15 @@ int state_save(struct state *s, struct err *err)
 	return 0;
 }
 
-static int load_record(int dirfd, const char *id, struct state_record *ret, struct err *err)
+static int load_record(
+	struct state_dir *d, int dirfd, const char *id, struct state_record *ret, struct err *err)
 {
 	struct state_record record;
 	auto_free char *data = NULL;
 	size_t size;
 	int r;
 
-	r = fd_read_file_at(dirfd, "state", STATE_RECORD_MAX, &data, &size);
+	r = fd_read_spend_at(d->spent, dirfd, "state", STATE_RECORD_MAX, &data, &size);
 	if (r == -EFBIG)
 		return err_set(err, -EBADMSG, "state of container '%s' is damaged: too large", id);
 	if (r < 0)
@@ -534,8 +537,8 @@ static int write_new(int dirfd, const char *name, const void *data, size_t size,
 	return *fd < 0 ? *fd : fd_write_full(*fd, data, size);
 }
 
-static int fill_temporary(
-	int dirfd, const struct state_record *r, const struct state_file *files, size_t n_files)
+static int fill_temporary(struct state_dir *d, int dirfd, const struct state_record *r,
+	const struct state_file *files, size_t n_files)
 {
 	auto_done(buf) struct buf out = { 0 };
 	int code = record_bytes(r, &out);
@@ -547,7 +550,10 @@ static int fill_temporary(
 		code = write_new(dirfd, "state", out.data, out.len, &fds[n++]);
 	for (size_t i = 0; i < n_files && code == 0; i++)
 		code = write_new(dirfd, files[i].name, files[i].data, files[i].size, &fds[n++]);
-	fd_close_all(fds, n);
+	for (size_t i = 0; d->spent && i < n; i++)
+		fd_spend(d->spent, fds[i]);
+	if (!d->spent)
+		fd_close_all(fds, n);
 	return code;
 }
 
@@ -579,7 +585,7 @@ static int create_once(struct state_dir *d, const struct state_record *r,
 	int code = make_temporary(d, name, &dirfd);
 
 	if (code == 0)
-		code = fill_temporary(dirfd, r, files, n_files);
+		code = fill_temporary(d, dirfd, r, files, n_files);
 	if (code == 0)
 		code = claim(d, name, r->id);
 	if (code == 0) {
@@ -648,7 +654,7 @@ static int open_once(struct state_dir *d, const char *id, enum state_access acce
 			return r == -EAGAIN ? r : err_code(err, r, "lock container '%s'", id);
 		s->locked = true;
 	}
-	r = load_record(s->dirfd, id, &s->record, err);
+	r = load_record(d, s->dirfd, id, &s->record, err);
 	/* A reader comes upon a container that is being taken apart. */
 	if (r == -ENOENT && !file_same_at(s->dirfd, d->fd, id))
 		return -EAGAIN;
@@ -717,7 +723,7 @@ static int refresh(struct state *s, struct err *err)
 
 	if (!file_same_at(s->dirfd, s->dir->fd, s->record.id))
 		return no_container(err, s->record.id);
-	r = load_record(s->dirfd, s->record.id, &now, err);
+	r = load_record(s->dir, s->dirfd, s->record.id, &now, err);
 	if (r < 0)
 		return r;
 	if (now.generation == s->record.generation) {

@@ -25,6 +25,8 @@
 #include "base/err.h"
 #include "container/state_record.h"
 
+struct fd_spent;
+
 #define STATE_ID_MAX 220 /* NAME_MAX less what cgroup and unit names put around an id */
 #define STATE_DEFAULT_ROOT "/run/reeve"
 
@@ -32,9 +34,10 @@
 
 struct state_dir {
 	int fd;
-	char *path;     /* absolute */
-	bool in_memory; /* of a file system that ends with the boot */
-	bool brief;     /* for one command: a record that it saves stays open, which saves calls */
+	char *path;             /* absolute */
+	bool in_memory;         /* of a file system that ends with the boot */
+	struct fd_spent *spent; /* where fds go that are done with; NULL: they are closed */
+	bool brief; /* for one command: a record that it saves stays open, which saves calls */
 };
 
 #define STATE_DIR_NULL ((struct state_dir){ .fd = -9 })

@@ -451,14 +451,19 @@ const char *state_status_name(enum state_status s)
 	return (size_t)s < ARRAY_LEN(status_names) - 1 ? status_names[s] : "unknown";
 }
 
-static const char *read_boot_id(struct arena *a)
+static const char *read_boot_id(struct arena *a, struct fd_spent *spent)
 {
 	char text[40] = { 0 };
-	auto_close int fd = fd_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+	int fd = fd_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+	bool whole = fd >= 0 && fd_read_full(fd, text, 36) == 36;
 
-	if (fd < 0 || fd_read_full(fd, text, 36) != 36)
-		return NULL;
-	return arena_strdup(a, text);
+	fd_spend(spent, fd);
+	return whole ? arena_strdup(a, text) : NULL;
+}
+
+void state_record_set_boot(struct state_record *r, struct fd_spent *spent)
+{
+	r->boot_id = read_boot_id(&r->arena, spent);
 }
 
 void state_record_set_init(struct state_record *r, const struct pidref *init, bool outlives_boot)
@@ -466,13 +471,16 @@ void state_record_set_init(struct state_record *r, const struct pidref *init, bo
 	r->init_pid = (uint64_t)init->pid;
 	r->init_start_time = init->start_time;
 	r->init_inode = init->inode;
-	r->boot_id = outlives_boot ? read_boot_id(&r->arena) : NULL;
+	if (!outlives_boot)
+		r->boot_id = NULL;
+	else if (!r->boot_id)
+		state_record_set_boot(r, NULL);
 }
 
-int state_record_init(const struct state_record *r, struct pidref *ret)
+int state_record_init(const struct state_record *r, struct fd_spent *spent, struct pidref *ret)
 {
 	struct arena scratch = { 0 };
-	const char *now = r->boot_id ? read_boot_id(&scratch) : NULL;
+	const char *now = r->boot_id ? read_boot_id(&scratch, spent) : NULL;
 	bool same_boot = !now || strcmp(now, r->boot_id) == 0;
 
 	arena_done(&scratch);

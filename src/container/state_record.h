@@ -17,6 +17,8 @@
 #include "base/pidref.h"
 #include "base/str.h"
 
+struct fd_spent;
+
 #define STATE_RECORD_MAX (1u << 20)
 #define STATE_VERSION 1
 
@@ -104,8 +106,10 @@ const char *state_record_string(struct state_record *r, const char *s);
 int state_record_add_cgroup_dir(struct state_record *r, const char *path);
 /* outlives_boot: the record may be read in a later boot of the machine, and then says which one it was. */
 void state_record_set_init(struct state_record *r, const struct pidref *init, bool outlives_boot);
+/* The boot that is, for state_record_set_init() to find it done: where it can be read beside other files. */
+void state_record_set_boot(struct state_record *r, struct fd_spent *spent);
 /* Open init if it still is the process of the record; -ESRCH when it is gone, reused or of another boot. */
-int state_record_init(const struct state_record *r, struct pidref *ret);
+int state_record_init(const struct state_record *r, struct fd_spent *spent, struct pidref *ret);
 
 /* The file's bytes; pure. Versions 1 and 2 are read, the CRC and the type of every known field are checked. */
 int state_record_parse(const char *data, size_t size, struct state_record *ret, struct err *err);

@@ -77,6 +77,11 @@ int loop_new_brief(struct loop **ret)
 	return 0;
 }
 
+bool loop_is_brief(const struct loop *l)
+{
+	return l->epfd < 0;
+}
+
 int loop_new(struct loop **ret)
 {
 	struct loop *l = NULL;
@@ -506,14 +511,31 @@ static int wait_poll(struct loop *l, struct epoll_event *events, const struct ti
 	return ready;
 }
 
+/* The only one that there is to wait for, and it can do that better. NULL: ask the kernel. */
+static const struct loop_fd *patient_one(const struct loop *l)
+{
+	if (l->n_sources != 1 || l->alarm >= 0)
+		return NULL;
+	for (uint32_t i = 0; i < l->n_slots; i++)
+		if (l->slots[i].source)
+			return l->slots[i].source->patient ? l->slots[i].source : NULL;
+	return NULL;
+}
+
 static int wait_events(struct loop *l, struct epoll_event *events, uint64_t wait_ns)
 {
+	const struct loop_fd *one;
+
 	struct timespec ts = {
 		.tv_sec = (time_t)(wait_ns / NS_PER_SEC),
 		.tv_nsec = (long)(wait_ns % NS_PER_SEC),
 	};
 	int n = -1;
 
+	if (l->epfd < 0 && wait_ns == UINT64_MAX && (one = patient_one(l))) {
+		events[0] = polled(&(struct pollfd){ .revents = (short)one->events }, one);
+		return 1;
+	}
 	if (l->epfd < 0)
 		return wait_poll(l, events, wait_ns == UINT64_MAX ? NULL : &ts);
 	/* Whole waits need no nanoseconds, and epoll_pwait2 (5.11) may be hidden by a filter around

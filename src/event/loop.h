@@ -32,6 +32,11 @@ struct loop_fd {
 	loop_fd_fn *fn;
 	uint32_t generation; /* the loop's: tells a stale event in the same batch */
 	uint32_t slot;
+	/*
+	 * Set after loop_fd_add(): its handler waits by itself for what is not there yet. In a brief loop that has nothing
+	 * else to wait for it is called without being asked about, which saves a call.
+	 */
+	bool patient;
 };
 
 struct loop_timer {
@@ -53,6 +58,7 @@ int loop_new(struct loop **ret);
  * source, as long as there are few. It has no quiet moments, and a source is all that watches its fd.
  */
 int loop_new_brief(struct loop **ret);
+bool loop_is_brief(const struct loop *l);
 void loop_free(struct loop *l); /* accepts NULL; sources need not be removed before */
 AUTO_FREE(struct loop, loop)
 

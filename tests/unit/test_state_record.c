@@ -195,19 +195,19 @@ TEST(init_is_found_by_its_identity_only)
 	struct pidref self, found;
 
 	assert_ok(pidref_open(getpid(), &self));
-	assert_int_equal(state_record_init(&r, &found), -ESRCH);
+	assert_int_equal(state_record_init(&r, NULL, &found), -ESRCH);
 	state_record_set_init(&r, &self, true);
 	assert_int_equal(strlen(r.boot_id), 36);
-	assert_ok(state_record_init(&r, &found));
+	assert_ok(state_record_init(&r, NULL, &found));
 	assert_int_equal(found.pid, getpid());
 	pidref_done(&found);
 	r.init_start_time++;
 	r.init_inode += self.inode != 0;
-	assert_int_equal(state_record_init(&r, &found), -ESRCH);
+	assert_int_equal(state_record_init(&r, NULL, &found), -ESRCH);
 	state_record_set_init(&r, &self, true);
 	/* After a reboot the number says nothing. */
 	r.boot_id = "01234567-0123-0123-0123-0123456789ab";
-	assert_int_equal(state_record_init(&r, &found), -ESRCH);
+	assert_int_equal(state_record_init(&r, NULL, &found), -ESRCH);
 	pidref_done(&self);
 }
 
