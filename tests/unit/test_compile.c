@@ -365,6 +365,8 @@ TEST(hooks_in_the_container_stand_where_the_spec_wants_them)
 
 	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_HOOKS);
 	assert_true(barrier < create && create < find(&m, PLAN_PIVOT, 0));
+	/* hooks have the host's streams */
+	assert_true(find(&m, PLAN_NULL_STDIO, 0) > find(&m, PLAN_PIVOT, 0));
 	assert_int_equal(m.plan.steps[create].num[2], 3);
 	assert_true(start > find(&m, PLAN_READY, 0) && start < find(&m, PLAN_CAPS, 0));
 	assert_true(m.plan.steps[start].flags & PLAN_F_FINAL_CAPS);
@@ -629,6 +631,7 @@ TEST(what_we_are_already_is_not_asked_for)
 	assert_int_equal(step(&m, PLAN_USER)->num[3], ~ALL_CAPS);
 	assert_int_equal(step(&m, PLAN_CAPS)->flags, PLAN_F_HELD);
 	assert_int_equal(step(&m, PLAN_NULL_STDIO)->num[0], 6);
+	assert_true(find(&m, PLAN_NULL_STDIO, 0) < find(&m, PLAN_PIVOT, 0));
 	done(&m);
 }
 

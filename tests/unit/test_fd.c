@@ -228,6 +228,50 @@ TEST(stdio_is_filled_up)
 	assert_int_equal(status, 0);
 }
 
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+TEST(all_are_closed_and_nothing_between_them)
+{
+	int at[7], closed[6];
+
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(at[i] = fcntl(0, F_DUPFD_CLOEXEC, 600 + i), 600 + i);
+	memcpy(closed, (int[]){ at[5], -EBADF, at[0], at[1], at[6], at[3] }, sizeof(closed));
+	fd_close_all(closed, 6);
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(is_open(at[i]), i == 2 || i == 4);
+	close(at[2]);
+	close(at[4]);
+	fd_close_all(closed, 0);
+}
+
+TEST(what_is_spent_is_closed_later_or_when_there_is_no_room)
+{
+	struct fd_spent s = { .n = 0 };
+	int first = fcntl(0, F_DUPFD_CLOEXEC, 600), fd = first;
+
+	fd_spend(&s, -EBADF);
+	assert_int_equal(s.n, 0);
+	fd_spend(&s, first);
+	assert_true(is_open(first));
+	for (size_t i = 1; i <= sizeof(s.fd) / sizeof(s.fd[0]); i++)
+		fd_spend(&s, fd = fcntl(0, F_DUPFD_CLOEXEC, 600));
+	assert_false(is_open(first));
+	assert_true(is_open(fd));
+	errno = ENOTTY;
+	fd_spent_close(&s);
+	assert_int_equal(errno, ENOTTY);
+	assert_false(is_open(fd));
+	assert_int_equal(s.n, 0);
+	fd_spent_close(NULL);
+	fd = fcntl(0, F_DUPFD_CLOEXEC, 600);
+	fd_spend(NULL, fd);
+	assert_false(is_open(fd));
+}
+
 TEST(flags_go_on_and_off)
 {
 	int p[2];

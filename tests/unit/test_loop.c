@@ -113,6 +113,35 @@ TEST(readable_fds_are_served_while_they_are_readable)
 	close(fd);
 }
 
+TEST(a_patient_source_waits_by_itself_where_it_is_alone)
+{
+	auto_freep(loop) struct loop *l = fresh();
+	struct source a = { .name = "a" }, b = { .name = "b", .drain = true };
+	int ready = ready_fd(), p[2];
+
+	assert_int_equal(loop_is_brief(l), is_brief());
+	assert_ok(pipe2(p, O_CLOEXEC));
+	assert_ok(loop_fd_add(l, &a.fd, p[0], EPOLLIN, on_fd));
+	a.fd.patient = true;
+	assert_ok(loop_round(l, 0));
+	assert_string_equal(calls, ""); /* a round that must not wait asks */
+	if (is_brief()) {               /* epoll is asked in any case */
+		assert_ok(loop_round(l, -1));
+		assert_string_equal(calls, "a");
+		assert_int_equal(a.events, EPOLLIN);
+	}
+	/* Another one: the kernel says which. */
+	calls[0] = '\0';
+	assert_ok(loop_fd_add(l, &b.fd, ready, EPOLLIN, on_fd));
+	assert_ok(loop_round(l, -1));
+	assert_string_equal(calls, "b");
+	loop_fd_remove(&b.fd);
+	loop_fd_remove(&a.fd);
+	close(ready);
+	close(p[0]);
+	close(p[1]);
+}
+
 TEST(hang_up_comes_even_without_interest)
 {
 	auto_freep(loop) struct loop *l = fresh();
