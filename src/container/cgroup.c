@@ -117,6 +117,9 @@ int cgroup_resolve(const struct cgroup_host *host, const struct cgroup_request *
 	if (r < 0)
 		return r;
 	cgroup_spend_to(cg, req->spent);
+	for (size_t i = 0; req->mems && i < cg->n_dirs; i++)
+		if (cg->dirs[i].below_us)
+			cg->dirs[i].mems = arena_strdup(&cg->arena, req->mems);
 	*ret = take_ptr(cg);
 	return 0;
 }

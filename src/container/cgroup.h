@@ -31,6 +31,7 @@
 struct cgroup_request {
 	const char *path; /* linux.cgroupsPath; NULL or "": `id` below our own cgroup */
 	const char *id;
+	const char *mems;       /* memory nodes of our own cgroup; NULL: not known */
 	struct fd_spent *spent; /* where its files go that are done with; NULL: they are closed */
 	bool unprivileged; /* hierarchies that we may not write are left out without an error, as in a user namespace */
 };

@@ -73,6 +73,7 @@ struct cgroup_dir {
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
 	int fd;    /* O_PATH or open for reading; -EBADF until needed */
 	struct fd_spent *spent; /* where files of it go that are done with; NULL: they are closed */
+	const char *mems;       /* of its parent, as far as is known; NULL or "": it is asked */
 	/* v1, once made: CPUs of its cpuset, from the first on; 0: not known. */
 	unsigned int n_cpus;
 	/* Called before each cgroup_put(); NULL: nobody asks. */

@@ -265,6 +265,13 @@ static int cpuset_take_both(struct cgroup_dir *d)
 	for (size_t i = 0; i < 2 && r == 0; i++) {
 		int *from = &fds[2 * i], *to = &fds[2 * i + 1];
 
+		/* The parent is where we are: its nodes are ours. If they are not, it says so. */
+		if (i == 1 && !str_empty(d->mems)) {
+			*to = cgroup_file_open(d, 0, files[i], O_WRONLY);
+			if (cgroup_put_open(d, *to, d->mems) == 0)
+				break;
+			fd_spend(d->spent, take_fd(to));
+		}
 		*from = cgroup_file_open(d, 1, files[i], O_RDONLY);
 		r = cgroup_get_open(*from, value);
 		if (r == 0 && !*value)

@@ -191,6 +191,7 @@ static int resolve_cgroup(struct container *c, const struct container_create *re
 		.path = l ? l->cgroups_path : NULL,
 		.id = req->id,
 		.spent = c->host->spent,
+		.mems = c->host->spent ? c->host->self.mems : NULL, /* as they are now */
 		.unprivileged = c->state.record.owner != 0,
 	};
 

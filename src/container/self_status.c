@@ -65,6 +65,16 @@ static void read_cpus(const char *text, struct self_status *s)
 	s->all_cpus = s->all_cpus && n;
 }
 
+/* Memory nodes as the kernel lists them; "" when that is long. */
+static void read_mems(const char *text, struct self_status *s)
+{
+	const char *p = value_of(text, "\nMems_allowed_list:\t");
+	size_t n = p ? strcspn(p, "\n") : 0;
+
+	if (n < sizeof(s->mems) && n > 0)
+		memcpy(s->mems, p, n);
+}
+
 int self_status_parse(const char *text, struct self_status *ret)
 {
 	struct self_status s = { .known = true };
@@ -79,6 +89,7 @@ int self_status_parse(const char *text, struct self_status *ret)
 		return -EBADMSG;
 	s.no_groups = groups[strspn(groups, " \t")] == '\n';
 	read_cpus(groups, &s);
+	read_mems(groups, &s);
 	*ret = s;
 	return 0;
 }

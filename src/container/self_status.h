@@ -26,6 +26,7 @@ struct self_status {
 	 */
 	unsigned int n_cpus;
 	bool all_cpus;
+	char mems[32]; /* memory nodes, as a cpuset takes them; "": not known */
 };
 
 int self_status_read(struct self_status *ret);

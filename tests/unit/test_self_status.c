@@ -83,6 +83,12 @@ TEST(which_cpus_are_ours_is_known_of_the_first_ones_alone)
 		assert_int_equal(s.n_cpus, rows[i].n);
 		assert_int_equal(s.all_cpus, rows[i].all);
 	}
+	assert_ok(
+		self_status_parse(STATUS("") "Cpus_allowed:\tff\nMems_allowed_list:\t0-1,3\n", &s));
+	assert_string_equal(s.mems, "0-1,3");
+	assert_ok(self_status_parse(
+		STATUS("") "Mems_allowed_list:\t0,2,4,6,8,10,12,14,16,18,20,22,24\n", &s));
+	assert_string_equal(s.mems, "");
 	assert_ok(self_status_parse(STATUS("") "Cpus_allowed:\tff", &s));
 	assert_false(s.all_cpus);
 	assert_ok(self_status_parse(STATUS(""), &s));
