@@ -274,10 +274,12 @@ int container_checkpoint(struct container *c, const struct container_criu *o,
 		return err_set(
 			err, -EBUSY, "container '%s' is being checkpointed", container_id(c));
 	r = file_mkdirs_at(AT_FDCWD, o->images, 0700);
-	if (r == 0 && !str_empty(o->work))
-		r = file_mkdirs_at(AT_FDCWD, o->work, 0700);
 	if (r < 0)
 		return err_code(err, r, "make image directory '%s'", o->images);
+	if (!str_empty(o->work))
+		r = file_mkdirs_at(AT_FDCWD, o->work, 0700);
+	if (r < 0)
+		return err_code(err, r, "make work directory '%s'", o->work);
 	r = container_need_spec(c, err);
 	if (r == 0)
 		r = fill_order(c, o, &words, err);
