@@ -11,6 +11,7 @@
 
 #include "helper/archive.h"
 #include "helper/criu.h"
+#include "helper/diff.h"
 #include "helper/disk.h"
 #include "helper/layer.h"
 #include "helper/recorder.h"
@@ -24,6 +25,11 @@ int main(int argc, char **argv)
 		return archive_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "criu") == 0)
 		return criu_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
+	if (argc >= 2 && strcmp(argv[1], "diff") == 0)
+		/* Where it cannot go there, overlays of many layers fail, and say so. */
+		return chdir("/proc/self/fd") < 0
+			       ? 1
+			       : diff_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "disk") == 0)
 		return disk_main(STDIN_FILENO, argv + 2, (size_t)argc - 2);
 	if (argc >= 2 && strcmp(argv[1], "layer") == 0) {

@@ -35,7 +35,8 @@ struct ingest {
 	uint64_t
 		there; /* more than `size`: what somebody else has written; its sum is lost with him */
 	struct sha256 sum;
-	bool synced; /* somebody has seen to it that the bytes are on the disk */
+	char known[DIGEST_SIZE]; /* "": by the sum; else another has written it, and says so */
+	bool synced;             /* somebody has seen to it that the bytes are on the disk */
 };
 
 int blobs_open(int root, struct blobs *ret, struct err *err);
@@ -60,6 +61,8 @@ int ingest_catch_up(struct ingest *g, struct err *err);
 int ingest_write(struct ingest *g, const void *data, size_t size, struct err *err);
 /* From the beginning. */
 int ingest_empty(struct ingest *g, struct err *err);
+/* Another process has written all of it, through a copy of the fd, and put it on the disk. */
+void ingest_written(struct ingest *g, const char *digest, uint64_t size);
 /* Of what has been written so far. */
 void ingest_digest(const struct ingest *g, char out[DIGEST_SIZE]);
 /* It becomes the blob of its digest, also when there is one already. The name is gone then. */

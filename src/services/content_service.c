@@ -16,6 +16,7 @@
 #include "manager/identifier.h"
 #include "services/blobs.h"
 #include "services/chore.h"
+#include "services/content.h"
 #include "services/core.h"
 #include "services/filter.h"
 #include "services/gc.h"
@@ -870,6 +871,104 @@ static const struct rpc_call_ops writer_ops = {
 	.closed = writer_closed,
 	.gone = writer_gone,
 };
+
+/* ---- content that is made here ---- */
+
+int content_make(struct core_call *c, const char *ref, struct core_writer **ret)
+{
+	Pb__Image__WriteContentRequest in = PB__IMAGE__WRITE_CONTENT_REQUEST__INIT;
+	struct core_writer *w = mem_calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return err_oom(c->err);
+	w->core = c->core;
+	w->ingest.fd = -EBADF;
+	w->ns = strdup(c->ns);
+	w->lease = strdup(c->req->lease ? c->req->lease : "");
+	in.ref = (char *)ref;
+	r = w->ns && w->lease ? open_writer(c, w, &in) : err_oom(c->err);
+	if (r == 0)
+		r = ingest_empty(&w->ingest, c->err);
+	if (r < 0) {
+		writer_free(w);
+		return r;
+	}
+	w->next = c->core->writers;
+	c->core->writers = w;
+	*ret = w;
+	return 0;
+}
+
+int content_make_fd(const struct core_writer *w, struct err *err)
+{
+	int fd = fcntl(w->ingest.fd, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? err_sys(err, "duplicate a descriptor") : fd;
+}
+
+int content_make_write(struct core_writer *w, const void *data, size_t size, struct err *err)
+{
+	return ingest_write(&w->ingest, data, size, err);
+}
+
+void content_make_written(struct core_writer *w, const char *digest, uint64_t size)
+{
+	ingest_written(&w->ingest, digest, size);
+}
+
+/* What the namespace has of it already keeps its labels, and gets the new ones that it has not. */
+static int add_to_existing(struct core_call *c, const char *digest, const struct labels *labels)
+{
+	bool changed = false;
+	info *i = NULL;
+	int r = load(c, digest, &i);
+
+	for (size_t k = 0; r == 0 && k < labels->n; k++) {
+		struct labels has = { i->labels, i->n_labels };
+
+		if (labels_get(&has, labels->pairs[k]->key))
+			continue;
+		r = labels_set(&has, labels->pairs[k]->key, labels->pairs[k]->value, c->arena);
+		i->labels = has.pairs;
+		i->n_labels = has.n;
+		changed = true;
+	}
+	if (r < 0 || !changed)
+		return r;
+	i->updated_at = core_now(c);
+	return core_save(c, STORE_CONTENT, c->ns, digest, &i->base);
+}
+
+int content_make_commit(struct core_call *c, struct core_writer *w, const struct labels *labels,
+	char ret_digest[DIGEST_SIZE], uint64_t *ret_size)
+{
+	Pb__Image__WriteContentRequest in = PB__IMAGE__WRITE_CONTENT_REQUEST__INIT;
+	int r;
+
+	ingest_digest(&w->ingest, ret_digest);
+	*ret_size = w->ingest.size;
+	in.labels = labels->pairs;
+	in.n_labels = labels->n;
+	r = has(c, ret_digest);
+	if (r == 0)
+		return commit(c, w, &in);
+	if (r < 0)
+		return r;
+	r = add_to_existing(c, ret_digest, labels);
+	return r == 0 ? have_already(c, w, ret_digest) : r;
+}
+
+void content_make_drop(struct core_writer *w, bool made)
+{
+	if (!w)
+		return;
+	if (!made) {
+		(void)store_delete(w->core->store, STORE_INGEST, w->ns, w->ref, NULL);
+		(void)ingest_remove(w->core->blobs, w->ns, w->ref, NULL);
+	}
+	writer_free(w);
+}
 
 static int write_(struct core_call *c)
 {
