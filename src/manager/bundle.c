@@ -30,6 +30,7 @@
 #define LOCK_NAME ".reeved.lock"
 #define PARENT_MODE 0711
 #define SPEC_NAME "config.json"
+#define CHECKPOINT_NAME "checkpoint"
 
 /* ---- the store ---- */
 
@@ -100,6 +101,13 @@ char *bundle_path(const struct bundle_store *s, const char *ns, const char *id)
 	char *path;
 
 	return asprintf(&path, "%s/%s/%s", s->state, ns, id) < 0 ? NULL : path;
+}
+
+char *bundle_checkpoint_path(const struct bundle_store *s, const char *ns, const char *id)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s/%s/" CHECKPOINT_NAME, s->root, ns, id) < 0 ? NULL : path;
 }
 
 /* ---- directories ---- */
@@ -280,14 +288,18 @@ static int remove_hidden(int parent, const char *name, struct err *err)
 static int make_work(struct making *m, struct err *err)
 {
 	const char *id = m->req->id;
+	auto_close int work = -EBADF;
 	int r = remove_hidden(m->root, id, err);
 
 	if (r < 0)
 		return r;
-	r = make_new_dir(m->root, id, PARENT_MODE, NULL);
+	r = make_new_dir(m->root, id, PARENT_MODE, &work);
 	if (r < 0)
 		return err_code(err, r, "make the work directory of '%s'", id);
 	m->made_work = true;
+	if (m->req->take_checkpoint &&
+		renameat(AT_FDCWD, m->req->take_checkpoint, work, CHECKPOINT_NAME) < 0)
+		return err_sys(err, "take the checkpoint of '%s'", id);
 	return 0;
 }
 

@@ -47,6 +47,8 @@ struct bundle_request {
 	const void *spec; /* config.json; NULL: none, as for some sandboxes */
 	size_t spec_size;
 	struct intent intent;
+	/* A directory on the root's file system, to be moved into the work directory, which it goes with; NULL: none. */
+	const char *take_checkpoint;
 };
 
 /* On failure nothing of it is left. */
@@ -54,6 +56,9 @@ int bundle_make(const struct bundle_store *s, const struct bundle_request *req, 
 
 /* Paths, heap; NULL: no memory. */
 char *bundle_path(const struct bundle_store *s, const char *ns, const char *id);
+
+/* Where that directory is then. */
+char *bundle_checkpoint_path(const struct bundle_store *s, const char *ns, const char *id);
 
 /* A descriptor of the directory, to read. */
 int bundle_open(

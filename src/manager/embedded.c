@@ -574,6 +574,7 @@ static int make_bundle(struct embedded *e, const struct shim_create *req, struct
 		.spec = req->spec,
 		.spec_size = req->spec_size,
 		.intent = { req->runtime, EMBEDDED_BINARY, INTENT_CREATED },
+		.take_checkpoint = req->take_checkpoint,
 	};
 
 	return bundle_make(e->store, &bundle, err);

@@ -94,6 +94,7 @@ struct shim_create {
 	size_t spec_size;
 	const Pb__Any *runtime_options; /* of the container, where the task has none; NULL */
 	const Pb__Task__CreateRequest *request; /* id and bundle are ours to fill in */
+	const char *take_checkpoint;            /* as in bundle.h; NULL */
 	uint64_t deadline_boot_ns;              /* 0: none */
 };
 

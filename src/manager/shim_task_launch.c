@@ -187,6 +187,7 @@ static int prepare(struct shim_task *t, const struct shim_create *req, struct er
 		.spec = req->spec,
 		.spec_size = req->spec_size,
 		.intent = { req->runtime, req->binary, INTENT_LAUNCH },
+		.take_checkpoint = req->take_checkpoint,
 	};
 	int r;
 

@@ -71,12 +71,16 @@ struct task_manager_create {
 	size_t spec_size;
 	const Pb__Any *runtime_options;         /* of the container; NULL */
 	const Pb__Task__CreateRequest *request; /* rootfs, stdio, checkpoint, options */
+	const char *take_checkpoint;            /* as in bundle.h; NULL */
 	uint64_t deadline_boot_ns;              /* 0: none */
 };
 
 /* CreateResponse. An id that is in use, also by one that is being cleaned up, is ALREADY_EXISTS. */
 void task_manager_create(
 	struct task_manager *m, uint64_t tag, const struct task_manager_create *req);
+
+/* Where the directory that it takes is then: what the request has for `checkpoint`. Heap; NULL: no memory. */
+char *task_manager_checkpoint(const struct task_manager *m, const char *ns, const char *id);
 
 /* DeleteResponse, of the task as a whole (an exec is deleted by task_manager_call). */
 void task_manager_delete(struct task_manager *m, uint64_t tag, const char *ns, const char *id);

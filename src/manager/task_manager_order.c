@@ -233,6 +233,7 @@ static int create(struct task_manager *m, uint64_t tag, const struct task_manage
 		.spec_size = req->spec_size,
 		.runtime_options = req->runtime_options,
 		.request = req->request,
+		.take_checkpoint = req->take_checkpoint,
 		.deadline_boot_ns = req->deadline_boot_ns,
 	};
 	struct shim_task *t;
@@ -262,6 +263,11 @@ void task_manager_create(
 
 	if (create(m, tag, req, &err) < 0)
 		refuse(m, tag, status_from_errno(err.code), err.text);
+}
+
+char *task_manager_checkpoint(const struct task_manager *m, const char *ns, const char *id)
+{
+	return bundle_checkpoint_path(&m->store, ns, id);
 }
 
 void task_manager_delete(struct task_manager *m, uint64_t tag, const char *ns, const char *id)

@@ -36,6 +36,7 @@
 #include "services/services.h"
 #include "services/snapshots.h"
 #include "services/streams.h"
+#include "services/task_checkpoint.h"
 #include "services/tasks.h"
 #include "settings/settings.h"
 #include "supervisor/fdtable.h"
@@ -236,6 +237,7 @@ static void sweep(struct daemon *m, struct core_call *call)
 			"directories of snapshots that nobody has are left alone: %s",
 			call->err->text);
 	gc_sweep_blobs(&m->core);
+	task_checkpoint_sweep(&m->core);
 }
 
 static int open_content(struct daemon *m, struct err *err)

@@ -11,6 +11,7 @@
 #include "services/core.h"
 #include "services/tasks.h"
 
+#include "proto/api.pb-c.h"
 #include "proto/tasks.pb-c.h"
 
 /* How long one shim may take to say how its task is. */
@@ -18,6 +19,9 @@
 
 /* -ENOENT: there is no such container, or it has no task. */
 int task_call_find(struct core_call *c, const char *id);
+
+/* Its record. */
+int task_call_container(struct core_call *c, const char *id, Pb__Api__Container **ret);
 
 /* As a client sees it; *ret is complete, in the arena. */
 int task_call_process(

@@ -16,8 +16,8 @@
 #include "base/str.h"
 #include "rpc/any.h"
 #include "services/services.h"
+#include "services/task_checkpoint.h"
 
-#include "proto/api.pb-c.h"
 #include "proto/options.pb-c.h"
 
 enum {
@@ -62,7 +62,7 @@ static const char *exec_of(const ProtobufCMessage *m)
 	return f ? text_of(m, f->id) : "";
 }
 
-static int load_container(struct core_call *c, const char *id, Pb__Api__Container **ret)
+int task_call_container(struct core_call *c, const char *id, Pb__Api__Container **ret)
 {
 	ProtobufCMessage *m = NULL;
 	int r = core_load(c, STORE_CONTAINER, c->ns, id, &pb__api__container__descriptor, &m);
@@ -345,7 +345,7 @@ static const void *options_of(struct core_call *c, const Pb__Any *any, const cha
 	return m;
 }
 
-/* Into a directory that the client names; one as content, of which images are made, is not made here. */
+/* Into a directory that the client names, or as content, of which images are made. */
 static int checkpoint(struct core_call *c)
 {
 	const Pb__Tasks__CheckpointRequest *in = (const void *)c->req->message;
@@ -357,33 +357,17 @@ static int checkpoint(struct core_call *c)
 	if (r < 0)
 		return r;
 	if (!options || !*options->image_path)
-		return err_set(c->err, -ENOSYS,
-			"a checkpoint goes to a directory, and no image path is given");
+		return task_checkpoint_make(c, in);
 	m.id = in->container_id;
 	m.path = options->image_path;
 	m.options = in->options;
 	return ask(c, "Checkpoint", &m.base, reply_same, c->req->deadline_boot_ns);
 }
 
-/* Where the task is restored from: as above. */
-static int find_checkpoint(
-	struct core_call *c, const Pb__Tasks__CreateRequest *in, Pb__Task__CreateRequest *m)
-{
-	const Pb__Options__Runc *options =
-		options_of(c, in->options, ANY_RUNC_OPTIONS, &pb__options__runc__descriptor);
-
-	if (options && *options->criu_image_path)
-		m->checkpoint = options->criu_image_path;
-	else if (in->checkpoint)
-		return err_set(c->err, -ENOSYS,
-			"a task is restored from a directory, and no image path is given");
-	return 0;
-}
-
 /* ---- create ---- */
 
 static int order_create(struct core_call *c, const Pb__Tasks__CreateRequest *in,
-	const Pb__Api__Container *k, const Pb__Task__CreateRequest *request)
+	const Pb__Api__Container *k, const Pb__Task__CreateRequest *request, const char *take)
 {
 	const struct task_manager_create create = {
 		.ns = c->ns,
@@ -394,6 +378,7 @@ static int order_create(struct core_call *c, const Pb__Tasks__CreateRequest *in,
 		.spec_size = k->spec ? k->spec->value.len : 0,
 		.runtime_options = k->runtime ? k->runtime->options : NULL,
 		.request = request,
+		.take_checkpoint = take,
 		.deadline_boot_ns = c->req->deadline_boot_ns,
 	};
 	struct call *call;
@@ -409,12 +394,13 @@ static int order_create(struct core_call *c, const Pb__Tasks__CreateRequest *in,
 	return 0;
 }
 
-static int create(struct core_call *c)
+/* checkpoint: a directory to restore the task from; NULL: it begins anew. take: the task gets that directory for its own. */
+static int create_from(struct core_call *c, const char *checkpoint, const char *take)
 {
 	const Pb__Tasks__CreateRequest *in = (const void *)c->req->message;
 	Pb__Task__CreateRequest m = PB__TASK__CREATE_REQUEST__INIT;
 	Pb__Api__Container *k = NULL;
-	int r = load_container(c, in->container_id, &k);
+	int r = task_call_container(c, in->container_id, &k);
 
 	if (r < 0)
 		return r;
@@ -425,8 +411,34 @@ static int create(struct core_call *c)
 	m.stdout = in->stdout;
 	m.stderr = in->stderr;
 	m.options = in->options;
-	r = find_checkpoint(c, in, &m);
-	return r < 0 ? r : order_create(c, in, k, &m);
+	if (checkpoint)
+		m.checkpoint = (char *)checkpoint;
+	return order_create(c, in, k, &m, take);
+}
+
+static int create_unpacked(struct core_call *c)
+{
+	const Pb__Tasks__CreateRequest *in = (const void *)c->req->message;
+	auto_free char *path =
+		task_manager_checkpoint(tasks_manager(c->core->tasks), c->ns, in->container_id);
+
+	return path ? create_from(c, path, task_checkpoint_unpacked(c)) : err_oom(c->err);
+}
+
+static int create(struct core_call *c)
+{
+	const Pb__Tasks__CreateRequest *in = (const void *)c->req->message;
+	const Pb__Options__Runc *options =
+		options_of(c, in->options, ANY_RUNC_OPTIONS, &pb__options__runc__descriptor);
+	Pb__Api__Container *k = NULL;
+	int r;
+
+	if (options && *options->criu_image_path)
+		return create_from(c, options->criu_image_path, NULL);
+	if (!in->checkpoint)
+		return create_from(c, NULL, NULL);
+	r = task_call_container(c, in->container_id, &k);
+	return r < 0 ? r : task_checkpoint_unpack(c, in->checkpoint, create_unpacked);
 }
 
 // clang-format off
