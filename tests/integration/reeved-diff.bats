@@ -299,6 +299,9 @@ checkpoint_and_restore() { # CTR RUNTIME
 	# An image's layer is none of criu's.
 	layer=$(rctr content ls | awk '/uncompressed/ { print $1; exit }')
 	run -0 ask tasks.v1.Tasks/Create "field(1, 'r1') + field(8, field(1, '$criu') + field(2, '$layer'))"
-	run ! rctr tasks start --detach r1
+	equal "$output" "0 "
+	run -0 ask tasks.v1.Tasks/Start "field(1, 'r1')"
+	matches "$output" "restore"
+	rctr tasks rm r1
 	wait_until 10 eval '[ -z "$(ls "$RD/root/checkpoints")" ]'
 }
