@@ -30,7 +30,9 @@ int runtime_name_program(const char *name, char **ret, struct err *err)
 		base--;
 	if (!version || *name == '.' || base == version || version[1] == '\0')
 		return err_set(err, -EINVAL,
-			"invalid runtime name '%s', a correct one is 'io.containerd.runc.v2'",
+			"invalid runtime name %s, correct runtime name should be either format "
+			"like "
+			"`io.containerd.runc.v2` or a full path to the binary",
 			name);
 	if (asprintf(ret, "containerd-shim-%.*s-%s", (int)(version - base), base, version + 1) < 0)
 		return err_oom(err);

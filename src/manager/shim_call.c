@@ -26,6 +26,7 @@
 #define OUTPUT_MAX 65536
 #define LINGER_NS (2 * NS_PER_SEC) /* from its exit to the end of its output */
 #define READS_MAX 64
+#define INFO "-info"
 
 /* ---- words and variables ---- */
 
@@ -47,6 +48,10 @@ char **shim_call_argv(
 	if (!w)
 		return NULL;
 	w[n++] = req->binary;
+	if (str_eq(req->action, INFO)) {
+		w[n] = INFO;
+		return (char **)(void *)w;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
 		if (!pairs[i][1])
 			continue;
@@ -120,8 +125,8 @@ static void close_streams(struct shim_call *c)
 	stream_done(&c->errors);
 }
 
-/* One line of what it said, for people. */
-static void add_said(struct err *e, const struct buf *said)
+/* One line of what it said, for people; info: as containerd has it. */
+static void add_said(struct err *e, const struct buf *said, bool info)
 {
 	struct err what = *e;
 	char line[241];
@@ -137,7 +142,9 @@ static void add_said(struct err *e, const struct buf *said)
 	while (n > 0 && line[n - 1] == ' ')
 		n--;
 	line[n] = '\0';
-	if (n > 0)
+	if (info)
+		err_set(e, what.code, "%s (stderr: \"%s\")", what.text, line);
+	else if (n > 0)
 		err_set(e, what.code, "%s: %s", what.text, line);
 }
 
@@ -168,7 +175,7 @@ static void finish(struct shim_call *c)
 	close_streams(c);
 	/* what `delete` prints is no text */
 	if (e.code)
-		add_said(&e, str_eq(c->action, "start") ? &out : &errors);
+		add_said(&e, str_eq(c->action, "start") ? &out : &errors, str_eq(c->action, INFO));
 	else if (errors.len)
 		log_write(env->log, LOG_WARN_, "shim's '%s': %.*s", c->action,
 			(int)(errors.len > 1000 ? 1000 : errors.len), errors.data);
@@ -265,7 +272,7 @@ static int open_streams(
 {
 	int r = open_stream(c, &c->out, on_out, &stdio[1]);
 
-	if (r == 0 && str_eq(req->action, "delete"))
+	if (r == 0 && !str_eq(c->action, "start"))
 		r = open_stream(c, &c->errors, on_errors, errors);
 	stdio[2] = *errors >= 0 ? *errors : stdio[1];
 	if (r == 0 && req->input_size > 0) {
@@ -306,7 +313,9 @@ int shim_call_start(const struct shim_call_env *env, const struct shim_call_requ
 	if (!c)
 		return err_oom(err);
 	*c = (struct shim_call){ .env = env, .done = done, .arg = arg };
-	c->action = str_eq(req->action, "delete") ? "delete" : "start";
+	c->action = str_eq(req->action, "delete") ? "delete"
+		    : str_eq(req->action, INFO)   ? INFO
+						  : "start";
 	r = open_streams(c, req, stdio, &errors);
 	r = r < 0 ? err_code(err, r, "open the streams of '%s'", req->binary)
 		  : launch(c, req, stdio, err);

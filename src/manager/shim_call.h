@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Shim call: one run of a shim's binary for an action, `start` or `delete`, as containerd runs it (spec/manager.md 1.5,
- * 1.8): arguments, environment, standard input, and both outputs to their end, bounded in time and size.
+ * Shim call: one run of a shim's binary for an action, `start`, `delete` or `-info`, as containerd runs it (spec/manager.md
+ * 1.5, 1.8): arguments, environment, standard input, and both outputs to their end, bounded in time and size.
  *
  * Owner    The caller owns *ret and ends it with shim_call_free(), also in `done`: its memory goes at the end of the
  *          round. What the request points to is borrowed for shim_call_start().
@@ -27,11 +27,11 @@ struct shim_call_env {
 };
 
 struct shim_call_request {
-	const char *action; /* "start", "delete" */
+	const char *action; /* "start", "delete", "-info" */
 	const char *binary;
 	const char *ns;
 	const char *id;
-	const char *bundle; /* its working directory; an argument of `delete`, too */
+	const char *bundle; /* its working directory; an argument of `delete`, too; NULL: ours */
 	const void *input;  /* an encoded Any */
 	size_t input_size;
 	uint64_t limit_ns;

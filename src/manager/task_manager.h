@@ -93,6 +93,13 @@ void task_manager_delete(struct task_manager *m, uint64_t tag, const char *ns, c
 void task_manager_call(struct task_manager *m, uint64_t tag, const char *ns, const char *id,
 	const char *method, const ProtobufCMessage *request, uint64_t deadline_boot_ns);
 
+/*
+ * RuntimeInfo (proto/bootstrap.proto) of a runtime that a container may name; options NULL: none. Of those that are
+ * embedded it is ours, of others what their program prints for -info.
+ */
+void task_manager_info(
+	struct task_manager *m, uint64_t tag, const char *runtime, const Pb__Any *options);
+
 /* The tasks that clients see; ns NULL: of all namespaces. fn must not change the list. */
 typedef void task_manager_task_fn(void *arg, const char *ns, const char *id);
 void task_manager_each(

@@ -12,6 +12,8 @@
 
 #define TASK_MANAGER_BUCKETS 512
 
+struct task_manager_info;
+
 struct task_manager {
 	struct task_manager_config config;
 	struct bundle_store store;
@@ -21,9 +23,13 @@ struct task_manager {
 	struct shim_task *buckets[TASK_MANAGER_BUCKETS];
 	struct loop_timer load_timer;
 	struct loop_deferred load_end;
-	size_t loading; /* tasks that have not settled */
-	bool loads;     /* loaded() is still to come */
+	size_t loading;                  /* tasks that have not settled */
+	bool loads;                      /* loaded() is still to come */
+	struct task_manager_info *infos; /* programs that are asked */
 };
+
+/* task_manager_info.c */
+void task_manager_infos_free(struct task_manager *m);
 
 /* task_manager_table.c */
 struct shim_task *task_manager_find(const struct task_manager *m, const char *ns, const char *id);

@@ -163,6 +163,7 @@ void task_manager_free(struct task_manager *m)
 			shim_task_abandon(t);
 		}
 	}
+	task_manager_infos_free(m);
 	loop_timer_cancel(&m->load_timer);
 	loop_defer_cancel(&m->load_end);
 	loop_defer_cancel(&m->host.turn);

@@ -22,6 +22,8 @@
 #define ANY_RUNC_CHECKPOINT "containerd.runc.v1.CheckpointOptions"
 #define ANY_PROCESS_DETAILS "containerd.runc.v1.ProcessDetails"
 #define ANY_RUNTIME_OPTIONS "runtimeoptions.v1.Options"
+#define ANY_RUNTIME_INFO "containerd.types.RuntimeInfo"
+#define ANY_RUNTIME_REQUEST "containerd.types.RuntimeRequest"
 #define ANY_POD_SANDBOX_CONFIG "runtime.v1.PodSandboxConfig"
 #define ANY_CGROUP1_METRICS "io.containerd.cgroups.v1.Metrics"
 #define ANY_CGROUP2_METRICS "io.containerd.cgroups.v2.Metrics"

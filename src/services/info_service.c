@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "rpc/any.h"
 #include "services/core.h"
 #include "services/filter.h"
 #include "services/services.h"
+#include "services/tasks.h"
 
 #include "proto/api.pb-c.h"
 
@@ -160,25 +162,107 @@ static int list_plugins(struct core_call *c)
 	return 0;
 }
 
-/* Of 2.x. What a plugin has to say beyond its row is nothing here. */
+/* ---- one plugin, of 2.x ---- */
+
+/* What a runtime says of itself, asked for beside the row. */
+struct info_order {
+	struct task_order order;
+	struct rpc_door *door;
+	struct rpc_addr addr;
+	struct buf row; /* the answer as far as it is known, encoded */
+};
+
+static void info_order_free(struct info_order *o)
+{
+	buf_done(&o->row);
+	free(o);
+}
+
+static int reply_info(struct info_order *o, const struct shim_answer *a, struct err *err)
+{
+	auto_done(arena) struct arena arena = { 0 };
+	Pb__Api__PluginInfoResponse m;
+	const ProtobufCMessage *row = NULL;
+	Pb__Any extra = PB__ANY__INIT;
+	int r = message_decode(&pb__api__plugin_info_response__descriptor, o->row.data, o->row.len,
+		&arena, &row, err);
+
+	if (r < 0)
+		return r;
+	m = *(const Pb__Api__PluginInfoResponse *)(const void *)row;
+	extra.type_url = (char *)ANY_RUNTIME_INFO;
+	extra.value = (ProtobufCBinaryData){ a->size, (uint8_t *)a->payload };
+	m.extra = &extra;
+	rpc_reply_message(o->door, o->addr, &m.base);
+	return 0;
+}
+
+static void on_info(struct task_order *order, const struct shim_answer *a)
+{
+	struct info_order *o = container_of(order, struct info_order, order);
+	struct err err = { 0 };
+
+	if (a && a->code != RPC_OK)
+		rpc_reply(o->door, o->addr, a->code, a->text, NULL, 0);
+	else if (a && reply_info(o, a, &err) < 0)
+		rpc_reply_err(o->door, o->addr, err.code, &err);
+	info_order_free(o);
+}
+
+static int order_info(struct core_call *c, const Pb__Api__RuntimeRequest *in)
+{
+	struct info_order *o = mem_calloc(1, sizeof(*o));
+
+	if (!o)
+		return err_oom(c->err);
+	o->door = c->req->door;
+	o->addr = c->req->addr;
+	message_encode(c->reply, &o->row);
+	if (buf_ok(&o->row) < 0) {
+		info_order_free(o);
+		return err_oom(c->err);
+	}
+	c->answered = true;
+	task_manager_info(tasks_manager(c->core->tasks),
+		tasks_order(c->core->tasks, &o->order, on_info), in->runtime_path, in->options);
+	return 0;
+}
+
+/* Only the runtime has more to say than its row; what it is asked for it in. */
+static int ask_plugin(struct core_call *c, const Pb__Api__PluginInfoRequest *in)
+{
+	const ProtobufCMessage *m = NULL;
+
+	if (!str_eq(in->type, "io.containerd.runtime.v2"))
+		return err_set(c->err, -ENOSYS, "plugin does not provided extra information");
+	if (!any_is(in->options->type_url, ANY_RUNTIME_REQUEST))
+		return err_set(
+			c->err, -ENOSYS, "unknown request type %.100s", in->options->type_url);
+	if (message_decode(&pb__api__runtime_request__descriptor, in->options->value.data,
+		    in->options->value.len, c->arena, &m, NULL) < 0)
+		return err_set(c->err, -EUCLEAN,
+			"failed to unmarshal plugin info Options: proto: cannot parse invalid "
+			"wire-format data");
+	return order_info(c, (const void *)m);
+}
+
 static int plugin_info(struct core_call *c)
 {
 	const Pb__Api__PluginInfoRequest *in = (const void *)c->req->message;
 	Pb__Api__PluginInfoResponse *m = arena_calloc(c->arena, 1, sizeof(*m));
+	int r;
 
 	if (!m)
 		return err_oom(c->err);
 	pb__api__plugin_info_response__init(m);
-	if (in->options)
-		return err_set(
-			c->err, -ENOSYS, "plugin %.100s.%.100s takes no options", in->type, in->id);
 	for (size_t i = 0; i < ARRAY_LEN(plugins); i++) {
 		if (!str_eq(plugins[i].type, in->type) || !str_eq(plugins[i].id, in->id) ||
 			!rpc_find_service(
 				c->core->services, c->core->n_services, plugins[i].service))
 			continue;
 		c->reply = &m->base;
-		return plugin_new(c, i, &m->plugin);
+		r = plugin_new(c, i, &m->plugin);
+		return r == 0 && in->options ? ask_plugin(c, in) : r;
 	}
 	return err_set(c->err, -ENOENT, "plugin %.100s.%.100s not found", in->type, in->id);
 }

@@ -7,37 +7,18 @@
 
 #include "config.h"
 
+#include "api/runtime_info.h"
 #include "base/fd.h"
-#include "container/machine_features.h"
-#include "rpc/any.h"
 #include "rpc/message.h"
 
-#include "proto/bootstrap.pb-c.h"
+#include "proto/common.pb-c.h"
 
 #define INPUT_MAX_BYTES (4u << 20)
-
-static int encode(const ProtobufCMessage *options, struct buf *features, struct buf *out)
-{
-	Pb__Bootstrap__RuntimeInfo m = PB__BOOTSTRAP__RUNTIME_INFO__INIT;
-	Pb__Bootstrap__RuntimeVersion version = PB__BOOTSTRAP__RUNTIME_VERSION__INIT;
-	Pb__Any any = PB__ANY__INIT;
-
-	version.version = (char *)REEVE_VERSION;
-	version.revision = (char *)REEVE_COMMIT;
-	any.type_url = (char *)ANY_FEATURES;
-	any.value = (ProtobufCBinaryData){ features->len, (uint8_t *)features->data };
-	m.name = (char *)SHIM_RUNTIME_NAME;
-	m.version = &version;
-	m.options = (Pb__Any *)(void *)options;
-	m.features = &any;
-	message_encode(&m.base, out);
-	return buf_ok(out);
-}
 
 int info_run(int input, int output, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
-	auto_done(buf) struct buf features = { 0 }, out = { 0 };
+	auto_done(buf) struct buf out = { 0 };
 	const ProtobufCMessage *options = NULL;
 	auto_free char *text = NULL;
 	size_t size;
@@ -52,8 +33,7 @@ int info_run(int input, int output, struct err *err)
 		err_in(err, "standard input");
 		return r;
 	}
-	if (machine_features_write(NULL, NULL, &features) < 0 ||
-		encode(options, &features, &out) < 0)
+	if (runtime_info_encode(options, &out) < 0)
 		return err_oom(err);
 	r = fd_write_full(output, out.data, out.len);
 	return r < 0 ? err_code(err, r, "write the answer") : 0;

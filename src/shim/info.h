@@ -8,10 +8,11 @@
  * Blocks   Reads the input to its end.
  * Context  Parent.
  */
+#include "api/runtime_info.h"
 #include "base/err.h"
 #include "base/str.h"
 
-#define SHIM_RUNTIME_NAME "io.containerd.reeve.v2"
+#define SHIM_RUNTIME_NAME RUNTIME_INFO_NAME
 
 /* The input is an Any of options, or empty, for every version of containerd; it is given back. */
 int info_run(int input, int output, struct err *err);

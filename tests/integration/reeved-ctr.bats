@@ -304,6 +304,20 @@ has_snapshot() {
 	run ! has_snapshot g1
 }
 
+@test "MGR-43: plugins inspect-runtime: of what is inside, of a shim, and of what is none" {
+	[ "$CONTAINERD" = 2.1 ] || skip "peer ctr: 2.x alone asks"
+	both plugins inspect-runtime --runtime io.containerd.reeve.v2
+	contains "$OUT" '"org.reeve.version"'
+	both plugins inspect-runtime --runtime "$TOP/out/bin/containerd-shim-reeve-v2"
+	contains "$OUT" '"org.reeve.version"'
+	both plugins inspect-runtime --runtime nope
+	both plugins inspect-runtime --runtime io.containerd.nope.v2
+	both plugins inspect-runtime --runtime /bin/false
+	# After "proto:" Go writes one blank or another, as each build has it.
+	run ! rctr plugins inspect-runtime --runtime /bin/echo
+	contains "$output" "failed to unmarshal stdout from [/bin/echo -info] into *types.RuntimeInfo: "
+}
+
 @test "nothing is left of it" {
 	local what
 	containerd_nothing_left
