@@ -169,6 +169,8 @@ static int delete_(struct core_call *c)
 		r = store_delete(c->core->store, STORE_CONTENT, c->ns, in->digest, c->err);
 	if (r == -ENOENT)
 		return err_set(c->err, r, "content digest %s", in->digest);
+	if (r == 0)
+		r = core_unlease(c, c->req->lease, "content", in->digest);
 	if (r < 0)
 		return r;
 	if (!event)
@@ -407,6 +409,8 @@ static int abort_(struct core_call *c)
 	r = store_delete(c->core->store, STORE_INGEST, c->ns, in->ref, c->err);
 	if (r == -ENOENT)
 		return err_set(c->err, r, "reference %.200s", in->ref);
+	if (r == 0)
+		r = core_unlease(c, c->req->lease, "ingests", in->ref);
 	return r == 0 ? ingest_remove(c->core->blobs, c->ns, in->ref, c->err) : r;
 }
 
@@ -548,7 +552,9 @@ static int commit(
 	r = core_save(c, STORE_CONTENT, c->ns, digest, &i.base);
 	if (r == 0)
 		r = store_delete(c->core->store, STORE_INGEST, c->ns, w->ref, c->err);
-	return r == 0 || r == -ENOENT ? core_lease(c, w->lease, "content", digest) : r;
+	if (r == 0 || r == -ENOENT)
+		r = core_unlease(c, w->lease, "ingests", w->ref);
+	return r == 0 ? core_lease(c, w->lease, "content", digest) : r;
 }
 
 static int put(struct core_call *c, struct core_writer *w, const Pb__Image__WriteContentRequest *in)

@@ -165,6 +165,30 @@ int core_lease(struct core_call *c, const char *lease, const char *type, const c
 	return core_lease_all(c, lease, type, &id, 1);
 }
 
+int core_unlease(struct core_call *c, const char *lease, const char *type, const char *id)
+{
+	Pb__Api__LeaseRecord *l;
+	ProtobufCMessage *m;
+	size_t i = 0;
+	int r;
+
+	if (str_empty(lease))
+		return 0;
+	r = core_load(c, STORE_LEASE, c->ns, lease, &pb__api__lease_record__descriptor, &m);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	l = (Pb__Api__LeaseRecord *)(void *)m;
+	while (i < l->n_resources &&
+		!(str_eq(l->resources[i]->id, id) && str_eq(l->resources[i]->type, type)))
+		i++;
+	if (i == l->n_resources)
+		return 0;
+	l->n_resources--;
+	memmove(l->resources + i, l->resources + i + 1,
+		(l->n_resources - i) * sizeof(Pb__Api__Resource *));
+	return core_save(c, STORE_LEASE, c->ns, lease, &l->base);
+}
+
 struct collect {
 	struct core_call *call;
 	const ProtobufCMessageDescriptor *type;

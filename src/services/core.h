@@ -103,6 +103,8 @@ int core_lease(struct core_call *c, const char *lease, const char *type, const c
 /* Many at once, of one type. */
 int core_lease_all(
 	struct core_call *c, const char *lease, const char *type, const char *const *ids, size_t n);
+/* What a call takes away under a lease is none of it any more. No such lease, or it has not got it: nothing to do. */
+int core_unlease(struct core_call *c, const char *lease, const char *type, const char *id);
 
 /* All records of a bucket that `keep` lets through, decoded, in the call's arena. */
 struct core_list {

@@ -4,10 +4,13 @@
  * is gone: nobody sees it any more, and the next one that is made sweeps it away.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "manager/identifier.h"
 #include "services/core.h"
 #include "services/filter.h"
 #include "services/gc.h"
@@ -61,6 +64,22 @@ static int sweep(struct core_call *c)
 	return r;
 }
 
+/* For who leaves it to us how it is called. NULL: the call has its reason. */
+static char *random_id(struct core_call *c)
+{
+	uint64_t n[2];
+	char *id;
+
+	if (getrandom(n, sizeof(n), 0) != sizeof(n)) {
+		(void)err_sys(c->err, "read random bytes");
+		return NULL;
+	}
+	id = arena_printf(c->arena, "%" PRIx64 "-%" PRIx64, n[0], n[1]);
+	if (!id)
+		(void)err_oom(c->err);
+	return id;
+}
+
 static int create(struct core_call *c)
 {
 	const Pb__Api__CreateLeaseRequest *in = (const void *)c->req->message;
@@ -73,15 +92,15 @@ static int create(struct core_call *c)
 
 	if (!m || !lease || labels_clean(&labels, c->arena) < 0)
 		return err_oom(c->err);
-	if (!*in->id)
-		return err_set(c->err, -EPROTO, "lease id must be provided");
-	r = load(c, in->id, &old);
+	pb__api__lease__init(lease);
+	lease->id = in->id;
+	if (!*in->id && !(lease->id = random_id(c)))
+		return c->err->code;
+	r = load(c, lease->id, &old);
 	if (r == 0)
 		return err_set(c->err, -EEXIST, "lease %s", core_quote(c, in->id));
 	if (r != -ENOENT)
 		return r;
-	pb__api__lease__init(lease);
-	lease->id = in->id;
 	lease->created_at = core_now(c);
 	lease->labels = labels.pairs;
 	lease->n_labels = labels.n;
@@ -90,7 +109,7 @@ static int create(struct core_call *c)
 	if (r == 0)
 		r = sweep(c);
 	if (r == 0)
-		r = core_save(c, STORE_LEASE, c->ns, in->id, &l.base);
+		r = core_save(c, STORE_LEASE, c->ns, lease->id, &l.base);
 	pb__api__lease_answer__init(m);
 	m->lease = lease;
 	c->reply = &m->base;
@@ -156,11 +175,9 @@ static int list(struct core_call *c)
 /* "snapshots/NAME" */
 static bool is_snapshot_type(const char *type)
 {
-	size_t slashes = 0;
+	const char *name = type + strlen("snapshots/");
 
-	for (const char *p = type; *p; p++)
-		slashes += *p == '/';
-	return str_starts(type, "snapshots/") && slashes == 1 && !str_ends(type, "/");
+	return str_starts(type, "snapshots/") && *name && !strchr(name, '/');
 }
 
 static int check_resource(struct core_call *c, const Pb__Api__Resource *r)
@@ -170,14 +187,18 @@ static int check_resource(struct core_call *c, const Pb__Api__Resource *r)
 	if (!r)
 		return err_set(c->err, -EINVAL, "a resource must be named");
 	type = r->type;
-	if (str_eq(type, "content") || str_eq(type, "ingests"))
+	if (str_eq(type, "content"))
+		return identifier_check_digest(r->id, c->err) < 0
+			       ? err_set(c->err, -EINVAL,
+					 "invalid content resource id %.100s: invalid checksum "
+					 "digest format",
+					 r->id)
+			       : 0;
+	if (str_eq(type, "ingests") || is_snapshot_type(type))
 		return 0;
-	if (is_snapshot_type(type))
-		return 0;
-	if (str_eq(type, "snapshots") || str_eq(type, "snapshots/"))
-		return err_set(
-			c->err, -EINVAL, "snapshotter of the snapshot resource must be specified");
-	return err_set(c->err, -ENOSYS, "resource type %s not supported yet", core_quote(c, type));
+	if (str_eq(type, "snapshots") || str_starts(type, "snapshots/"))
+		return err_set(c->err, -EINVAL, "invalid snapshot resource type %.100s", type);
+	return err_set(c->err, -ENOSYS, "resource type %.100s not supported yet", type);
 }
 
 static size_t find(const record *l, const Pb__Api__Resource *r)

@@ -23,6 +23,13 @@ static int lease(struct core_call *c, const char *snapshotter, const char *key)
 	return type ? core_lease(c, c->req->lease, type, key) : err_oom(c->err);
 }
 
+static int unlease(struct core_call *c, const char *snapshotter, const char *key)
+{
+	const char *type = arena_printf(c->arena, "snapshots/%s", snapshotter);
+
+	return type ? core_unlease(c, c->req->lease, type, key) : err_oom(c->err);
+}
+
 static int mounts(struct core_call *c)
 {
 	const Pb__Image__SnapshotKey *in = (const void *)c->req->message;
@@ -336,6 +343,8 @@ static int save_committed(struct core_call *c, const Pb__Image__CommitRequest *i
 			snapshots_store_key(c, in->snapshotter, in->name), &s->base);
 	if (r == 0)
 		r = lease(c, in->snapshotter, in->name);
+	if (r == 0)
+		r = unlease(c, in->snapshotter, in->key);
 	return r == 0 ? announce_commit(c, in) : r;
 }
 
@@ -381,6 +390,8 @@ static int remove_(struct core_call *c)
 		return err_set(c->err, -EBUSY, "cannot remove snapshot with child");
 	if (r == 0)
 		r = snapshots_drop(c, snapshots_store_key(c, in->snapshotter, in->key));
+	if (r == 0)
+		r = unlease(c, in->snapshotter, in->key);
 	if (r < 0)
 		return r;
 	if (!event)

@@ -23,6 +23,7 @@
 
 #define CHAIN_MAX 500 /* what overlayfs takes */
 #define NUMBER_KEY "snapshot.number"
+#define TARGET "containerd.io/snapshot.ref"
 #define FILES_AT_ONCE 1000 /* that are looked at while others wait */
 
 typedef Pb__Image__SnapshotRecord record;
@@ -239,11 +240,15 @@ static int new_record(struct core_call *c, const Pb__Image__PrepareRequest *in,
 static int begin(struct core_call *c, const Pb__Image__PrepareRequest *in, enum snapshot_kind kind,
 	record **ret, record **ret_parent)
 {
+	const char *target = labels_get(&(struct labels){ in->labels, in->n_labels }, TARGET);
 	record *old;
 	int r;
 
 	if (!*in->key)
 		return err_set(c->err, -EINVAL, "snapshot key must not be empty");
+	/* Who unpacks a layer says under which name it is to be committed: when it is there, nothing is to be done. */
+	if (!str_empty(target) && snapshots_load(c, in->snapshotter, target, &old) == 0)
+		return err_set(c->err, -EEXIST, "target snapshot %s", core_quote(c, target));
 	r = snapshots_load(c, in->snapshotter, in->key, &old);
 	if (r == 0)
 		return err_set(c->err, -EEXIST, "snapshot %s", core_quote(c, in->key));
