@@ -18,7 +18,9 @@
 #include "proto/api.pb-c.h"
 
 #define UNSENT_EVENTS_MAX (64u << 10)
-#define SLOW_MAX 4 /* shares that all who wait may have; the one furthest behind pays for it */
+#define GO_ZERO_SECONDS \
+	(-62135596800) /* a time that was never set, as Go's clients send it: the year 1 */
+#define SLOW_MAX 4     /* shares that all who wait may have; the one furthest behind pays for it */
 
 struct subscriber {
 	struct event_bus *bus;
@@ -200,7 +202,8 @@ int event_bus_forward(struct event_bus *b, const Pb__Events__Envelope *envelope,
 		return err_in(err, "event envelope has invalid namespace");
 	if (identifier_check_topic(envelope->topic, err) < 0)
 		return err->code;
-	if (!t || (t->seconds == 0 && t->nanos == 0))
+	if (!t || (t->seconds == GO_ZERO_SECONDS && t->nanos == 0) ||
+		(t->seconds == 0 && t->nanos == 0))
 		return err_set(err, -EINVAL, "timestamp must be set on forwarded event");
 	broadcast(b, envelope);
 	return 0;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "manager/identifier.h"
 #include "rpc/any.h"
 #include "services/services.h"
 #include "services/task_checkpoint.h"
@@ -277,8 +278,15 @@ static int exec(struct core_call *c)
 	const Pb__Tasks__ExecRequest *in = (const void *)c->req->message;
 	Pb__Task__ExecRequest m = PB__TASK__EXEC_REQUEST__INIT;
 
+	int r;
+
 	if (!*in->exec_id)
 		return err_set(c->err, -EINVAL, "exec id cannot be empty");
+	r = task_call_find(c, in->container_id);
+	if (r < 0)
+		return r;
+	if (identifier_check(in->exec_id, c->err) < 0)
+		return err_in(c->err, "invalid exec id %.100s", in->exec_id);
 	m.id = in->container_id;
 	m.exec_id = in->exec_id;
 	m.terminal = in->terminal;

@@ -20,13 +20,21 @@ import (
 
 	"github.com/containerd/containerd"
 	apievents "github.com/containerd/containerd/api/events"
+	leasesapi "github.com/containerd/containerd/api/services/leases/v1"
 	"github.com/containerd/containerd/cio"
 	"github.com/containerd/containerd/containers"
+	"github.com/containerd/containerd/content"
 	"github.com/containerd/containerd/errdefs"
 	"github.com/containerd/containerd/events"
+	"github.com/containerd/containerd/leases"
 	"github.com/containerd/containerd/namespaces"
 	"github.com/containerd/containerd/oci"
+	"github.com/containerd/containerd/snapshots"
 	"github.com/containerd/typeurl"
+	"github.com/gogo/protobuf/types"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 var (
@@ -221,6 +229,91 @@ func forget(c containerd.Container, img containerd.Image, l *log) {
 	require("image that is gone", errdefs.IsNotFound(err), err)
 }
 
+// What is not done, by its class: the words are each daemon's own.
+func class(err error) string {
+	switch {
+	case err == nil:
+		return "done"
+	case errdefs.IsAlreadyExists(err):
+		return "already exists"
+	case errdefs.IsInvalidArgument(err):
+		return "invalid argument"
+	case errdefs.IsNotFound(err):
+		return "not found"
+	case errdefs.IsNotImplemented(err):
+		return "not implemented"
+	case errdefs.IsCanceled(err):
+		return "cancelled"
+	}
+	return "unknown"
+}
+
+// Who unpacks a layer that is there is told so, by the name that it would have been committed under.
+func refuseSnapshot() {
+	s := client.SnapshotService(*snapshotter)
+	_, err := s.Prepare(ctx, "layer-1", "")
+	must("prepare", err)
+	must("commit", s.Commit(ctx, "layer", "layer-1"))
+	for _, name := range []string{"layer", "other"} {
+		_, err = s.Prepare(ctx, "layer-2", "", snapshots.WithLabels(map[string]string{"containerd.io/snapshot.ref": name}))
+		fmt.Println("prepare for", name, class(err))
+	}
+	for _, key := range []string{"layer-2", "layer"} {
+		must("remove", s.Remove(ctx, key))
+	}
+}
+
+func refuseLease(m leases.Manager, l leases.Lease) {
+	for _, r := range []leases.Resource{{ID: "no digest", Type: "content"}, {ID: "x", Type: "snapshots"}, {ID: "x", Type: "snapshots/a/b"}, {ID: "x", Type: "other"}, {ID: "x", Type: "snapshots/a"}} {
+		fmt.Printf("lease of %q %q: %s\n", r.Type, r.ID, class(m.AddResource(ctx, l, r)))
+	}
+	got, err := m.ListResources(ctx, l)
+	must("resources", err)
+	fmt.Println("leased", got)
+	fmt.Println("event of no time", class(client.EventService().Forward(ctx, &events.Envelope{Namespace: "other", Topic: "/ok", Event: &types.Any{TypeUrl: "x"}})))
+}
+
+// A create that fails on a hook, and an exec that is not named as containers are.
+func refuseTask(img containerd.Image) {
+	hook := func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/false"}}}
+		return nil
+	}
+	for _, more := range []oci.SpecOpts{hook, oci.WithProcessArgs("/bin/sh", "-c", "exit 0")} {
+		c, err := client.NewContainer(ctx, "refused", containerd.WithSnapshotter(*snapshotter), containerd.WithNewSnapshot("refused", img),
+			containerd.WithRuntime(*runtime, nil), containerd.WithNewSpec(oci.WithImageConfig(img), more))
+		must("create", err)
+		task, err := c.NewTask(ctx, cio.NullIO)
+		fmt.Println("task", class(err))
+		if err == nil {
+			for _, id := range []string{"a/b", strings.Repeat("a", 77), strings.Repeat("a", 76)} {
+				_, err = task.Exec(ctx, id, &specs.Process{Args: []string{"x"}, Cwd: "/"}, cio.NullIO)
+				fmt.Println("exec", class(err))
+			}
+			_, err = task.Delete(ctx, containerd.WithProcessKill)
+			must("delete", err)
+		}
+		must("delete", c.Delete(ctx, containerd.WithSnapshotCleanup))
+	}
+}
+
+func refusals() {
+	m := client.LeasesService()
+	l, err := m.Create(ctx, leases.WithRandomID(), leases.WithExpiration(time.Hour))
+	must("lease", err)
+	plain := ctx
+	ctx = leases.WithLease(plain, l.ID)
+	refuseSnapshot()
+	must("content", content.WriteBlob(ctx, client.ContentStore(), "blob", strings.NewReader("bytes"), ocispec.Descriptor{Size: 5, Digest: digest.FromString("bytes")}))
+	refuseLease(m, l)
+	ctx = plain
+	must("delete the lease", m.Delete(ctx, l))
+	unnamed, err := leasesapi.NewLeasesClient(client.Conn()).Create(ctx, &leasesapi.CreateRequest{})
+	must("lease without a name", err)
+	require("lease without a name", unnamed.Lease.ID != "", unnamed)
+	must("delete the lease", m.Delete(ctx, leases.Lease{ID: unnamed.Lease.ID}))
+}
+
 func main() {
 	flag.Parse()
 	var err error
@@ -235,9 +328,11 @@ func main() {
 	fmt.Println("serving", serving)
 	_, err = client.Version(ctx)
 	must("version", err)
+	img := load()
+	refusals()
+	refuseTask(img)
 	l := &log{}
 	l.envelopes, l.errs = client.Subscribe(ctx, "namespace==goclient,topic~=|^/tasks/|", "namespace==goclient,topic~=|^/containers/|")
-	img := load()
 	c := create(img, "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done")
 	// A subscription says nothing when it has begun: the container is told of again until it is heard of.
 	for heard := false; !heard; {

@@ -27,6 +27,8 @@ life() { # SOCKET [ARGUMENT]...
 	local theirs=$output
 	run -0 life "$RD/sock"
 	[ "$output" = "$theirs" ] || fail "$(diff <(echo "$theirs") <(echo "$output"))"
+	contains "$output" 'prepare for layer already exists'
+	contains "$output" 'lease of "content" "no digest": invalid argument'
 	contains "$output" 'exec ended with 5: "exec says hello\n"'
 	contains "$output" 'deleted with 7: "up\nbye\n"'
 	matches "$output" 'event /tasks/create.event /tasks/start.event /tasks/exec-added e1.event /tasks/exec-started e1.event /tasks/exit exec 5.*event /tasks/exit init 7.event /tasks/delete'
