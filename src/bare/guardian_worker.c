@@ -129,6 +129,8 @@ void guardian_worker_ended(struct guardian *g, int status)
 	if (status == GUARDIAN_STATUS_REST << 8 || status == GUARDIAN_STATUS_AGAIN << 8) {
 		g->shared->last_status = status;
 		g->shared->died_boot_ns = guardian_clock_ns(CLOCK_BOOTTIME);
+		g->deaths = 0; /* it was fit to end on purpose */
+		g->early_deaths = 0;
 		g->rests = status == GUARDIAN_STATUS_REST << 8;
 		g->rested |= g->rests;
 		g->start_at_ns = 0;

@@ -619,6 +619,26 @@ TEST(a_worker_that_asks_for_another_is_no_death)
 	close_bench(&b);
 }
 
+/* One that has ended on purpose was no worse than others: the next death is a first one again, and nobody waits. */
+TEST(who_ends_on_purpose_ends_the_waiting_of_those_that_died)
+{
+	struct bench b;
+	uint64_t began;
+
+	open_bench(&b);
+	ask(&b, (struct talk){ HELLO });
+	began = clock_boot_ns();
+	for (int i = 0; i < 8; i++) {
+		tell(&b, (struct talk){ CRASH });
+		ask(&b, (struct talk){ HELLO });
+		tell(&b, (struct talk){ LEAVE, GUARDIAN_STATUS_AGAIN });
+		ask(&b, (struct talk){ HELLO });
+	}
+	/* From the fourth on it would have been 5 s each. */
+	assert_true(clock_boot_ns() - began < 15 * NS_PER_SEC);
+	close_bench(&b);
+}
+
 TEST(at_rest_it_waits_for_somebody_and_keeps_containers)
 {
 	int end[2];
