@@ -38,10 +38,27 @@ settings() { # RECORDER
 	TOML
 }
 
-storm() { # RECORDER KINDS
+storm() { # RECORDER KINDS [BUILD...]
 	settings "$1"
-	run -0 python3 "$TOP/tests/integration/reeved_kill.py" storm "$RD" "$RD/bundle" "$2" "$KILLS" "$SEED"
+	run -0 python3 "$TOP/tests/integration/reeved_kill.py" storm "$RD" "$RD/bundle" "$2" "$KILLS" "$SEED" "${@:3}"
 	sed 's/^/# /' <<<"$output" >&3
+}
+
+# other_version FILE: reeved of another version: the same program with another number, as long as its own.
+other_version() {
+	python3 - "$TOP/out/bin/reeved" "$1" <<-'PYTHON'
+		import re, subprocess, sys
+		with open(sys.argv[1], "rb") as f:
+		    program = f.read()
+		version = subprocess.run([sys.argv[1], "--version"], stdout=subprocess.PIPE, check=True).stdout.split()[1]
+		other = bytes(b"9"[0] if c in b"0123456789" else c for c in version)
+		program, n = re.subn(b"(?<=[ \\0])" + re.escape(version) + b"(?=[ \\0])", other, program)
+		assert n > 0, version
+		with open(sys.argv[2], "wb") as f:
+		    f.write(program)
+	PYTHON
+	chmod +x "$1"
+	[ "$("$1" --version | cut -d' ' -f2)" != "$("$TOP/out/bin/reeved" --version | cut -d' ' -f2)" ]
 }
 
 @test "MGR-33 MGR-35: worker, guardian, both, front killed: exit codes are true, events come, nothing is left" {
@@ -50,6 +67,18 @@ storm() { # RECORDER KINDS
 
 @test "MGR-34: without the recorder only what nobody saw is 255" {
 	storm false guardian,both
+}
+
+@test "MGR-39: replaced by another version and back while clients work: no call fails, no event is lost" {
+	other_version "$BATS_TEST_TMPDIR/other"
+	storm true replace,replace "$TOP/out/bin/reeved" "$BATS_TEST_TMPDIR/other"
+}
+
+@test "MGR-36: storms with few numbers of processes, which are used again and again" {
+	export KILL_NUMBERS=200
+	storm false worker,guardian,both
+	matches "$output" "began again ([0-9]+) times"
+	[ "${BASH_REMATCH[1]}" -ge 1 ]
 }
 
 @test "a reboot: tasks are gone, containers are in the store and run again, nothing is left" {

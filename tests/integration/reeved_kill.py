@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks inside of reeved while its processes are killed at random moments (reeved-kill.bats).
 
-usage: reeved_kill.py storm DIR BUNDLE KINDS KILLS SEED    KINDS: of worker,guardian,both,front; KILLS of each
+usage: reeved_kill.py storm DIR BUNDLE KINDS KILLS SEED [BUILD...]
+                                                           KINDS: of worker,guardian,both,front,replace; KILLS of each
        reeved_kill.py reboot DIR BUNDLE                    all that runs ends at once, and the state directory is gone
        reeved_kill.py watch DIR FILE                       a subscriber: what it hears, a line an event
 
 DIR/reeved.toml is the daemon's; its front is started again here, as a unit does. What a process ends with its program
-decides, when it is told to: so what is true is known, also of those that end while nobody looks."""
+decides, when it is told to: so what is true is known, also of those that end while nobody looks. With `replace` nothing is
+killed, but another of the BUILDs (reeved of another version) is put into the place of the program, and then SIGHUP.
+KILL_NUMBERS=N: numbers of processes above N are not used, so that those below are again and again."""
 import collections
 import contextlib
 import json
@@ -177,9 +180,15 @@ def parent_of(pid):
     return int(stat.rsplit(b") ", 1)[1].split()[1]) if stat else 0
 
 
-def is_gone(pid):
-    stat = read("/proc/%d/stat" % pid)
-    return not stat or stat.rsplit(b") ", 1)[1][:1] in b"ZX"
+def is_gone(pid, born=None):
+    """born: what has been born at another time is another process with its number."""
+    stat = read("/proc/%d/stat" % pid).rsplit(b") ", 1)[-1].split()
+    return not stat or stat[0] in b"ZX" or born not in (None, stat[19])
+
+
+def birth(pid):
+    stat = read("/proc/%d/stat" % pid).rsplit(b") ", 1)[-1].split()
+    return stat[19] if stat else b""
 
 
 def pids():
@@ -202,8 +211,12 @@ def fds_of(pid):
 class Daemon:
     """Its front is started again whenever it has ended, as by the unit."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, builds=()):
         self.directory = directory
+        self.builds, self.program = list(builds), shutil.which("reeved")
+        if builds:
+            self.program = os.path.join(directory, "reeved")
+            self.install()
         self.address = os.path.join(directory, "sock")
         self.state = os.path.join(directory, "state")
         self.front, self.starts, self.wanted = None, 0, True
@@ -219,11 +232,26 @@ class Daemon:
         while self.wanted:
             with open(os.path.join(self.directory, "log"), "ab") as log:
                 self.front = subprocess.Popen(
-                    ["reeved", "--config", os.path.join(self.directory, "reeved.toml")],
+                    [self.program, "--config", os.path.join(self.directory, "reeved.toml")],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             self.starts += 1
             self.front.wait()
             time.sleep(0.02)
+
+    def install(self):
+        """The next build, in one moment, as a package manager does."""
+        shutil.copy(self.builds[0], self.program + ".new")
+        os.rename(self.program + ".new", self.program)
+        self.builds.append(self.builds.pop(0))
+
+    def replace(self):
+        """By the next build; the version that it tells must be the one that clients are told."""
+        self.install()
+        version = subprocess.run([self.program, "--version"], stdout=subprocess.PIPE, check=True).stdout.split()[1]
+        self.front.send_signal(signal.SIGHUP)
+        client = Client(self.address)
+        until("version " + version.decode(), lambda: version in dict(fields(client.again(VERSION).first)).values(), 30)
+        client.close()
 
     def served(self):
         """A client is answered."""
@@ -250,11 +278,12 @@ class Daemon:
     def kill(self, kind, rng):
         victims = until("a " + kind, lambda: all(self.victims(kind)) and self.victims(kind))
         rng.shuffle(victims)
+        births = {pid: birth(pid) for pid in victims}
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in victims:
-            until("the end of %s, process %d" % (kind, pid), lambda pid=pid: is_gone(pid))
+            until("the end of %s, process %d" % (kind, pid), lambda pid=pid: is_gone(pid, births[pid]))
 
     def stop(self):
         self.wanted = False
@@ -579,8 +608,8 @@ def check_events(life, told, codes, wrong):
 # ---- storms ----
 
 class Storm:
-    def __init__(self, directory, bundle, seed):
-        self.daemon, self.bundle, self.seed = Daemon(directory), Bundle(bundle), seed
+    def __init__(self, directory, bundle, seed, builds=()):
+        self.daemon, self.bundle, self.seed = Daemon(directory, builds), Bundle(bundle), seed
         self.over, self.wrong, self.unseen, self.unknown = threading.Event(), [], set(), set()
         self.rng, self.times = random.Random(seed), collections.defaultdict(list)
         self.recorded, self.blind, self.deaths, self.unborn = False, False, 0, 0
@@ -594,17 +623,21 @@ class Storm:
         time.sleep(self.rng.random() * 0.4)
         dark = self.rng.random() < 0.6
         worker = until("a worker", lambda: self.daemon.part("worker"))
+        born = birth(worker)
         if dark and kind == "worker":
             with_no_error(os.kill, worker, signal.SIGSTOP)
         self.blind = kind in ("guardian", "both") and not self.recorded
         if self.blind:
             self.unseen |= set(self.bundle.ending)
         self.deaths += kind in ("guardian", "both")
-        self.daemon.kill(kind, self.rng)
+        if kind == "replace":
+            self.daemon.replace()
+        else:
+            self.daemon.kill(kind, self.rng)
         began = time.monotonic()
         if dark:
             self.bundle.end_all()
-        until("another worker", lambda: self.daemon.part("worker") not in (0, worker), 20)
+        until("another worker", lambda: self.daemon.part("worker") and is_gone(worker, born), 20)
         self.daemon.served()
         self.times[kind].append(time.monotonic() - began)
         if self.blind:
@@ -691,7 +724,7 @@ class Storm:
                   "on" if self.recorded else "off", len(lives), sum(len(x["execs"]) for x in lives), lost, self.unborn, again,
                   len(self.unknown), max(w.worst_gap for w in watchers)))
         for kind, times in self.times.items():
-            print("%s killed %d times: served again after %.3f s, at most %.3f s" % (
+            print("%s %d times: served again after %.3f s, at most %.3f s" % (
                 kind, len(times), sorted(times)[len(times) // 2], max(times)))
 
 
@@ -714,6 +747,21 @@ def power_off(daemon, before):
     for top, _, _ in os.walk("/sys/fs/cgroup", topdown=False):
         if os.path.basename(top).startswith("s-"):
             until("an empty cgroup", lambda top=top: with_no_error(os.rmdir, top))
+
+
+rewound = 0
+
+
+def rewind(limit):
+    """Of this pid namespace, as a small kernel.pid_max would do it."""
+    global rewound
+    path = "/proc/sys/kernel/ns_last_pid"
+    while True:
+        if int(read(path)) > limit:
+            with open(path, "w") as f:
+                f.write("%d" % (limit // 2))
+            rewound += 1
+        time.sleep(0.002)
 
 
 def with_no_error(call, *args):
@@ -749,14 +797,18 @@ def reboot(directory, bundle):
     assert not storm.daemon.part("guardian"), "the guardian has stayed"
 
 
-def blow(directory, bundle, kinds, kills, seed):
-    storm = Storm(directory, bundle, seed)
+def blow(directory, bundle, kinds, kills, seed, *builds):
+    storm = Storm(directory, bundle, seed, builds)
+    if os.environ.get("KILL_NUMBERS"):
+        threading.Thread(target=rewind, args=(int(os.environ["KILL_NUMBERS"]),), daemon=True).start()
     good = storm.run(kinds.split(","), int(kills))
     storm.daemon.stop()
     for line in storm.wrong[:20]:
         print(line)
     if not good:
         print("seed %s; the end of the log:\n%s" % (seed, storm.daemon.log()[-6000:]))
+    if rewound:
+        print("numbers of processes began again %d times" % rewound)
     return 0 if good else 1
 
 
