@@ -29,8 +29,8 @@
 #include "base/mem.h"
 #include "base/service.h"
 #include "base/str.h"
-#include "main/reeved_control.h"
 #include "exit/guardian_launch.h"
+#include "main/reeved_control.h"
 
 #define LOCK_NAME "front.lock"
 #define MEET_NS (20 * NS_PER_SEC)

@@ -175,9 +175,9 @@ static int list(struct core_call *c)
 /* "snapshots/NAME" */
 static bool is_snapshot_type(const char *type)
 {
-	const char *name = type + strlen("snapshots/");
+	const char *slash = strchr(type, '/');
 
-	return str_starts(type, "snapshots/") && *name && !strchr(name, '/');
+	return slash && str_starts(type, "snapshots/") && slash[1] && !strchr(slash + 1, '/');
 }
 
 static int check_resource(struct core_call *c, const Pb__Api__Resource *r)

@@ -19,10 +19,10 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "exit/guardian_launch.h"
 #include "shim/address.h"
 #include "shim/bootstrap.h"
 #include "shim/probe.h"
-#include "exit/guardian_launch.h"
 #include "shim/shim_cgroup.h"
 #include "supervisor/group.h"
 

@@ -68,8 +68,10 @@ static void note_fds(int report)
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		n = fd == report ? -1 : readlink(path, target, sizeof(target) - 1);
-		if (n > 0)
-			note(report, "fd%d=%.*s ", fd, strchr(target, ':') ? 6 : (int)n, target);
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		note(report, "fd%d=%.*s ", fd, strchr(target, ':') ? 6 : (int)n, target);
 	}
 }
 
