@@ -337,7 +337,8 @@ static int go_down(struct walk *w, struct level *l, const char *name, const stru
 		below.left = from = diff_file_reopen(left);
 		if (from < 0)
 			return err_code(w->err, from, "open the directory '%s'", w->path.data);
-		below.guide = guide = open_guide(l, name);
+		guide = open_guide(l, name);
+		below.guide = guide;
 	}
 	return walk_dir(w, &below);
 }

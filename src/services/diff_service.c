@@ -439,7 +439,7 @@ static int diff_(struct core_call *c)
 		r = add_trees(c, &words, in);
 	if (r == 0)
 		r = ref ? diff_new(c, ref, &d) : err_oom(c->err);
-	if (r < 0)
+	if (!d)
 		return r;
 	fd = content_make_fd(d->writer, c->err);
 	r = fd < 0 ? fd : 0;

@@ -321,7 +321,7 @@ int task_checkpoint_make(struct core_call *c, const Pb__Tasks__CheckpointRequest
 
 	if (r == 0)
 		r = making_new(c, k, &m);
-	if (r < 0)
+	if (!m)
 		return r;
 	out.id = in->container_id;
 	out.path = m->path;
