@@ -37,6 +37,7 @@ class Daemon:
         self.dir, self.bundle, self.recorder = directory, bundle, recorder
         self.sock = os.path.join(directory, "sock")
         self.front = None
+        self.namespaces = None  # of containers; None: as the bundle says
         self.events, self.subscriber, self.subscribed = [], None, 0
         os.makedirs(directory)
         with open(os.path.join(directory, "reeved.toml"), "w") as f:
@@ -166,6 +167,7 @@ class Daemon:
         with open(os.path.join(self.bundle, "config.json")) as f:
             config = json.load(f)
         config["root"] = {"path": os.path.join(self.bundle, "rootfs")}
+        config["linux"]["namespaces"] = self.namespaces or config["linux"]["namespaces"]
         config["process"]["args"] = args
         config["process"]["terminal"] = False
         spec = encode([(1, SPEC_URL), (2, json.dumps(config))])
