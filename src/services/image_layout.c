@@ -329,6 +329,7 @@ static int add_images(struct making *m, const Pb__Transfer__ImageStore *store)
 	for (size_t i = 0; r == 0 && i < store->n_extra_references; i++) {
 		const Pb__Transfer__ImageReference *ref = store->extra_references[i];
 
+		/* containerd's own limit, in its words. */
 		r = ref->is_prefix ? err_set(m->call->err, -ENOSYS,
 					     "prefix lookup on export not implemented")
 				   : add_image(m, ref->name);

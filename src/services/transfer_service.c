@@ -165,6 +165,7 @@ static int transfer(struct core_call *c)
 	if (any_is(from, TYPE "ImageStore") && any_is(to, TYPE "ImageExportStream"))
 		return image_export_start(c, in->source, in->destination,
 			in->options ? in->options->progress_stream : "");
+	/* No registries: what containerd says of a pair that none of its plugins takes. */
 	return err_set(
 		c->err, -ENOSYS, "method Transfer not implemented for %.100s to %.100s", from, to);
 }
