@@ -39,6 +39,9 @@ struct exec {
 	int born;       /* CLONE was the launcher's: we are in the new namespaces and the cgroup */
 	int clone_slot; /* the cgroup of CLONE, or none */
 	int procs_slot; /* and its cgroup.procs, or 0 */
+	int live;       /* the root is one that others use: PLAN_F_LIVE */
+	int added[PLAN_LIVE_MAX]; /* what was mounted there */
+	unsigned n_added;
 	int at_root; /* PIVOT has been, or a mount namespace was joined: the working directory is "/" */
 	int empty_dir; /* first directory that was masked: its tmpfs is cloned for the others; -1 */
 	struct exec_fresh fresh[EXEC_FRESH_MAX];
@@ -120,6 +123,9 @@ long exec_op_userns(struct exec *x, const struct plan_step *s);
 long exec_op_tree(struct exec *x, const struct plan_step *s);
 long exec_op_idmap(struct exec *x, const struct plan_step *s);
 long exec_op_propagation(struct exec *x, const struct plan_step *s);
+long exec_op_umount(struct exec *x, const struct plan_step *s);
+/* Of a plan that failed: what it has mounted among others goes. */
+void exec_undo_mounts(struct exec *x);
 long exec_op_rootfs(struct exec *x, const struct plan_step *s);
 long exec_op_mount_tree(struct exec *x, const struct plan_step *s);
 long exec_op_mount_fs(struct exec *x, const struct plan_step *s);

@@ -122,8 +122,9 @@ void exec_wait_go(struct exec *x, uint32_t id)
 	do
 		n = sys_read(x->sync, &go, sizeof(go));
 	while (n == -EINTR);
+	/* As of one that was killed: a program that has never run did not succeed. */
 	if (n != sizeof(go) || go.magic != PLAN_MAGIC || go.id != id)
-		exec_exit(0);
+		exec_exit(137);
 }
 
 static long ask_go(struct exec *x, unsigned type, uint32_t id)
@@ -429,6 +430,8 @@ static long run_step(struct exec *x, const struct plan_step *s)
 		return exec_op_bind_dir(x, s);
 	case PLAN_REMOUNT:
 		return exec_op_remount(x, s);
+	case PLAN_UMOUNT:
+		return exec_op_umount(x, s);
 	case PLAN_MKDIR:
 		return op_mkdir(x, s);
 	case PLAN_MKNOD:
@@ -626,6 +629,7 @@ __attribute__((noreturn, used)) void exec_start(long *stack)
 			exec_send(x, PLAN_MSG_WARN, (int)r, 0, x->detail, -1);
 			continue;
 		}
+		exec_undo_mounts(x);
 		exec_send(x, PLAN_MSG_ERROR, (int)r, 0, x->detail, -1);
 		exec_exit(1);
 	}

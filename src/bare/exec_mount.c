@@ -17,6 +17,7 @@
 #include "bare/resolve.h"
 
 #define MNT_DETACH_ 2
+#define UMOUNT_NOFOLLOW_ 8
 #define MS_MOVE_ 8192
 #define MS_REC_ 16384
 #define MS_PROPAGATION (MS_UNBINDABLE_ | MS_PRIVATE_ | MS_SLAVE_ | MS_SHARED_)
@@ -186,6 +187,7 @@ long exec_op_rootfs(struct exec *x, const struct plan_step *s)
 		/* an exec, among the processes of the container: nothing of the host may stay open */
 		if (s->flags & PLAN_F_INSIDE)
 			exec_close_rest(x);
+		x->live = (s->flags & PLAN_F_LIVE) != 0;
 		return 0;
 	}
 	x->rootfd = x->slots[s->fd[0]];
@@ -405,6 +407,53 @@ static long attach_in_root(
 	return set_attr(tree, s->num[2] & MS_REC_ ? SYS_AT_RECURSIVE : 0, 0, 0, s->num[2]);
 }
 
+/* True: the fd is kept, for if a later step fails. */
+static int note_added(struct exec *x, int tree)
+{
+	if (!x->live || x->n_added >= PLAN_LIVE_MAX)
+		return 0;
+	x->added[x->n_added++] = tree;
+	return 1;
+}
+
+/* By the mounts themselves: names may have got another meaning, and /proc is the container's. */
+void exec_undo_mounts(struct exec *x)
+{
+	while (x->n_added > 0)
+		if (sys_call1(__NR_fchdir, x->added[--x->n_added]) >= 0)
+			sys_call2(__NR_umount2, ".", MNT_DETACH_);
+}
+
+/*
+ * No link on the way: whoever runs in there must not choose what is unmounted, which may be what hides something from
+ * him. Nor by a path of /proc, which is his.
+ */
+long exec_op_umount(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[0]);
+	size_t n = strlen(path);
+	int parent;
+	long r;
+
+	x->detail = path;
+	while (n > 0 && path[n - 1] != '/')
+		n--;
+	if (!path[n] || n >= sizeof(x->text))
+		return -EINVAL;
+	memcpy(x->text, path, n);
+	x->text[n] = 0;
+	parent = resolve_no_links(x->rootfd, n ? x->text : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0)
+		return parent;
+	r = sys_call1(__NR_fchdir, parent);
+	exec_drop(parent);
+	if (r >= 0)
+		r = sys_call2(__NR_umount2, path + n, MNT_DETACH_ | UMOUNT_NOFOLLOW_);
+	if (r == -EINVAL)
+		x->detail = "nothing is mounted there";
+	return r;
+}
+
 static int has_link(int dir, const char *name, const char *target)
 {
 	char there[EXEC_PATH_MAX];
@@ -451,7 +500,8 @@ long exec_op_mount_tree(struct exec *x, const struct plan_step *s)
 	else
 		r = attach_in_root(x, *slot, exec_str(x, s->str[0]),
 			s->flags & PLAN_F_DIRECTORY || is_directory(*slot), s);
-	exec_drop(*slot);
+	if (r < 0 || is_link(*slot) || !note_added(x, *slot))
+		exec_drop(*slot);
 	*slot = -1;
 	return r;
 }
@@ -523,7 +573,15 @@ static int is_super_flag(const char *word)
 	       strcmp(word, "lazytime") == 0 || strcmp(word, "mand") == 0;
 }
 
-/* "a\0b\0" as "a,b" in x->text; 0 when that cannot be said to mount(2). */
+/* The length of "context=" where this is one without quotes: SELinux takes them off for mount(2), and for fsconfig not. */
+static size_t bare_context(const char *word)
+{
+	static const char key[] = "context=";
+
+	return exec_starts(word, key) && word[sizeof(key) - 1] != '"' ? sizeof(key) - 1 : 0;
+}
+
+/* "a\0b\0" as "a,b" in x->text; 0 when that cannot be said to mount(2). A label may have commas. */
 static int join_options(struct exec *x, const struct plan_step *s)
 {
 	const char *p = exec_blob(x, s);
@@ -532,12 +590,21 @@ static int join_options(struct exec *x, const struct plan_step *s)
 
 	x->text[0] = 0;
 	for (; p && p < end; p += strlen(p) + 1) {
-		if (is_super_flag(p) || n + strlen(p) + 2 > sizeof(x->text))
+		size_t key = bare_context(p);
+
+		if (is_super_flag(p) || n + strlen(p) + 4 > sizeof(x->text))
 			return 0;
 		if (n)
 			x->text[n++] = ',';
-		memcpy(x->text + n, p, strlen(p) + 1);
-		n += strlen(p);
+		memcpy(x->text + n, p, key);
+		n += key;
+		if (key)
+			x->text[n++] = '"';
+		memcpy(x->text + n, p + key, strlen(p + key) + 1);
+		n += strlen(p + key);
+		if (key)
+			x->text[n++] = '"';
+		x->text[n] = 0;
 	}
 	return 1;
 }
@@ -622,7 +689,7 @@ static long mount_by_name(struct exec *x, const struct plan_step *s)
 	if (strcmp(path, SYS_CGROUP) == 0)
 		return mount_cgroup_root(x, s);
 	if (parent < 0 || (s->flags & ~PLAN_F_INHERIT_MODE) || s->num[2] || s->fd[0] >= 0 ||
-		(s->num[0] & ~(uint64_t)SIMPLE_ATTRS) || exec_starts(path, "/proc") ||
+		s->str[3] || (s->num[0] & ~(uint64_t)SIMPLE_ATTRS) || exec_starts(path, "/proc") ||
 		!join_options(x, s))
 		return -ENOSYS;
 	if (exec_starts(path, SYS))
@@ -645,7 +712,7 @@ static int is_joined(const struct exec *x, const struct plan_step *s)
 	for (; p && p < end; p += strlen(p) + 1) {
 		size_t n = 0;
 
-		while (p[n] && p[n] != ',')
+		while (p[n] && (p[n] != ',' || bare_context(p)))
 			n++;
 		if (p[n] || n > 255)
 			return 1;
@@ -817,25 +884,44 @@ static long mount_detached(struct exec *x, const struct plan_step *s)
 	return tree;
 }
 
+static long set_label(struct exec *x, int tree, const struct plan_step *s)
+{
+	const char *label = exec_str(x, s->str[3]);
+	char path[300];
+
+	if (!label)
+		return 0;
+	x->detail = label;
+	return sys_call5(__NR_setxattr, exec_fd_path(tree, "", path), "security.selinux", label,
+		strlen(label), 0);
+}
+
 long exec_op_mount_fs(struct exec *x, const struct plan_step *s)
 {
 	const char *type = exec_str(x, s->str[0]);
 	const char *path = exec_str(x, s->str[1]);
 	long tree;
-	long r = mount_by_name(x, s);
+	long r = x->live ? -ENOSYS : mount_by_name(x, s);
 
 	if (r != -ENOSYS)
 		return r;
-	if (!(s->flags & PLAN_F_COPY_UP) && is_joined(x, s))
-		return mount_joined(x, s);
+	if (!(s->flags & PLAN_F_COPY_UP) && is_joined(x, s)) {
+		x->detail = "options with commas, or of more than 255 bytes, need the set-up of a "
+			    "container";
+		return x->live ? -EINVAL : mount_joined(x, s);
+	}
 	tree = mount_aside(x, s);
 	if (tree == -ENOSYS)
 		tree = mount_detached(x, s);
 	if (tree < 0)
 		return tree;
-	r = attach_in_root(x, (int)tree, path, 1, s);
+	r = set_label(x, (int)tree, s);
+	if (r >= 0)
+		r = attach_in_root(x, (int)tree, path, 1, s);
 	if (r >= 0 && s->fd[0] >= 0)
 		x->slots[s->fd[0]] = (int)tree;
+	if (r >= 0 && note_added(x, (int)tree))
+		return r;
 	if (r < 0 || (s->flags & PLAN_F_COPY_UP) || tree >= EXEC_LAZY_FDS) {
 		if (r < 0 || s->fd[0] < 0)
 			exec_drop((int)tree);

@@ -22,9 +22,10 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 4u
+#define PLAN_VERSION 5u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
+#define PLAN_LIVE_MAX 64u            /* mounts of one plan into a root that others use */
 #define PLAN_MAX_SLOTS 8192u
 #define PLAN_MAX_STEPS 32768u
 
@@ -61,11 +62,12 @@
 	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces; fd[0]: slot with the host's /proc, or none: "/" is still the host's */ \
 	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob; fd[0] as SYSCTL */ \
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
-	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE */ \
+	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE; F_LIVE */ \
 	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE; F_NOFOLLOW: a link at the end of str[0] is covered, not followed; a link in the slot is made anew */ \
-	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; slot fd[0] <- the mount, unless none; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
+	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), SELinux label of its root str[3] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; slot fd[0] <- the mount, unless none; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
 	X(BIND_DIR)     /* bind the host directory str[1] at str[0] in root; attributes come with a REMOUNT of what it lies in */ \
 	X(REMOUNT)      /* mount attributes of slot fd[0], or if none at str[0] in root: num[0] set, num[1] clear, num[2] propagation, F_RECURSIVE */ \
+	X(UMOUNT)       /* what is mounted at str[0] in root, a clean path of which nothing may be a link */ \
 	X(MKDIR)        /* str[0] in root with parents, mode num[0] */ \
 	X(MKNOD)        /* str[0] in root; num[0] mode with S_IF*, num[1] major << 32 | minor, num[2] uid << 32 | gid; an equal one may exist */ \
 	X(DEVICE_NODE)  /* unless str[0] is that device: slot fd[0] <- a file system with such a node, "d"; num as MKNOD, ids are the host's */ \
@@ -129,6 +131,8 @@ enum plan_flag {
 	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */
 	PLAN_F_ALONE = PLAN_F_BIND,            /* OPEN */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
+	PLAN_F_LIVE =
+		PLAN_F_BIND, /* ROOTFS: others run in there: no name is safe, and a plan that fails undoes its mounts */
 };
 
 struct plan_header {

@@ -80,6 +80,7 @@ static unsigned strings_needed(unsigned op)
 	case PLAN_LABEL:
 	case PLAN_MOUNT_TREE:
 	case PLAN_REMOUNT:
+	case PLAN_UMOUNT:
 	case PLAN_MKDIR:
 	case PLAN_MKNOD:
 	case PLAN_DEVICE_NODE:

@@ -168,10 +168,15 @@ static uint64_t mount_id(int fd)
 	return stx.stx_mnt_id;
 }
 
-static int remove_at(int dirfd, const char *name, uint64_t mount);
+struct removal {
+	uint64_t mount; /* that is not left */
+	bool empty_only;
+};
+
+static int remove_at(int dirfd, const char *name, const struct removal *how);
 
 /* Remove what a directory holds; goes on after a failure and returns the first one. */
-static int remove_entries(DIR *dir, uint64_t mount)
+static int remove_entries(DIR *dir, const struct removal *how)
 {
 	const struct dirent *entry;
 	int first = 0, r;
@@ -184,13 +189,13 @@ static int remove_entries(DIR *dir, uint64_t mount)
 			return first ? first : -errno;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
-		r = remove_at(dirfd(dir), entry->d_name, mount);
+		r = remove_at(dirfd(dir), entry->d_name, how);
 		if (r < 0 && first == 0)
 			first = r;
 	}
 }
 
-static int remove_dir(int parent, const char *name, uint64_t mount)
+static int remove_dir(int parent, const char *name, const struct removal *how)
 {
 	int fd, r = 0;
 	DIR *dir;
@@ -198,7 +203,7 @@ static int remove_dir(int parent, const char *name, uint64_t mount)
 	fd = fd_open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
-	if (mount_id(fd) != mount) {
+	if (mount_id(fd) != how->mount) {
 		fd_close(fd);
 		return -EBUSY;
 	}
@@ -208,7 +213,7 @@ static int remove_dir(int parent, const char *name, uint64_t mount)
 		return -ENOMEM;
 	}
 	for (int i = 0; i < REMOVE_ROUNDS; i++) {
-		r = remove_entries(dir, mount);
+		r = remove_entries(dir, how);
 		if (r < 0)
 			break;
 		r = unlinkat(parent, name, AT_REMOVEDIR) < 0 ? -errno : 0;
@@ -219,18 +224,31 @@ static int remove_dir(int parent, const char *name, uint64_t mount)
 	return r == -ENOENT ? 0 : r;
 }
 
-static int remove_at(int dirfd, const char *name, uint64_t mount)
+/* Of a directory that is seen when it is gone through. */
+static bool holds_something(int dirfd, const char *name)
 {
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	return !S_ISDIR(st.st_mode) && (!S_ISREG(st.st_mode) || st.st_size > 0);
+}
+
+static int remove_at(int dirfd, const char *name, const struct removal *how)
+{
+	if (how->empty_only && holds_something(dirfd, name))
+		return -ENOTEMPTY;
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR)
 		return -errno;
-	return remove_dir(dirfd, name, mount);
+	return remove_dir(dirfd, name, how);
 }
 
-int file_remove_tree_at(int dirfd, const char *name)
+static int remove_tree(int dirfd, const char *name, bool empty_only)
 {
 	auto_close int parent = -EBADF;
+	struct removal how = { .empty_only = empty_only };
 
 	if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EINVAL;
@@ -238,7 +256,18 @@ int file_remove_tree_at(int dirfd, const char *name)
 	parent = fd_open_at(dirfd, ".", O_PATH | O_DIRECTORY, 0);
 	if (parent < 0)
 		return parent;
-	return remove_at(parent, name, mount_id(parent));
+	how.mount = mount_id(parent);
+	return remove_at(parent, name, &how);
+}
+
+int file_remove_tree_at(int dirfd, const char *name)
+{
+	return remove_tree(dirfd, name, false);
+}
+
+int file_remove_empty_at(int dirfd, const char *name)
+{
+	return remove_tree(dirfd, name, true);
 }
 
 int file_lock(int fd, bool exclusive, bool wait)

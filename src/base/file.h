@@ -31,6 +31,9 @@ int file_mkdirs_at(int dirfd, const char *path, mode_t mode);
 /* Remove a tree below dirfd without following links or crossing mounts; -ENOENT is success. */
 int file_remove_tree_at(int dirfd, const char *name);
 
+/* As that, but only what has nothing in it goes: directories and empty files. Anything else stays, which is -ENOTEMPTY. */
+int file_remove_empty_at(int dirfd, const char *name);
+
 /* flock of an open fd: exclusive or shared; wait=false gives -EWOULDBLOCK. Released when the last
  * copy closes. */
 int file_lock(int fd, bool exclusive, bool wait);

@@ -18,6 +18,7 @@ const struct cli_command *const commands[] = {
 	&pause_command,
 	&resume_command,
 	&update_command,
+	&mounts_command,
 	&checkpoint_command,
 	&restore_command,
 	&spec_command,

@@ -17,6 +17,7 @@ extern const struct cli_command exec_command;
 extern const struct cli_command features_command;
 extern const struct cli_command kill_command;
 extern const struct cli_command list_command;
+extern const struct cli_command mounts_command;
 extern const struct cli_command pause_command;
 extern const struct cli_command ps_command;
 extern const struct cli_command restore_command;

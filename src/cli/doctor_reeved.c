@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "base/str.h"
 #include "cli/doctor.h"
 #include "container/helper_run.h"
+#include "container/worker_cgroup.h"
 #include "exit/recorder.h"
 #include "settings/restarts.h"
 #include "settings/settings.h"
@@ -41,6 +43,10 @@
 	"directory\n" \
 	"`exits.bpffs` of reeved.toml, which reeved mounts where it may. Mend what is said, " \
 	"start it again"
+#define LIMIT_HELP \
+	"a leak of the worker takes what the machine has, and others may be killed for it. Start " \
+	"reeved in a\n" \
+	"cgroup 'front' below one that nobody else uses (systemd 254: DelegateSubgroup=front)"
 #define REPORT_MAX_BYTES (64u << 20)
 #define SHOWN_RESTARTS 5
 #define SHOWN_NAMES 20
@@ -93,6 +99,22 @@ static void say_its_reason(struct look *l, struct exit_recorder *r)
 		exit_recorder_set_off(r, text);
 }
 
+/* Only where the program is at a tracepoint, and from Linux 7.0 on. */
+static void say_what_it_missed(struct look *l)
+{
+	uint64_t missed = 0;
+	struct err err = { 0 };
+
+	if (exit_recorder_missed(l->s->recorder_bpffs, &missed, &err) == 0 && missed > 0)
+		doctor_add(l->d, DOCTOR_MISSING, RECORDER,
+			"what ends while daemon and guardian are both gone may be status 255: the "
+			"kernel lets the program\n"
+			"miss an end while another is being recorded on that processor, for no "
+			"function can be traced",
+			"of the ends of all processes of the machine it has missed %" PRIu64,
+			missed);
+}
+
 static void look_at_recorder(struct look *l)
 {
 	char status[EXIT_RECORDER_STATUS_SIZE];
@@ -111,10 +133,30 @@ static void look_at_recorder(struct look *l)
 					: DOCTOR_NOTE,
 		RECORDER, exit_recorder_is_on(&r) || !l->s->recorder ? NULL : RECORDER_HELP, "%s",
 		status);
+	if (exit_recorder_is_on(&r))
+		say_what_it_missed(l);
 	exit_recorder_done(&r);
 }
 
 /* ---- restarts ---- */
+
+static void look_at_limit(struct look *l)
+{
+	auto_close int state = fd_open(l->s->state, O_RDONLY | O_DIRECTORY, 0);
+	auto_free char *why = NULL;
+	size_t size;
+
+	if (l->s->worker_memory_max == 0 || !l->running)
+		return;
+	if (state >= 0 && fd_read_regular_at(
+				  state, WORKER_CGROUP_NOTE_NAME, NOTE_MAX_BYTES, &why, &size) == 0)
+		doctor_add(l->d, DOCTOR_MISSING, REEVED, LIMIT_HELP,
+			"the worker's memory is not limited: %s", why);
+	else
+		doctor_add(l->d, DOCTOR_OK, REEVED, NULL,
+			"the worker's memory is limited to %lld bytes",
+			(long long)l->s->worker_memory_max);
+}
 
 static void look_at_restarts(struct look *l)
 {
@@ -362,6 +404,7 @@ void doctor_look_at_reeved(struct doctor *d, const struct settings *s)
 	struct look l = { .d = d, .s = s };
 
 	look_at_daemon(&l);
+	look_at_limit(&l);
 	look_at_recorder(&l);
 	look_at_restarts(&l);
 	look_at_store(&l);

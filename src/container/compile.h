@@ -89,6 +89,19 @@ struct compile_exec {
 
 int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err);
 
+/* Mounts for a container that runs. */
+struct compile_change {
+	const struct spec *spec;         /* of the container */
+	const struct spec_mount *mounts; /* checked as those of a spec */
+	size_t n_mounts;
+	bool remove;        /* by their destinations alone */
+	const char *bundle; /* relative bind sources are below it */
+	int init_pidfd;
+};
+
+/* The plan ends with READY: all is done by then. -ENOTSUP naming the mount that only a new container can have. */
+int compile_change(const struct compile_change *in, struct plan *p, struct err *err);
+
 /* ---- parts that both share (compile_process.c) ---- */
 
 /* Terminal, user, limits on what is executed: from after the mounts to before READY. */
@@ -151,6 +164,11 @@ struct compile_trees {
 	struct arena arena;
 };
 int compile_mount_trees(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
+/* Of the above, the sources of binds; the lists of *t are made here. And the mounts alone, after compile_mount_sources(). */
+int compile_mount_sources(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
+int compile_mount_list(
 	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
 int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
 	struct err *err);

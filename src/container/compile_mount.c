@@ -217,54 +217,64 @@ static int add_device_nodes(
 	return 0;
 }
 
+static int add_source(const struct compile_init *in, struct plan *p, struct compile_trees *t,
+	size_t i, uint64_t base, struct err *err)
+{
+	const struct spec_mount *m = &in->spec->mounts[i];
+	struct mount_options o;
+	const char *path;
+	int r = parse_options(m, &t->arena, &o, err);
+
+	if (r < 0 || o.remount)
+		return r;
+	if (is_cgroup(m) && !is_bind(m, &o))
+		return 0;
+	if (wants_sys_bind(in->spec, m)) {
+		o.rec_attrs.set |= MOUNT_ATTR_RDONLY;
+		add_tree(p, &t->slots[i], "/sys", true, &o, base);
+		return 0;
+	}
+	if (!is_bind(m, &o))
+		return 0;
+	if (str_empty(m->source))
+		return err_set(
+			err, -EINVAL, "mount '%s': a bind mount needs a source", m->destination);
+	path = host_path(in, &t->arena, m->source);
+	if (!path)
+		return err_oom(err);
+	add_tree(p, &t->slots[i], path, o.bind == MOUNT_OPTION_RBIND, &o, base);
+	return compile_idmap_wanted(m, &o)
+		       ? compile_idmap(in->spec, m, &o, p, t, t->slots[i], path, err)
+		       : 0;
+}
+
+int compile_mount_sources(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
+{
+	size_t n = in->spec->n_mounts;
+	int r = 0;
+
+	t->slots = arena_calloc(&t->arena, n + 1, sizeof(int32_t));
+	t->late = arena_calloc(&t->arena, n + 1, sizeof(int32_t));
+	if (!t->slots || !t->late)
+		return err_oom(err);
+	for (size_t i = 0; i < n; i++)
+		t->slots[i] = t->late[i] = PLAN_SLOT_NONE;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_source(in, p, t, i, base_propagation(in->spec), err);
+	return r;
+}
+
 int compile_mount_trees(
 	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
 {
-	const struct spec *spec = in->spec;
-	uint64_t base = base_propagation(spec);
 	int r;
 
 	*t = (struct compile_trees){ .rootfs = PLAN_SLOT_NONE };
-	t->slots = arena_calloc(&t->arena, spec->n_mounts + 1, sizeof(int32_t));
-	t->late = arena_calloc(&t->arena, spec->n_mounts + 1, sizeof(int32_t));
-	if (!t->slots || !t->late)
-		return err_oom(err);
-	if (spec_namespace_find(spec, SPEC_NS_MOUNT))
-		add_tree(p, &t->rootfs, in->rootfs, true, NULL, root_propagation(spec));
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		const struct spec_mount *m = &spec->mounts[i];
-		struct mount_options o;
-		const char *path;
-
-		t->slots[i] = t->late[i] = PLAN_SLOT_NONE;
-		r = parse_options(m, &t->arena, &o, err);
-		if (r < 0)
-			return r;
-		if (o.remount)
-			continue;
-		if (is_cgroup(m) && !is_bind(m, &o))
-			continue;
-		if (wants_sys_bind(spec, m)) {
-			o.rec_attrs.set |= MOUNT_ATTR_RDONLY;
-			add_tree(p, &t->slots[i], "/sys", true, &o, base);
-			continue;
-		}
-		if (!is_bind(m, &o))
-			continue;
-		if (str_empty(m->source))
-			return err_set(err, -EINVAL, "mount '%s': a bind mount needs a source",
-				m->destination);
-		path = host_path(in, &t->arena, m->source);
-		if (!path)
-			return err_oom(err);
-		add_tree(p, &t->slots[i], path, o.bind == MOUNT_OPTION_RBIND, &o, base);
-		if (compile_idmap_wanted(m, &o)) {
-			r = compile_idmap(spec, m, &o, p, t, t->slots[i], path, err);
-			if (r < 0)
-				return r;
-		}
-	}
-	return add_device_nodes(in, p, t, err);
+	if (spec_namespace_find(in->spec, SPEC_NS_MOUNT))
+		add_tree(p, &t->rootfs, in->rootfs, true, NULL, root_propagation(in->spec));
+	r = compile_mount_sources(in, p, t, err);
+	return r < 0 ? r : add_device_nodes(in, p, t, err);
 }
 
 void compile_trees_done(struct compile_trees *t)
@@ -291,6 +301,17 @@ static bool drop_option(const struct spec *spec, const struct spec_mount *m, con
 	       str_to_u64(word + 4, UINT32_MAX, &gid) == 0 && !gid_is_mapped(spec->linux_, gid);
 }
 
+/* The kernel has mounted the message queues already, without a label, and refuses the option for another mount of them. */
+enum label_way { LABEL_NONE, LABEL_OPTION, LABEL_ROOT };
+
+static enum label_way label_by(const struct spec *spec, const struct spec_mount *m)
+{
+	if (!spec->linux_ || str_empty(spec->linux_->mount_label) || str_eq(m->type, "proc") ||
+		str_eq(m->type, "sysfs"))
+		return LABEL_NONE;
+	return str_eq(m->type, "mqueue") ? LABEL_ROOT : LABEL_OPTION;
+}
+
 /* Options for fsconfig, one string each, as the step's blob. */
 static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec,
 	const struct spec_mount *m, const struct mount_options *o)
@@ -305,8 +326,7 @@ static void add_fs_options(struct plan *p, struct plan_step *s, const struct spe
 	for (size_t i = 0; i < o->n_data; i++)
 		if (!drop_option(spec, m, o->data[i]))
 			plan_str(p, o->data[i]);
-	if (spec->linux_ && !str_empty(spec->linux_->mount_label) && !str_eq(m->type, "proc") &&
-		!str_eq(m->type, "sysfs")) {
+	if (label_by(spec, m) == LABEL_OPTION) {
 		buf_adds(&p->data, "context=");
 		plan_str(p, spec->linux_->mount_label);
 	}
@@ -348,6 +368,8 @@ static int add_fs(struct plan *p, const struct spec *spec, const struct spec_mou
 	s->str[0] = plan_str(p, m->type);
 	s->str[1] = plan_str(p, m->destination);
 	s->str[2] = plan_str(p, str_empty(m->source) ? m->type : m->source);
+	if (label_by(spec, m) == LABEL_ROOT)
+		s->str[3] = plan_str(p, spec->linux_->mount_label);
 	s->num[0] = (o->attrs.set | o->rec_attrs.set) & ~(uint64_t)MOUNT_ATTR_IDMAP;
 	s->num[2] = asked_propagation(o);
 	*late = read_only_at_end(p, m, s);
@@ -515,6 +537,16 @@ static void add_device(
 	s->num[2] = (uint64_t)(d->has_uid ? d->uid : 0) << 32 | (d->has_gid ? d->gid : 0);
 }
 
+int compile_mount_list(
+	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < in->spec->n_mounts; i++)
+		r = add_mount(in, p, t, i, err);
+	return r;
+}
+
 int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
 	struct err *err)
 {
@@ -523,13 +555,10 @@ int compile_mounts(const struct compile_init *in, struct plan *p, const struct c
 	const struct spec_linux *l = spec->linux_;
 	bool own_dev = dev_is_ours(spec);
 	struct plan_step *s;
-	int r;
+	int r = compile_mount_list(in, p, trees, err);
 
-	for (size_t i = 0; i < spec->n_mounts; i++) {
-		r = add_mount(in, p, trees, i, err);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	/* Before the default ones, which take what is there: of a device that is both, mode and owner are the config's. */
 	for (size_t i = 0; l && i < l->n_devices; i++)
 		if (device_is_wanted(&l->devices[i], own_dev))

@@ -223,6 +223,14 @@ int container_update(struct container *c, const struct spec_resources *r,
 	const struct container_handler *handler, struct err *err);
 
 /*
+ * Mount what the document's `mounts` list into the container, all or none (directories and files made for it stay), or
+ * (remove) unmount what is mounted last at their destinations, one after the other. Kept by nothing: a checkpoint does
+ * not know of them. "container not running". Ends before the container is freed.
+ */
+int container_change_mounts(struct container *c, const struct spec *mounts, bool remove,
+	const struct container_handler *handler, struct err *err);
+
+/*
  * Delete: stopped: resources, state, poststop hooks. created: killed first. running or paused: error without force.
  * force: kills everything of the container and waits, at most ten seconds. Idempotent: every step may be repeated after a crash. done
  * comes after the poststop hooks, whose failures are only warnings.

@@ -89,10 +89,10 @@ static void describe(struct hook_run *r, int wait_status)
 		err_set(&r->err, -ETIMEDOUT, "hook '%s' did not end within %d seconds%s%s", path,
 			r->req.hooks[r->next].timeout, sep, output);
 	else if (WIFSIGNALED(wait_status))
-		err_set(&r->err, -ECANCELED, "hook '%s' was killed by signal %d%s%s", path,
+		err_set(&r->err, -EIO, "hook '%s' was killed by signal %d%s%s", path,
 			WTERMSIG(wait_status), sep, output);
 	else if (WEXITSTATUS(wait_status))
-		err_set(&r->err, -ECANCELED, "hook '%s' failed with exit status %d%s%s", path,
+		err_set(&r->err, -EIO, "hook '%s' failed with exit status %d%s%s", path,
 			WEXITSTATUS(wait_status), sep, output);
 }
 

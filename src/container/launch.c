@@ -182,8 +182,9 @@ static void step_error(const struct launch *l, const struct plan_msg *m, struct 
 		return;
 	}
 	plan_describe(&l->plan, m->step, what, sizeof(what));
+	/* The executor's word for it. A caller would take it for its own doing. */
 	if (m->op == PLAN_HOOK && m->code == -ECANCELED)
-		err_set(e, m->code, "hook failed: %s", m->text);
+		err_set(e, -EIO, "hook failed: %s", m->text);
 	else if (m->text[0] && !strstr(what, m->text))
 		err_code(e, m->code, "%s: %s", what, m->text);
 	else
@@ -428,8 +429,7 @@ static void on_stage_check(struct loop_timer *t)
 	if (l->process.pid || l->phase == PHASE_DONE)
 		return;
 	if (l->stage_gone)
-		fail_code(l, -ECANCELED,
-			"the executor ended before it reported the container's process");
+		fail_code(l, -EIO, "the executor ended before it reported the container's process");
 	else if (stage_has_ended(l)) /* its report may be in the socket still: one more round */
 		l->stage_gone = true;
 	if (l->phase != PHASE_DONE)
@@ -514,7 +514,7 @@ static void on_end(struct launch *l)
 		l->handler.running(l->handler.arg);
 		return;
 	}
-	err_set(&e, -ECANCELED,
+	err_set(&e, -EIO,
 		l->process.pid ? "the container's process ended during its set-up (killed, or out "
 				 "of memory)"
 			       : "the executor ended before it started the container's process");

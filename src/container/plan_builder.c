@@ -153,6 +153,20 @@ static const char *str_at(const struct plan *p, const struct plan_step *s, int k
 	return s->str[k] ? p->data.data + s->str[k] - 1 : "";
 }
 
+/* "exec PROFILE" for AppArmor, else the label alone. */
+static void describe_label(const struct plan *p, const struct plan_step *s, char *out, size_t size)
+{
+	const char *label = s->blob ? p->data.data + s->blob - 1 : "";
+	int length = (int)s->blob_len;
+
+	if (strcmp(str_at(p, s, 0), "apparmor/exec") == 0 && length >= 5)
+		snprintf(out, size,
+			"process.apparmorProfile: '%.*s' could not be applied (is it loaded?)",
+			length - 5, label + 5);
+	else
+		snprintf(out, size, "apply SELinux label '%.*s'", length, label);
+}
+
 void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 {
 	const struct plan_step *s;
@@ -220,6 +234,9 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 	case PLAN_REMOUNT:
 		snprintf(out, size, "remount '%s'", str_at(p, s, 0));
 		break;
+	case PLAN_UMOUNT:
+		snprintf(out, size, "unmount '%s'", str_at(p, s, 0));
+		break;
 	case PLAN_MKDIR:
 		snprintf(out, size, "make directory '%s'", str_at(p, s, 0));
 		break;
@@ -252,6 +269,9 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		break;
 	case PLAN_USER:
 		snprintf(out, size, "become user %u:%u", (unsigned)s->num[0], (unsigned)s->num[1]);
+		break;
+	case PLAN_LABEL:
+		describe_label(p, s, out, size);
 		break;
 	case PLAN_SECCOMP:
 		snprintf(out, size, "load the seccomp filter");

@@ -471,6 +471,8 @@ struct spec_resources_doc {
  * together.
  */
 int spec_parse(const char *json, size_t len, struct spec **ret, struct err *err);
+/* A document with nothing but `mounts`, or that list itself. */
+int spec_parse_mounts(const char *json, size_t len, struct spec **ret, struct err *err);
 int spec_parse_process(
 	const char *json, size_t len, struct spec_process_doc **ret, struct err *err);
 int spec_parse_resources(
@@ -497,6 +499,7 @@ int spec_default(bool rootless, bool cgroup2, struct buf *out);
 /* Everything that can be said against a document without looking at the machine. No process: fine.
  */
 int spec_validate(const struct spec *s, struct err *err);
+int spec_validate_mounts(const struct spec *s, struct err *err);
 int spec_validate_process(const struct spec_process *p, struct err *err);
 int spec_validate_resources(const struct spec_resources *r, struct err *err);
 

@@ -402,6 +402,41 @@ int spec_parse(const char *json, size_t len, struct spec **ret, struct err *err)
 	return code;
 }
 
+static int read_mounts(struct reader *r, const struct json_node *root, struct spec *s)
+{
+	const struct json_node *list =
+		root->kind == JSON_READ_ARRAY ? root : json_read_get(root, "mounts");
+	const struct place place = { .name = "mounts" };
+
+	if (!list)
+		return err_set(r->err, -EINVAL, "mounts: missing");
+	for (size_t i = 0; i < spec_schema.n_fields; i++)
+		if (str_eq(spec_schema.fields[i].name, "mounts"))
+			return read_field(r, &spec_schema.fields[i], list, &place, (char *)s);
+	return err_set(r->err, -EINVAL, "mounts: unknown");
+}
+
+int spec_parse_mounts(const char *json, size_t len, struct spec **ret, struct err *err)
+{
+	auto_freep(spec) struct spec *s = calloc(1, sizeof(*s));
+	struct reader r = { .err = err };
+	auto_done(arena) struct arena tree = { 0 };
+	struct json_node *root;
+	int code;
+
+	if (!s)
+		return err_oom(err);
+	r.arena = &s->arena;
+	code = json_read(&tree, json, len, &limits, &root, err);
+	if (code == 0 && root->kind != JSON_READ_ARRAY && root->kind != JSON_READ_OBJECT)
+		code = err_set(err, -EINVAL, "mounts: expected an array");
+	if (code == 0)
+		code = read_mounts(&r, root, s);
+	if (code == 0)
+		*ret = take_ptr(s);
+	return code;
+}
+
 int spec_parse_process(const char *json, size_t len, struct spec_process_doc **ret, struct err *err)
 {
 	auto_freep(spec_process_doc) struct spec_process_doc *d = calloc(1, sizeof(*d));

@@ -94,3 +94,8 @@ int spec_check_mounts(const struct spec *s, struct err *err)
 	arena_done(&arena);
 	return r;
 }
+
+int spec_validate_mounts(const struct spec *s, struct err *err)
+{
+	return spec_check_mounts(s, err);
+}

@@ -9,6 +9,7 @@ setup_file() {
 }
 
 setup() {
+	not_for old-crun -- "crun 1.8 does not know version 1.3.0 of the specification"
 	runtime_setup
 }
 

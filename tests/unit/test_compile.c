@@ -557,7 +557,8 @@ TEST(labels_are_written_before_the_root_is_left_and_the_keyring_has_its_own)
 {
 	struct made m = make("", 0, ",\"selinuxLabel\":\"u:r:t\",\"apparmorProfile\":\"profile\"",
 		"", ",\"mountLabel\":\"u:r:f\"",
-		",\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\"}]");
+		",\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\"},"
+		"{\"destination\":\"/q\",\"type\":\"mqueue\"}]");
 	int first = find(&m, PLAN_LABEL, 0);
 	int second = find(&m, PLAN_LABEL, first + 1);
 	int third = find(&m, PLAN_LABEL, second + 1);
@@ -573,6 +574,10 @@ TEST(labels_are_written_before_the_root_is_left_and_the_keyring_has_its_own)
 	assert_true(fourth < find(&m, PLAN_PIVOT, 0));
 	assert_memory_equal(m.plan.data.data + m.plan.steps[fourth].blob - 1, "exec profile", 12);
 	assert_memory_equal(m.plan.data.data + m.plan.steps[fs].blob - 1, "context=u:r:f", 14);
+	assert_int_equal(m.plan.steps[fs].str[3], 0);
+	fs = find(&m, PLAN_MOUNT_FS, fs + 1);
+	assert_int_equal(m.plan.steps[fs].blob_len, 0);
+	assert_string_equal(text(&m, fs, 3), "u:r:f");
 	done(&m);
 }
 
@@ -772,5 +777,88 @@ TEST(in_a_user_namespace_scheduling_is_passed_over_by_the_clone)
 		assert_true(find(&m, PLAN_SCHEDULER, find(&m, PLAN_SCHEDULER, 0) + 1) < 0);
 		assert_true(find(&m, PLAN_IOPRIO, clone) < 0);
 		done(&m);
+	}
+}
+
+/* ---- mounts of a container that runs ---- */
+
+static struct made change(const char *namespaces, const char *list, bool remove)
+{
+	struct made m = make("", 0, "", namespaces, "", "");
+	auto_freep(spec) struct spec *mounts = NULL;
+	struct compile_change in = {
+		.spec = m.spec, .remove = remove, .bundle = "/b", .init_pidfd = 9
+	};
+
+	assert_ok(m.r);
+	plan_done(&m.plan);
+	assert_ok(spec_parse_mounts(list, strlen(list), &mounts, &m.err));
+	in.mounts = mounts->mounts;
+	in.n_mounts = mounts->n_mounts;
+	m.plan = (struct plan){ 0 };
+	m.r = compile_change(&in, &m.plan, &m.err);
+	return m;
+}
+
+TEST(mounts_are_added_from_the_host_side_and_by_nobody_whom_the_container_sees)
+{
+	struct made m = change(",{\"type\":\"user\"},{\"type\":\"cgroup\"},{\"type\":\"network\"}",
+		"[{\"destination\":\"/"
+		"a\",\"type\":\"bind\",\"source\":\"src\",\"options\":[\"bind\"]},"
+		"{\"destination\":\"/t\",\"type\":\"tmpfs\",\"options\":[\"ro\"]}]",
+		false);
+	int tree = find(&m, PLAN_TREE, 0), join = find(&m, PLAN_SETNS_SLOT, 0);
+	int root = find(&m, PLAN_ROOTFS, 0), attach = find(&m, PLAN_MOUNT_TREE, 0);
+
+	assert_ok(m.r);
+	assert_string_equal(text(&m, tree, 0), "/b/src");
+	assert_true(tree < join && join < find(&m, PLAN_CLONE, 0) && root < attach);
+	assert_int_equal(m.plan.steps[join].num[0], CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWNET);
+	assert_true(find(&m, PLAN_ROOT_IDS, 0) < root);
+	assert_int_equal(m.plan.steps[root].flags, PLAN_F_CHROOT | PLAN_F_LIVE);
+	assert_true(find(&m, PLAN_MOUNT_FS, 0) < find(&m, PLAN_REMOUNT, 0));
+	assert_int_equal(m.plan.steps[m.plan.n_steps - 1].op, PLAN_READY);
+	done(&m);
+	/* procfs shows the namespace of its maker */
+	m = change("", "{\"mounts\":[{\"destination\":\"/p\",\"type\":\"proc\"}]}", false);
+	assert_int_equal(
+		m.plan.steps[find(&m, PLAN_SETNS_SLOT, 0)].num[0], CLONE_NEWNS | CLONE_NEWPID);
+	done(&m);
+}
+
+TEST(mounts_are_removed_by_clean_paths)
+{
+	struct made m =
+		change("", "[{\"destination\":\"/a/./b//../c/\"},{\"destination\":\"d\"}]", true);
+	int first = find(&m, PLAN_UMOUNT, 0);
+
+	assert_ok(m.r);
+	assert_string_equal(text(&m, first, 0), "/a/c");
+	assert_string_equal(text(&m, find(&m, PLAN_UMOUNT, first + 1), 0), "/d");
+	done(&m);
+	m = change("", "[{\"destination\":\"/x/..\"}]", true);
+	assert_int_equal(m.r, -EINVAL);
+	assert_text_has(m.err.text, "mounts[0].destination: '/x/..' is the root");
+	done(&m);
+}
+
+TEST(a_list_of_mounts_is_a_list_of_mounts)
+{
+	static const struct {
+		const char *json, *text;
+	} bad[] = {
+		{ "{}", "mounts: missing" },
+		{ "3", "mounts: expected an array" },
+		{ "[{\"type\":\"tmpfs\"}]", "mounts[0].destination: missing" },
+		{ "{\"mounts\":{}}", "mounts: " },
+	};
+	struct spec *s = NULL;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		err = (struct err){ 0 };
+		assert_int_equal(
+			spec_parse_mounts(bad[i].json, strlen(bad[i].json), &s, &err), -EINVAL);
+		assert_text_has(err.text, bad[i].text);
 	}
 }

@@ -189,6 +189,36 @@ TEST(remove_tree_follows_no_links)
 	test_tmpdir_remove(&t);
 }
 
+TEST(remove_empty_keeps_what_holds_something)
+{
+	struct test_tmpdir t = test_tmpdir();
+	size_t fds = test_open_fds();
+	int fd;
+
+	assert_ok(file_mkdirs_at(t.fd, "tree/a/b", 0700));
+	touch(t.fd, "tree/a/empty");
+	assert_ok(file_remove_empty_at(t.fd, "tree"));
+	assert_false(exists(t.fd, "tree"));
+	assert_ok(file_remove_empty_at(t.fd, "tree"));
+	assert_ok(file_mkdirs_at(t.fd, "tree/a/b", 0700));
+	touch(t.fd, "tree/a/empty");
+	touch(t.fd, "tree/a/full");
+	fd = openat(t.fd, "tree/a/full", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, "x", 1), 1);
+	close(fd);
+	assert_int_equal(file_remove_empty_at(t.fd, "tree"), -ENOTEMPTY);
+	assert_true(exists(t.fd, "tree/a/full"));
+	assert_false(exists(t.fd, "tree/a/empty"));
+	assert_int_equal(unlinkat(t.fd, "tree/a/full", 0), 0);
+	assert_ok(symlinkat("/etc", t.fd, "tree/a/link"));
+	assert_int_equal(file_remove_empty_at(t.fd, "tree"), -ENOTEMPTY);
+	assert_int_equal(unlinkat(t.fd, "tree/a/link", 0), 0);
+	assert_int_equal(mkfifoat(t.fd, "tree/a/fifo", 0600), 0);
+	assert_int_equal(file_remove_empty_at(t.fd, "tree"), -ENOTEMPTY);
+	assert_int_equal(test_open_fds(), fds);
+	test_tmpdir_remove(&t);
+}
+
 TEST(remove_tree_stays_on_its_mount)
 {
 	struct test_tmpdir t = test_tmpdir();

@@ -152,3 +152,27 @@ TEST(a_failed_step_is_named_with_its_object)
 	assert_true(text[0] != 0);
 	plan_done(&p);
 }
+
+static void label(const char *file, const char *value, char *text, size_t size)
+{
+	struct plan p;
+	struct plan_step *s;
+
+	plan_init(&p);
+	s = plan_add(&p, PLAN_LABEL);
+	s->str[0] = plan_str(&p, file);
+	plan_blob(&p, s, value, strlen(value));
+	plan_describe(&p, 0, text, size);
+	plan_done(&p);
+}
+
+TEST(a_label_that_cannot_be_applied_is_named)
+{
+	char text[200];
+
+	label("apparmor/exec", "exec docker-default", text, sizeof(text));
+	assert_string_equal(text,
+		"process.apparmorProfile: 'docker-default' could not be applied (is it loaded?)");
+	label("exec", "a:b:c", text, sizeof(text));
+	assert_string_equal(text, "apply SELinux label 'a:b:c'");
+}
