@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Exit recorder: the program in the kernel. At the end of a process whose entry is armed it writes into that entry how it
- * ended.
+ * Exit recorder: the programs in the kernel, one of which is attached. At the end of a process whose entry is armed it
+ * writes into that entry how it ended.
  *
- * It never adds an entry: what allocates at exit can fail at exit. A process has ended when its last
- * thread has (signal->live == 0), and its status is chosen as wait(2) chooses it. What surprises: two
- * threads that leave together may both see no other. Before Linux 5.18 the status is then the leader's, who may
- * not have set it yet when the other looks; so the leader, when it is one of those, has the last word.
+ * None adds an entry: what allocates at exit can fail at exit. The kernel leaves out a run of a tracing program on a
+ * processor where another run of it is under way. So the first choice is a place where no two runs ever are: the function
+ * that tells a parent is called with tasklist_lock held for writing, of each process once it is a zombie without threads,
+ * and of nobody who is not wanted here. The other choice is a tracepoint, which Linux 7.0 made a place where who runs can be
+ * preempted, and then whoever ends on that processor meanwhile is left out; before 7.0 it is as good.
+ *
+ * At the tracepoint a process has ended when its last thread has (signal->live == 0), and its status is chosen as wait(2)
+ * chooses it. What surprises: two threads that leave together may both see no other. Before Linux 5.18 the status is then
+ * the leader's, who may not have set it yet when the other looks; so the leader, when it is one of those, has the last word.
  *
  * Built by clang for the target bpf; offsets are those of the running kernel (CO-RE), so the structures below hold only
- * what is read. Kernel: 5.14 to 6.18, BTF.
+ * what is read. Kernel: 5.14 to 7.2, BTF.
  */
 typedef unsigned char __u8;
 typedef unsigned short __u16;
@@ -88,22 +93,11 @@ static __always_inline void key_of(struct task_struct *leader, struct recorder_k
 	ret->start = BPF_CORE_READ(leader, start_boottime) / TICK_NS;
 }
 
-SEC("raw_tp/sched_process_exit")
-int reeve_exit(struct { __u64 arg[1]; } * ctx)
+static __always_inline void write_end(
+	struct recorder_value *v, struct task_struct *leader, struct signal_struct *signal)
 {
-	struct task_struct *task = (struct task_struct *)ctx->arg[0];
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct recorder_value *v;
-	struct recorder_key key;
 	int status;
 
-	if (BPF_CORE_READ(signal, live.counter) != 0)
-		return 0;
-	key_of(leader, &key);
-	v = bpf_map_lookup_elem(&reeve_exits, &key);
-	if (!v || (v->state != RECORDER_ARMED && task != leader))
-		return 0;
 	if (BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT)
 		status = BPF_CORE_READ(signal, group_exit_code);
 	else
@@ -115,5 +109,40 @@ int reeve_exit(struct { __u64 arg[1]; } * ctx)
 	v->flags = (status & 0x7f) == SIGKILL && BPF_CORE_READ(signal, oom_mm) ? RECORDER_OOM : 0;
 	barrier(); /* who reads it knows that the process is gone: no more order is needed */
 	v->state = RECORDER_ENDED;
+}
+
+/* Called again when the parent of a zombie ends, and of traced threads: what is recorded stays. */
+SEC("fentry/do_notify_parent")
+int reeve_end(struct { __u64 arg[2]; } * ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->arg[0];
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct recorder_value *v;
+	struct recorder_key key;
+
+	if (BPF_CORE_READ(task, group_leader) != task || BPF_CORE_READ(signal, live.counter) != 0)
+		return 0;
+	key_of(task, &key);
+	v = bpf_map_lookup_elem(&reeve_exits, &key);
+	if (v && v->state == RECORDER_ARMED)
+		write_end(v, task, signal);
+	return 0;
+}
+
+SEC("raw_tp/sched_process_exit")
+int reeve_exit(struct { __u64 arg[1]; } * ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->arg[0];
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	struct recorder_value *v;
+	struct recorder_key key;
+
+	if (BPF_CORE_READ(signal, live.counter) != 0)
+		return 0;
+	key_of(leader, &key);
+	v = bpf_map_lookup_elem(&reeve_exits, &key);
+	if (v && (v->state == RECORDER_ARMED || task == leader))
+		write_end(v, leader, signal);
 	return 0;
 }

@@ -90,22 +90,38 @@ static int find_program(int at, const char *dir, uint32_t *ret, struct err *err)
 	return 0;
 }
 
-static int open_pin(const char *dir, int *ret, uint32_t *ret_program, struct err *err)
+static int open_place(const char *dir, int *ret, struct err *err)
 {
 	auto_close int at = fd_open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-	union bpf_attr attr;
-	char path[64];
 	struct statfs fs;
-	int fd;
 
 	if (at < 0)
 		return err_code(err, at, "open '%s'", dir);
 	if (fstatfs(at, &fs) < 0 || (unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return err_set(err, -ENOTSUP, "no bpffs is at '%s'", dir);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/" RECORDER_MAP_PIN, at);
+	*ret = take_fd(&at);
+	return 0;
+}
+
+static int get_pin(int at, const char *name)
+{
+	union bpf_attr attr;
+	char path[96];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", at, name);
 	memset(&attr, 0, sizeof(attr));
 	attr.pathname = pointer(path);
-	fd = kernel_bpf(BPF_OBJ_GET, &attr, sizeof(attr));
+	return kernel_bpf(BPF_OBJ_GET, &attr, sizeof(attr));
+}
+
+static int open_pin(const char *dir, int *ret, uint32_t *ret_program, struct err *err)
+{
+	auto_close int at = -EBADF;
+	int fd = open_place(dir, &at, err);
+
+	if (fd < 0)
+		return fd;
+	fd = get_pin(at, RECORDER_MAP_PIN);
 	if (fd == -ENOENT)
 		return err_set(err, fd, "nothing is loaded in '%s'", dir);
 	if (fd < 0)
@@ -114,17 +130,22 @@ static int open_pin(const char *dir, int *ret, uint32_t *ret_program, struct err
 	return find_program(at, dir, ret_program, err);
 }
 
-static int check_map(int fd, uint32_t *ret_entries, struct err *err)
+static int get_info(int fd, void *info, uint32_t size)
 {
-	struct bpf_map_info info = { 0 };
 	union bpf_attr attr;
-	int r;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.info.bpf_fd = (uint32_t)fd;
-	attr.info.info_len = sizeof(info);
-	attr.info.info = pointer(&info);
-	r = kernel_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr));
+	attr.info.info_len = size;
+	attr.info.info = pointer(info);
+	return kernel_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof(attr));
+}
+
+static int check_map(int fd, uint32_t *ret_entries, struct err *err)
+{
+	struct bpf_map_info info = { 0 };
+	int r = get_info(fd, &info, sizeof(info));
+
 	if (r < 0)
 		return err_code(err, r, "ask for the map's layout");
 	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != sizeof(struct recorder_key) ||
@@ -195,6 +216,44 @@ bool exit_recorder_is_on(const struct exit_recorder *r)
 bool exit_recorder_is_current(const struct exit_recorder *r)
 {
 	return exit_recorder_is_on(r) && r->program >= RECORDER_PROGRAM_VERSION;
+}
+
+/* The program that is attached; an fd or a negative errno. */
+static int open_program(int at, uint32_t version)
+{
+	struct bpf_link_info info = { 0 };
+	union bpf_attr attr;
+	auto_close int link = -EBADF;
+	char name[48];
+	int r;
+
+	snprintf(name, sizeof(name), RECORDER_LINK_PIN "%" PRIu32, version);
+	link = get_pin(at, name);
+	r = link < 0 ? link : get_info(link, &info, sizeof(info));
+	if (r < 0)
+		return r;
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = info.prog_id;
+	return kernel_bpf(BPF_PROG_GET_FD_BY_ID, &attr, sizeof(attr));
+}
+
+int exit_recorder_missed(const char *dir, uint64_t *ret, struct err *err)
+{
+	auto_close int at = -EBADF, program = -EBADF;
+	struct bpf_prog_info info = { 0 };
+	uint32_t version = 0;
+	int r = open_place(dir, &at, err);
+
+	if (r == 0)
+		r = find_program(at, dir, &version, err);
+	if (r < 0)
+		return r;
+	program = open_program(at, version);
+	r = program < 0 ? program : get_info(program, &info, sizeof(info));
+	if (r < 0)
+		return err_code(err, r, "ask for the program that is attached in '%s'", dir);
+	*ret = info.recursion_misses;
+	return 0;
 }
 
 /* ---- entries ---- */

@@ -57,6 +57,11 @@ void exit_recorder_done(struct exit_recorder *r);
 bool exit_recorder_is_on(const struct exit_recorder *r);
 /* On, with a program as new as ours: then recorder_load_start() would change nothing. */
 bool exit_recorder_is_current(const struct exit_recorder *r);
+/*
+ * How often the kernel has left out a run of the program that is attached in this directory, since it was loaded: an end of any
+ * process of the machine may be one, perhaps of none of ours. Needs CAP_BPF or CAP_SYS_ADMIN.
+ */
+int exit_recorder_missed(const char *dir, uint64_t *ret, struct err *err);
 /* Of the program that a pin of this name holds; 0: another pin. */
 uint32_t exit_recorder_link_version(const char *name);
 

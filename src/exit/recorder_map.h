@@ -13,12 +13,15 @@
 /* Of the map: another number is another pin, and a map beside the old one. */
 #define RECORDER_MAP_VERSION 1
 /* Of the program: it grows with every change of what the program does. The highest of all helpers that ran is attached. */
-#define RECORDER_PROGRAM_VERSION 1
+#define RECORDER_PROGRAM_VERSION 2
 
 #define RECORDER_MAP_NAME "reeve_exits"
 #define RECORDER_MAP_PIN "map_1"
 #define RECORDER_LINK_PIN "link_" /* and the program's version in decimal */
 #define RECORDER_ENTRIES 16384    /* if the order does not say */
+/* Names of the programs, of which one is attached: at a function, where none is left out, or at a tracepoint. */
+#define RECORDER_AT_FUNCTION "reeve_end"
+#define RECORDER_AT_TRACEPOINT "reeve_exit"
 
 /* With Linux 6.9 the inode of the process' pidfd and 0; before, its pid in the first pid namespace and its start. */
 struct recorder_key {
@@ -46,8 +49,9 @@ _Static_assert(sizeof(struct recorder_key) == 16, "laid out");
 _Static_assert(sizeof(struct recorder_value) == 40, "laid out");
 
 /*
- * reeve-helper's answer to `reeve-helper recorder dir=PATH [entries=N] [key=start]`, through the SOCK_SEQPACKET socket that is its
- * standard input. key=start: as before Linux 6.9. Both are built together, so this has no version.
+ * reeve-helper's answer to `reeve-helper recorder dir=PATH [entries=N] [key=start] [at=tracepoint]`, through the SOCK_SEQPACKET
+ * socket that is its standard input. key=start: as before Linux 6.9; at=tracepoint: as where no function can be traced. Both
+ * are built together, so this has no version.
  */
 struct recorder_news {
 	int32_t code;  /* 0, or a negative errno with text */

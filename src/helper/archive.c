@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "helper/helper_answer.h"
 
 #define READ_BYTES (64u << 10)
 #define FILES_MAX 10000
@@ -242,40 +243,22 @@ int archive_take(int in, int into, struct archive_sum *ret, struct err *err)
 
 /* ---- the program ---- */
 
-static int take_word(const char *word, const char *name, int *ret)
-{
-	size_t len = strlen(name);
-	uint32_t fd;
-
-	if (strncmp(word, name, len) != 0 || str_to_u32(word + len, &fd) < 0)
-		return -EINVAL;
-	*ret = (int)fd;
-	return 0;
-}
-
 int archive_main(int news, char **words, size_t n)
 {
-	auto_done(buf) struct buf out = { 0 };
 	struct archive_sum sum = { 0 };
 	struct err err = { 0 };
+	char what[200] = "";
 	int in = -EBADF, into = -EBADF, r = 0;
 
 	/* Names are bytes; libarchive wants to see text in them. */
 	setlocale(LC_CTYPE, "C.UTF-8");
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (take_word(words[i], "in=", &in) < 0 && take_word(words[i], "into=", &into) < 0)
+		if (helper_fd_word(words[i], "in", &in) < 0 &&
+			helper_fd_word(words[i], "into", &into) < 0)
 			r = err_set(&err, -EINVAL, "unknown word '%s'", words[i]);
 	if (r == 0)
 		r = archive_take(in, into, &sum, &err);
 	if (r == 0)
-		buf_addf(&out, "ok %s %llu\n", sum.index, (unsigned long long)sum.files);
-	else {
-		for (char *p = err.text; *p; p++)
-			if (*p == '\n')
-				*p = ' ';
-		buf_addf(&out, "error %d %s\n", -r, err.text);
-	}
-	if (buf_ok(&out) < 0 || fd_write_full(news, out.data, out.len) < 0)
-		return 1;
-	return r < 0;
+		snprintf(what, sizeof(what), "%s %llu", sum.index, (unsigned long long)sum.files);
+	return helper_answer(news, &err, what);
 }

@@ -25,6 +25,7 @@
 
 #include "helper/diff_file.h"
 #include "helper/diff_links.h"
+#include "helper/helper_answer.h"
 #include "helper/overlay_view.h"
 
 #define DIRS_MAX 500
@@ -457,29 +458,17 @@ int diff_write(const struct diff *d, struct diff_sums *ret, struct err *err)
 
 /* ---- the program ---- */
 
-static int take_fd_word(const char *word, const char *name, int *ret)
-{
-	size_t len = strlen(name);
-	uint32_t fd;
-
-	if (strncmp(word, name, len) != 0 || word[len] != '=' ||
-		str_to_u32(word + len + 1, &fd) < 0)
-		return -EINVAL;
-	*ret = (int)fd;
-	return 0;
-}
-
 struct dirs {
 	int left[DIRS_MAX], right[DIRS_MAX];
 };
 
 static int parse_word(const char *word, struct diff *d, struct dirs *dirs)
 {
-	if (take_fd_word(word, "out", &d->out) == 0)
+	if (helper_fd_word(word, "out", &d->out) == 0)
 		return 0;
-	if (d->n_left < DIRS_MAX && take_fd_word(word, "left", &dirs->left[d->n_left]) == 0)
+	if (d->n_left < DIRS_MAX && helper_fd_word(word, "left", &dirs->left[d->n_left]) == 0)
 		return d->n_left++, 0;
-	if (d->n_right < DIRS_MAX && take_fd_word(word, "right", &dirs->right[d->n_right]) == 0)
+	if (d->n_right < DIRS_MAX && helper_fd_word(word, "right", &dirs->right[d->n_right]) == 0)
 		return d->n_right++, 0;
 	if (str_eq(word, "guide"))
 		return d->guide = true, 0;
@@ -520,9 +509,9 @@ static void want_descriptors(void)
 int diff_main(int news, char **words, size_t n)
 {
 	struct diff d = { .out = -EBADF };
-	auto_done(buf) struct buf out = { 0 };
 	struct diff_sums sums;
 	struct err err = { 0 };
+	char what[200] = "";
 	struct dirs dirs;
 	int r;
 
@@ -533,15 +522,7 @@ int diff_main(int news, char **words, size_t n)
 	if (r == 0)
 		r = diff_write(&d, &sums, &err);
 	if (r == 0)
-		buf_addf(&out, "ok %s %llu %s\n", sums.file.digest,
+		snprintf(what, sizeof(what), "%s %llu %s", sums.file.digest,
 			(unsigned long long)sums.file.size, sums.tar.digest);
-	else {
-		for (char *p = err.text; *p; p++)
-			if (*p == '\n')
-				*p = ' ';
-		buf_addf(&out, "error %d %s\n", -r, err.text);
-	}
-	if (buf_ok(&out) < 0 || fd_write_full(news, out.data, out.len) < 0)
-		return 1;
-	return r < 0;
+	return helper_answer(news, &err, what);
 }

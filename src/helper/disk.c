@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/tree.h"
 #include "base/tree_copy.h"
+#include "helper/helper_answer.h"
 
 struct disk {
 	int news, in, from;
@@ -94,15 +95,12 @@ int disk_main(int news, char **words, size_t n)
 {
 	struct disk d = { .news = news, .in = -EBADF, .from = -EBADF };
 	struct err err = { 0 };
-	char line[600];
-	int r = 0, len;
+	char what[64] = "";
+	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = do_word(&d, words[i], &err);
 	if (r == 0)
-		len = snprintf(line, sizeof(line), "ok %lld %lld\n", (long long)d.first,
-			(long long)d.second);
-	else
-		len = snprintf(line, sizeof(line), "error %d %s\n", -r, err.text);
-	return fd_write_full(news, line, (size_t)len) < 0 || r < 0;
+		snprintf(what, sizeof(what), "%lld %lld", (long long)d.first, (long long)d.second);
+	return helper_answer(news, &err, what);
 }

@@ -31,6 +31,7 @@
 #include "base/path.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "helper/helper_answer.h"
 #include "helper/path_set.h"
 
 #define READ_BYTES (256u << 10)
@@ -635,28 +636,16 @@ int layer_apply(const struct layer *l, struct layer_sum *ret, struct err *err)
 
 /* ---- the program ---- */
 
-static int take_fd_word(const char *word, const char *name, int *ret)
-{
-	size_t len = strlen(name);
-	uint32_t fd;
-
-	if (strncmp(word, name, len) != 0 || word[len] != '=' ||
-		str_to_u32(word + len + 1, &fd) < 0)
-		return -EINVAL;
-	*ret = (int)fd;
-	return 0;
-}
-
 static int parse(char **words, size_t n, struct layer *l, int lower[LOWER_MAX], struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (take_fd_word(words[i], "blob", &l->blob) == 0 ||
-			take_fd_word(words[i], "root", &l->root) == 0)
+		if (helper_fd_word(words[i], "blob", &l->blob) == 0 ||
+			helper_fd_word(words[i], "root", &l->root) == 0)
 			continue;
 		if (str_eq(words[i], "overlay"))
 			l->overlay = 1;
 		else if (l->n_lower < LOWER_MAX &&
-			 take_fd_word(words[i], "lower", &lower[l->n_lower]) == 0)
+			 helper_fd_word(words[i], "lower", &lower[l->n_lower]) == 0)
 			l->n_lower++;
 		else
 			return err_set(err, -EINVAL, "unknown word '%s'", words[i]);
@@ -669,9 +658,9 @@ static int parse(char **words, size_t n, struct layer *l, int lower[LOWER_MAX], 
 int layer_main(int news, char **words, size_t n)
 {
 	struct layer l = { .blob = -EBADF, .root = -EBADF };
-	auto_done(buf) struct buf out = { 0 };
 	struct layer_sum sum;
 	struct err err = { 0 };
+	char what[200] = "";
 	int lower[LOWER_MAX], r;
 
 	/* Names are bytes; libarchive wants to see text in them. */
@@ -680,14 +669,6 @@ int layer_main(int news, char **words, size_t n)
 	if (r == 0)
 		r = layer_apply(&l, &sum, &err);
 	if (r == 0)
-		buf_addf(&out, "ok %s %llu\n", sum.digest, (unsigned long long)sum.size);
-	else {
-		for (char *p = err.text; *p; p++)
-			if (*p == '\n')
-				*p = ' ';
-		buf_addf(&out, "error %d %s\n", -r, err.text);
-	}
-	if (buf_ok(&out) < 0 || fd_write_full(news, out.data, out.len) < 0)
-		return 1;
-	return r < 0;
+		snprintf(what, sizeof(what), "%s %llu", sum.digest, (unsigned long long)sum.size);
+	return helper_answer(news, &err, what);
 }

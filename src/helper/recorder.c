@@ -5,6 +5,9 @@
  * lock on the directory, for two may be started at once; one that dies in between leaves two programs attached,
  * which the next run makes one.
  *
+ * Of the two programs the one at a function is attached where that can be done, and tried on a child of ours: where a compiler has
+ * put that function into its callers nothing would ever run. Else it is the one at the tracepoint.
+ *
  * What surprises: names in bpffs hold no dots.
  */
 #include "helper/recorder.h"
@@ -18,11 +21,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/pidref.h"
 #include "base/str.h"
 #include "exit/recorder.h"
 #include "exit/recorder_map.h"
@@ -30,6 +35,7 @@
 
 #define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
 #define LOCKDOWN "/sys/kernel/security/lockdown"
+#define TRIAL_STATUS 77
 
 extern const unsigned char recorder_image[];
 extern const size_t recorder_image_size;
@@ -38,10 +44,12 @@ struct recorder {
 	const char *dir;
 	uint32_t entries;
 	uint32_t by_start;
+	bool at_tracepoint;
 	int dirfd;
 	uint32_t attached; /* version of the program that is pinned; 0: none */
 	struct bpf_object *object;
 	struct bpf_map *map;
+	struct bpf_link *link;
 	bool map_is_new;
 };
 
@@ -169,16 +177,18 @@ static int set_key(struct recorder *r, struct err *err)
 	return err_set(err, -EIO, "the program has no constants");
 }
 
-static int load(struct recorder *r, const char *pin, struct err *err)
+/* The program of this name and no other. */
+static int load(struct recorder *r, const char *name, const char *pin, struct err *err)
 {
 	struct bpf_object_open_opts o = { .sz = sizeof(o), .object_name = "reeve_exit" };
+	struct bpf_program *p;
 	int code;
 
-	if (access(KERNEL_TYPES, R_OK) < 0)
-		return err_sys(err, "no types of the kernel (BTF): '%s'", KERNEL_TYPES);
 	r->object = bpf_object__open_mem(recorder_image, recorder_image_size, &o);
 	if (!r->object)
 		return explain(err, -errno, "read the exit recorder's program");
+	bpf_object__for_each_program(p, r->object)
+		bpf_program__set_autoload(p, str_eq(bpf_program__name(p), name));
 	code = choose_map(r, pin, err);
 	if (code == 0)
 		code = set_key(r, err);
@@ -188,27 +198,91 @@ static int load(struct recorder *r, const char *pin, struct err *err)
 	return code < 0 ? explain(err, code, "load the exit recorder's program") : 0;
 }
 
-static int attach(struct recorder *r, const char *map_pin, struct err *err)
+static void unload(struct recorder *r)
 {
-	struct bpf_program *p = bpf_object__next_program(r->object, NULL);
+	bpf_link__destroy(r->link); /* its pin holds it, if it has one */
+	bpf_object__close(r->object);
+	r->link = NULL;
+	r->object = NULL;
+	*last_words = '\0';
+}
+
+static int attach(struct recorder *r, const char *name, const char *pin, struct err *err)
+{
+	struct bpf_program *p;
+	int code = load(r, name, pin, err);
+
+	if (code < 0)
+		return code;
+	p = bpf_object__find_program_by_name(r->object, name);
+	r->link = p ? bpf_program__attach(p) : NULL;
+	return r->link ? 0 : explain(err, p ? -errno : -EIO, "attach the exit recorder's program");
+}
+
+/* In the child: nothing but the end. */
+static pid_t make_trial(int gate[2])
+{
+	pid_t pid = pipe2(gate, O_CLOEXEC) < 0 ? -1 : fork();
+	char go;
+
+	if (pid != 0)
+		return pid;
+	close(gate[1]);
+	_exit(read(gate[0], &go, 1) == 0 ? TRIAL_STATUS : 1);
+}
+
+/* True as well where it cannot be tried: without a process or with a full map. */
+static bool is_written(const struct recorder *r)
+{
+	struct exit_recorder use = { .map = bpf_map__fd(r->map), .entries = 1 };
+	auto_done(pidref) struct pidref who = PIDREF_NULL;
+	struct recorder_value v = { 0 };
+	int gate[2] = { -EBADF, -EBADF }, status;
+	pid_t pid = make_trial(gate);
+	bool armed;
+
+	armed = pid > 0 && pidref_open(pid, &who) == 0 &&
+		(who.start_time || pidref_read_start_time(pid, &who.start_time) == 0);
+	use.by_inode = !r->by_start && who.inode;
+	armed = armed && exit_recorder_arm(&use, &who, 0, NULL) == 0;
+	fd_close_all(gate, 2);
+	if (pid > 0)
+		(void)waitpid(pid, &status, 0);
+	if (!armed)
+		return true;
+	(void)exit_recorder_read(&use, &who, &v);
+	(void)exit_recorder_forget(&use, &who, NULL);
+	return v.state == RECORDER_ENDED && v.wait_status == TRIAL_STATUS << 8;
+}
+
+static int attach_one(struct recorder *r, const char *pin, struct err *err)
+{
+	struct err silent = { 0 };
+
+	if (access(KERNEL_TYPES, R_OK) < 0)
+		return err_sys(err, "no types of the kernel (BTF): '%s'", KERNEL_TYPES);
+	if (!r->at_tracepoint && attach(r, RECORDER_AT_FUNCTION, pin, &silent) == 0 &&
+		is_written(r))
+		return 0;
+	unload(r);
+	return attach(r, RECORDER_AT_TRACEPOINT, pin, err);
+}
+
+static int pin_both(struct recorder *r, const char *map_pin, struct err *err)
+{
 	auto_free char *pin = NULL;
-	struct bpf_link *link;
 	int code;
 
 	if (asprintf(&pin, "%s/" RECORDER_LINK_PIN "%d", r->dir, RECORDER_PROGRAM_VERSION) < 0)
 		return err_oom(err);
-	link = p ? bpf_program__attach(p) : NULL;
-	if (!link)
-		return explain(err, p ? -errno : -EIO, "attach the exit recorder's program");
 	if (r->map_is_new)
 		unlink(pin); /* of a program whose map somebody has removed */
 	code = r->map_is_new ? bpf_map__pin(r->map, map_pin) : 0;
 	if (code == 0) {
-		code = bpf_link__pin(link, pin);
+		code = bpf_link__pin(r->link, pin);
 		if (code < 0 && r->map_is_new)
 			bpf_map__unpin(r->map, map_pin);
 	}
-	bpf_link__destroy(link); /* its pin holds it */
 	return code < 0 ? explain(err, code, "pin the exit recorder's program") : 0;
 }
 
@@ -230,9 +304,9 @@ static int switch_on(struct recorder *r, uint32_t *ret_done, struct err *err)
 	}
 	if (asprintf(&pin, "%s/" RECORDER_MAP_PIN, r->dir) < 0)
 		return err_oom(err);
-	code = load(r, pin, err);
+	code = attach_one(r, pin, err);
 	if (code == 0)
-		code = attach(r, pin, err);
+		code = pin_both(r, pin, err);
 	if (code == 0)
 		code = look(r, false, err);
 	if (code == 0)
@@ -250,6 +324,8 @@ static int parse(struct recorder *r, char *const *words, size_t n, struct err *e
 			r->dir = words[i] + 4;
 		else if (str_eq(words[i], "key=start"))
 			r->by_start = 1;
+		else if (str_eq(words[i], "at=tracepoint"))
+			r->at_tracepoint = true;
 		else if (!str_starts(words[i], "entries=") ||
 			 str_to_u32(words[i] + 8, &r->entries) < 0 || r->entries == 0)
 			return err_set(err, -EINVAL, "unknown word '%s'", words[i]);
@@ -270,7 +346,7 @@ int recorder_main(int news, char *const *words, size_t n)
 	if (answer.code < 0)
 		answer.done = 0;
 	snprintf(answer.text, sizeof(answer.text), "%.*s", (int)sizeof(answer.text) - 1, err.text);
-	bpf_object__close(r.object);
+	unload(&r);
 	fd_close(r.dirfd);
 	return fd_send(news, &answer, sizeof(answer), NULL, 0) < 0 || answer.code < 0;
 }

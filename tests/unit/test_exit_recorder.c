@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -30,6 +31,9 @@
 #include "supervisor/recorder_load.h"
 
 #define FIRST_PID_NS 0xeffffffcu
+#define TEXT_OF(n) #n
+#define PIN_OF(n) RECORDER_LINK_PIN TEXT_OF(n)
+#define LINK PIN_OF(RECORDER_PROGRAM_VERSION)
 
 /* ---- the helper ---- */
 
@@ -482,6 +486,103 @@ TEST(what_is_recorded_by_pid_and_start_is_what_wait_says)
 	place_done(&p);
 }
 
+/* As where no function of the kernel can be traced. */
+TEST(what_is_recorded_at_the_tracepoint_is_what_wait_says)
+{
+	struct place p = place_made("at=tracepoint");
+	const struct deed d = { "all threads leave at once", all_leave_at_once, 21 };
+
+	if (is_on(&p)) {
+		check_deeds(&p);
+		for (int i = 0; i < 100; i++)
+			check_deed(&p, &d);
+	}
+	place_done(&p);
+}
+
+/* A zombie's parent ends: the kernel tells its new parent of it, and the time of its end stays. */
+TEST(an_end_is_recorded_once)
+{
+	struct place p = place_made(NULL);
+	struct recorder_value before, after;
+	const struct deed d = { "exits", leave, 62 };
+	struct pidref *shared;
+	pid_t parent;
+	int status;
+
+	if (!is_on(&p)) {
+		place_done(&p);
+		return;
+	}
+	shared = mmap(
+		NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(shared != MAP_FAILED);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	parent = fork();
+	if (parent == 0) {
+		struct child c = child_make(&d);
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		*shared = c.who;
+		if (exit_recorder_arm(&p.r, &c.who, 1, NULL) < 0)
+			_exit(1);
+		child_release(&c);
+		child_await_zombie(&c);
+		raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(parent, &status, WUNTRACED), parent);
+	assert_true(WIFSTOPPED(status));
+	assert_ok(exit_recorder_read(&p.r, shared, &before));
+	assert_int_equal(before.state, RECORDER_ENDED);
+	assert_ok(kill(parent, SIGCONT));
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(waitpid(shared->pid, &status, 0), shared->pid);
+	assert_int_equal(status, 62 << 8);
+	assert_ok(exit_recorder_read(&p.r, shared, &after));
+	assert_memory_equal(&before, &after, sizeof(before));
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	munmap(shared, sizeof(*shared));
+	place_done(&p);
+}
+
+/* The kernel tells a tracer of each thread, and of a leader with threads left. */
+TEST(a_traced_process_has_ended_when_its_last_thread_has)
+{
+	static const struct deed traced[] = {
+		{ "leader first, then the group exits 7", leader_first_then_group, 7 },
+		{ "leader first, then the last thread exits 3", leader_first_then_thread, 3 },
+		{ "exits with threads", leave_with_threads, 11 },
+	};
+	struct place p = place_made(NULL);
+	struct recorder_value v;
+
+	for (size_t i = 0; i < ARRAY_LEN(traced) && is_on(&p); i++) {
+		struct child c = child_make(&traced[i]);
+		int status;
+		pid_t pid;
+
+		assert_ok(exit_recorder_arm(&p.r, &c.who, 1, NULL));
+		assert_ok(syscall(SYS_ptrace, PTRACE_SEIZE, c.pid, NULL, PTRACE_O_TRACECLONE));
+		child_release(&c);
+		while ((pid = waitpid(-1, &status, __WALL)) > 0 &&
+			(pid != c.pid || WIFSTOPPED(status))) {
+			if (!WIFSTOPPED(status))
+				continue;
+			assert_ok(syscall(SYS_ptrace, PTRACE_CONT, pid, NULL,
+				status >> 16 || WSTOPSIG(status) == SIGTRAP ? 0
+									    : WSTOPSIG(status)));
+		}
+		assert_int_equal(pid, c.pid);
+		assert_ok(exit_recorder_read(&p.r, &c.who, &v));
+		assert_int_equal(v.state, RECORDER_ENDED);
+		assert_int_equal(v.wait_status, status);
+		assert_ok(exit_recorder_forget(&p.r, &c.who, NULL));
+		pidref_done(&c.who);
+	}
+	place_done(&p);
+}
+
 TEST(threads_that_leave_together_leave_one_status)
 {
 	const struct deed d = { "all threads leave at once", all_leave_at_once, 21 };
@@ -804,6 +905,7 @@ TEST(ten_thousand_exits_that_nobody_looks_at_are_all_there)
 	static struct tiny tiny[WAVE];
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
 	struct place p = place_made(NULL);
+	uint64_t missed = 1;
 	auto_free char *stacks = mem_calloc(WAVE, TINY_STACK);
 	char status[EXIT_RECORDER_STATUS_SIZE];
 	uint64_t deadline, kept = 4711;
@@ -832,6 +934,8 @@ TEST(ten_thousand_exits_that_nobody_looks_at_are_all_there)
 	assert_int_equal(c.ended, MANY);
 	assert_int_equal(c.armed, 0);
 	assert_int_equal(c.wrong, 0);
+	assert_ok(exit_recorder_missed(p.dir, &missed, NULL));
+	assert_int_equal(missed, 0);
 	exit_recorder_status(&p.r, status);
 	assert_string_equal(status, "on (10000 armed of 16384)");
 	assert_ok(exit_recorder_sweep(&p.r, nobody_claims, &kept, NULL));
@@ -1065,15 +1169,15 @@ TEST(a_newer_program_takes_the_place_of_an_older_one_on_the_same_map)
 	}
 	c = child_make(&d);
 	assert_ok(exit_recorder_arm(&p.r, &c.who, 1, NULL));
-	rename_pin(&p, "link_1", "link_7");
+	rename_pin(&p, LINK, "link_7");
 	assert_int_equal(order(p.dir, NULL).done, RECORDER_WAS_ON);
-	assert_true(has_pin(&p, "link_7") && !has_pin(&p, "link_1"));
+	assert_true(has_pin(&p, "link_7") && !has_pin(&p, LINK));
 	/* A loader that died after its link: only the newest stays. */
 	rename_pin(&p, "link_7", "link_0x");
 	assert_int_equal(order(p.dir, NULL).done, RECORDER_ATTACHED);
 	rename_pin(&p, "link_0x", "link_9");
 	assert_int_equal(order(p.dir, NULL).done, RECORDER_WAS_ON);
-	assert_true(has_pin(&p, "link_9") && !has_pin(&p, "link_1"));
+	assert_true(has_pin(&p, "link_9") && !has_pin(&p, LINK));
 	child_release(&c);
 	child_reap(&c);
 	assert_ok(exit_recorder_read(&p.r, &c.who, &v));
