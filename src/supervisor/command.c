@@ -210,6 +210,19 @@ static void end_unwatched(const struct command *c)
 		waitid(P_PID, (id_t)c->watch.pid, &info, WEXITED);
 }
 
+static int spawn_outside(const struct command_outside *outside, const struct spawn *sp,
+	struct command *c, struct err *err)
+{
+	int r;
+
+	if (outside->fn)
+		outside->fn(outside->arg, true);
+	r = spawn_process(sp, &c->watch.pid, &c->watch.pidfd, err);
+	if (outside->fn)
+		outside->fn(outside->arg, false);
+	return r;
+}
+
 static int launch(
 	struct command *c, const struct command_request *req, struct streams *s, struct err *err)
 {
@@ -226,7 +239,7 @@ static int launch(
 	if (r < 0)
 		return err_code(err, r, "open the streams of '%s'", req->program);
 	memcpy(sp.stdio, s->use, sizeof(sp.stdio));
-	r = spawn_process(&sp, &c->watch.pid, &c->watch.pidfd, err);
+	r = spawn_outside(&c->env->outside, &sp, c, err);
 	if (r < 0)
 		return r;
 	c->watch.fn = on_exit_;

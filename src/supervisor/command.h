@@ -31,9 +31,16 @@ struct command_result {
 
 typedef void command_fn(struct command *c, const struct command_result *r);
 
+/* Where programs are started that are not to share our limits: called with true before, with false after. */
+struct command_outside {
+	void (*fn)(void *arg, bool outside); /* NULL: where we are */
+	void *arg;
+};
+
 struct command_env {
 	struct loop *loop;
 	struct reaper reaper;
+	struct command_outside outside;
 };
 
 struct command_request {

@@ -103,9 +103,10 @@ void durable_look_for_mark(struct held_task *t)
 {
 	auto_close int bundle = open_bundle(t);
 
-	/* The bundle goes with the task, and not before. */
-	if (bundle == -ENOENT || (bundle >= 0 && faccessat(bundle, BUNDLE_MARK_NAME, F_OK,
-							 AT_SYMLINK_NOFOLLOW) == 0))
+	/* The bundle goes with the task, and not before; a shim's `delete` removes it. */
+	if ((bundle == -ENOENT && !t->sup->config.own_bundles) ||
+		(bundle >= 0 &&
+			faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
 		durable_take_away(t);
 }
 

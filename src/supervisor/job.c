@@ -600,11 +600,8 @@ void job_kill(struct held_task *t, const struct effect *e)
 		job_done(j);
 		return;
 	}
-	if (e->exec == TASK_INIT && !t->container) {
-		without_container(j);
-		return;
-	}
-	if (e->exec == TASK_INIT) {
+	/* Whose record is lost has its pid still. */
+	if (e->exec == TASK_INIT && t->container) {
 		r = backend_of(t)->kill(t->container, (int)e->signal, e->all, &j->call, &err);
 		if (r < 0)
 			fail_at_once(j, &err);

@@ -81,6 +81,15 @@ static int open_again(int fd, int flags)
 	return fd_open(path, flags | O_NONBLOCK, 0);
 }
 
+/* Of a terminal whose reader is behind: what its relay holds (spool.h). */
+static const char *const spooled[] = { "spool.pipe", "spool.in", "spool.out" };
+
+static void drop_spool(struct process_io *s)
+{
+	for (size_t i = 0; i < ARRAY_LEN(spooled); i++)
+		drop(s, spooled[i]);
+}
+
 /* ---- ends of relays ---- */
 
 static void check_drained(struct process_io *s);
@@ -181,6 +190,7 @@ static void hang_up(struct process_io *s)
 	drop(s, "in.reader");
 	drop(s, "pty.in");
 	drop(s, "pty");
+	drop_spool(s);
 	leave_fifo(s, 0);
 	drop(s, "out.file");
 	drop(s, "out.log");
@@ -191,7 +201,7 @@ static void on_in_ended(struct relay *r)
 	struct process_io *s = container_of(r, struct process_io, relay[STREAM_IN]);
 
 	if (s->terminal) { /* as Go's shim: the end of its input hangs a terminal up (5.4) */
-		relay_pump(&s->relay[STREAM_OUT]);
+		relay_pump_all(&s->relay[STREAM_OUT]);
 		hang_up(s);
 		check_drained(s);
 		return;
@@ -547,12 +557,58 @@ static int kept_out(const struct process_io *s)
 	return -EBADF; /* nobody wants it: read and dropped, or the terminal would fill */
 }
 
+/* All three, or none. */
+static struct spool kept_spool(const struct process_io *s)
+{
+	struct spool spool = {
+		.pipe = kept(s, spooled[0]),
+		.in = kept(s, spooled[1]),
+		.out = kept(s, spooled[2]),
+	};
+	bool whole = spool.pipe >= 0 && spool.in >= 0 && spool.out >= 0;
+
+	return whole && spool_resume(&spool) == 0 ? spool : SPOOL_NULL;
+}
+
+/* It is used when it outlives us, and not before. */
+static void on_need_spool(struct relay *r)
+{
+	struct process_io *s = container_of(r, struct process_io, relay[STREAM_OUT]);
+	struct spool spool;
+	struct err err;
+	int fds[3], error = 0;
+
+	r->need_spool = NULL;
+	if (spool_make(&spool, &err) < 0)
+		return;
+	fds[0] = spool.pipe;
+	fds[1] = spool.in;
+	fds[2] = spool.out;
+	for (size_t i = 0; i < ARRAY_LEN(spooled); i++) {
+		int k = keep(s, spooled[i], fds[i]);
+
+		error = error < 0 ? error : k;
+	}
+	if (error == 0)
+		error = fdtable_flush(s->env->fds, &err);
+	if (error == 0)
+		r->spool = spool;
+	else
+		drop_spool(s);
+}
+
 /* The terminal is in the table: what its client sends and reads. */
 static int relay_terminal(struct process_io *s, struct err *err)
 {
 	int master = kept(s, "pty"), in = kept(s, "in.fifo"), again, r;
 
 	r = start_relay(s, STREAM_OUT, master, kept_out(s), err);
+	s->relay[STREAM_OUT].spool = kept_spool(s);
+	if (s->relay[STREAM_OUT].spool.pipe < 0) {
+		drop_spool(s);
+		s->relay[STREAM_OUT].need_spool = on_need_spool;
+	}
+	relay_pump(&s->relay[STREAM_OUT]); /* what it holds is no event */
 	if (in < 0)
 		in = kept(s, "in.reader");
 	if (r < 0 || in < 0)
@@ -793,8 +849,9 @@ bool process_io_await_reading(struct process_io *s, void (*read)(struct process_
 		const struct relay *r = &s->relay[STREAM_OUT + i];
 
 		s->read_target[i] = (int64_t)r->moved;
-		if (r->loop && !s->terminal)
-			s->read_target[i] += bytes_in(r->in);
+		if (r->loop)
+			s->read_target[i] +=
+				s->terminal ? (int64_t)spool_bytes(&r->spool) : bytes_in(r->in);
 	}
 	s->unread = UINT64_MAX;
 	s->read_wait_ns = READING_MIN_NS;

@@ -6,7 +6,7 @@
  * surprises: EAGAIN of splice does not say which side it means; poll does. And that splice moves
  * pages, not bytes: a page with one byte in it takes a place in the output like a full one, so
  * small writes that nobody reads fill a fifo early. They merge in the input instead, which is
- * widened to make up for it.
+ * widened to make up for it; those of a terminal in a spool.
  */
 #include "supervisor/relay.h"
 
@@ -68,6 +68,12 @@ static void end(struct relay *r)
 	loop_defer(r->loop, &r->deferred, on_deferred);
 }
 
+/* Bytes that are older than those in the input. */
+static bool holds_some(const struct relay *r)
+{
+	return !r->buffer && spool_bytes(&r->spool) > 0;
+}
+
 /* The side that holds it up; none when both became ready meanwhile. */
 static enum side blocked_side(const struct relay *r)
 {
@@ -78,7 +84,7 @@ static enum side blocked_side(const struct relay *r)
 
 	if (poll(p, 2, 0) < 0)
 		return SIDE_NONE;
-	if (!(p[0].revents & POLLIN)) {
+	if (!(p[0].revents & POLLIN) && !holds_some(r)) {
 		/* While the output is full splice does not tell that the input has ended. */
 		bool ended = p[0].revents & POLLHUP && !(r->flags & RELAY_FROM_TTY);
 
@@ -137,31 +143,6 @@ static ssize_t use_buffer(struct relay *r)
 	return r->buffer ? move_by_buffer(r) : -ENOMEM;
 }
 
-/* A terminal holds little, so small writes must merge in the fifo when its reader is behind. */
-static bool reader_is_behind(const struct relay *r)
-{
-	int bytes = 0;
-
-	return r->flags & RELAY_FROM_TTY && ioctl(r->out, FIONREAD, &bytes) == 0 && bytes > 0;
-}
-
-/* Up to a page into a fifo that is not full: it is taken as a whole or not at all, so nothing has to be kept. */
-static ssize_t copy_page(struct relay *r)
-{
-	struct pollfd out = { .fd = r->out, .events = POLLOUT };
-	char page[PIPE_BUF];
-	ssize_t n;
-
-	if (poll(&out, 1, 0) != 1 || !(out.revents & POLLOUT))
-		return -EAGAIN;
-	n = read(r->in, page, sizeof(page));
-	if (n <= 0)
-		return n < 0 ? -errno : 0;
-	if (write(r->out, page, (size_t)n) != n)
-		r->lost += (uint64_t)n;
-	return n;
-}
-
 /* Bytes moved, 0 at the end of the input, or a negative errno. */
 static ssize_t move(struct relay *r)
 {
@@ -172,8 +153,8 @@ static ssize_t move(struct relay *r)
 		return move_by_buffer(r);
 	if (r->out < 0)
 		return use_buffer(r);
-	if (reader_is_behind(r))
-		return copy_page(r);
+	if (holds_some(r))
+		return spool_drain(&r->spool, r->out);
 	n = splice(r->in, NULL, r->out, NULL, chunk, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n >= 0)
 		return n;
@@ -202,11 +183,33 @@ static bool wastes_places(const struct relay *r)
 	return size > 0 && ioctl(r->out, FIONREAD, &bytes) == 0 && bytes < size / 2;
 }
 
+/*
+ * From here on they stand side by side, until the output has been read: whatever is in its places, as much as a pipe is for fits
+ * in besides. Without a spool the terminal holds up its program.
+ */
+static void gather(struct relay *r)
+{
+	if (r->spool.pipe < 0 && r->need_spool)
+		r->need_spool(r);
+	while (r->spool.pipe >= 0 && spool_fill(&r->spool, r->in) > 0)
+		;
+}
+
+static void make_room(struct relay *r)
+{
+	if (r->flags & RELAY_FROM_TTY) {
+		if (!r->buffer)
+			gather(r);
+	} else if (!r->widened && wastes_places(r)) {
+		widen(r, false);
+	}
+}
+
 /* False: go on at once. */
 static bool wait_for(struct relay *r, enum side side)
 {
-	if (side == SIDE_OUT && !r->widened && wastes_places(r))
-		widen(r, false);
+	if (side == SIDE_OUT)
+		make_room(r);
 	if (side == SIDE_NONE)
 		return false;
 	if (side == SIDE_IN_ENDED || (side == SIDE_IN && r->finishing)) {
@@ -265,14 +268,19 @@ void relay_pump(struct relay *r)
 		loop_defer(r->loop, &r->deferred, on_deferred);
 }
 
+static bool has_more(const struct relay *r)
+{
+	int left = 0;
+
+	return holds_some(r) || (ioctl(r->in, FIONREAD, &left) == 0 && left > 0);
+}
+
 void relay_pump_all(struct relay *r)
 {
 	int size = r->loop && r->out >= 0 ? fcntl(r->out, F_GETPIPE_SZ) : -1;
-	int left = 0;
 
 	relay_pump(r);
-	while (size > 0 && size < ROOM_MAX && !r->over && ioctl(r->in, FIONREAD, &left) == 0 &&
-		left > 0) {
+	while (size > 0 && size < ROOM_MAX && !r->over && has_more(r)) {
 		size *= 2;
 		if (fcntl(r->out, F_SETPIPE_SZ, size) < 0)
 			break;
@@ -378,6 +386,7 @@ int relay_start(
 		.out = out,
 		.flags = flags,
 		.ended = ended,
+		.spool = SPOOL_NULL,
 		.moved_boot_ns = clock_boot_ns(),
 	};
 	error = loop_fd_add(l, &r->in_source, in, EPOLLIN | EPOLLET, on_in);

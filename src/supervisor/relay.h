@@ -3,13 +3,14 @@
 /*
  * Relay: moves one stream from an fd to another by splice(2), on the loop: pipe to fifo, fifo to
  * pipe, pty to fifo, fifo to pty. The bytes never enter this process, so nothing is lost or
- * repeated when it dies: what has not reached the output is still in the input. Only where the
- * kernel refuses (a file opened for appending) they pass through a small buffer, and a page at a time
- * on the way from a terminal to a reader that is behind.
+ * repeated when it dies: what has not reached the output is still in the input, or in the spool. Only
+ * where the kernel refuses (a file opened for appending; terminals of some old kernels) they pass through
+ * a small buffer, and what is in it is lost when we die between a read and its write.
  *
- * Back-pressure is the kernel's: when the output is full nothing is taken from the input. A write
- * that fails for another reason than "full" costs the bytes at hand and nothing else (12462): the
- * stream goes on.
+ * Back-pressure is the kernel's: when the output is full nothing is taken from the input, but from a
+ * terminal, which holds little: when the output is full, of small writes perhaps, what follows goes into a
+ * spool (spool.h). A write that fails for another reason than "full" costs the bytes at hand and nothing
+ * else (12462): the stream goes on.
  *
  * Many small writes that follow each other closely are left to gather in the input for half a
  * millisecond at a time: a wake-up for each would cost more than the bytes.
@@ -26,6 +27,7 @@
 #include <stdint.h>
 
 #include "event/loop.h"
+#include "supervisor/spool.h"
 
 struct relay;
 typedef void relay_fn(struct relay *r);
@@ -47,6 +49,9 @@ struct relay {
 	struct loop_fd out_source;
 	struct loop_deferred deferred;
 	struct relay_buffer *buffer; /* NULL while splice does it */
+	struct spool spool;
+	relay_fn *
+		need_spool; /* sets `spool` to one that outlives us, or leaves it. NULL: there is none to be had */
 	struct loop_timer pace;
 	uint64_t pace_ns;
 	unsigned int hurry;     /* wake-ups for little, one right after the other */
@@ -60,7 +65,7 @@ struct relay {
 };
 
 /* Start moving; `ended` is called once: at the end of the input, or when the output has no
- * reader any more. */
+ * reader any more. `spool`, if there is one from before, and `need_spool` are set right after it. */
 int relay_start(
 	struct relay *r, struct loop *l, int in, int out, unsigned int flags, relay_fn *ended);
 

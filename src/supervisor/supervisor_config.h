@@ -64,7 +64,9 @@ struct supervisor_config {
 		*recorder;       /* of exits that nobody is left to tell; NULL: there is none */
 	struct fdtable *fds;     /* streams that outlive a crash are named here */
 	const struct host *host; /* starts children for what would wait; NULL: it waits (tests) */
-	bool journaled;          /* what happens is written into the fd "journal" of the table */
+	bool no_shim; /* no containerd takes an empty list of pids for a shim without its task */
+	bool own_bundles; /* nobody but the door removes them: one that is missing was lost, and its task is not over */
+	bool journaled; /* what happens is written into the fd "journal" of the table */
 	/*
 	 * Where the journal is a file, for one who comes when nobody is left who keeps the fd: a directory that does not
 	 * outlive a boot of the machine, and a name. "" or NULL: in memory alone.

@@ -2,7 +2,8 @@
 /*
  * Tell: fills responses and events. What surprises: Pids of a container without a process names its
  * init all the same, for containerd takes an empty list after its restart for a leaked shim and
- * destroys the task with its exit status (spec/shim.md 1.13); which pid that is the core says.
+ * destroys the task with its exit status (spec/shim.md 1.13); which pid that is the core says. Where there is no shim
+ * the dead are not named: their number may be another one's.
  */
 #include "supervisor/tell.h"
 
@@ -121,6 +122,11 @@ static const char *exec_of_pid(const struct held_task *t, uint32_t pid)
 	return NULL;
 }
 
+static bool is_named(const struct held_task *t, uint32_t init)
+{
+	return init > 0 && !(t->sup->config.no_shim && t->core.init.exited);
+}
+
 static int list_pids(struct held_task *t, uint32_t init, struct response *r,
 	struct response_pid **ret, struct err *err)
 {
@@ -140,7 +146,7 @@ static int list_pids(struct held_task *t, uint32_t init, struct response *r,
 		list[i].pid = (uint32_t)pids[i];
 		list[i].exec_id = exec_of_pid(t, list[i].pid);
 	}
-	if (n == 0 && init > 0)
+	if (n == 0 && is_named(t, init))
 		list[n++].pid = init;
 	r->pids.pids = list;
 	r->pids.n = n;

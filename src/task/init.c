@@ -355,7 +355,9 @@ void init_kill(struct step *s)
 	}
 	if (RULE(no_kill_of_a_checkpoint) &&
 		t->init.token == 0) { /* a checkpoint that has not been restored */
-		step_refuse(s, CODE_NOT_FOUND, "no such container: not found");
+		/* After "not found" Go's client waits for an exit, which never comes. */
+		step_refuse(s, CODE_PRECONDITION,
+			"its checkpoint has not been restored: failed precondition");
 		return;
 	}
 	if (RULE(no_kill_after_exit) && t->init.exited && !s->in->all) {

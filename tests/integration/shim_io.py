@@ -613,12 +613,12 @@ def a_terminal_with_much_output(b):
     equal(b.wait(), 0, "status")
     b.delete()
     os.close(reader)
-    # And with a reader that only comes after the exit.
+    # And with a reader that only comes after the exit: small writes, which fill the places of the fifo at once.
     out = b.fifo("late")
-    b.sh("stty -onlcr; " + counted(3000), ("", out, "", 1))
+    b.sh("stty -onlcr; " + counted(7500), ("", out, "", 1))
     equal(b.wait(), 0, "status")
     reader = open_reader(out)
-    equal(read_late(reader), lines(3000), "what came late")
+    equal(read_late(reader), lines(7500), "what came late")
     b.delete()
     os.close(reader)
 

@@ -248,7 +248,7 @@ def checkpoint(shim, c):
     fd = out_of(shim, c, checkpoint=images)
     state = c.ok("State", [(1, "first")])
     equal((first(state, 3, 0), first(state, 4)), (0, CREATED), "pid and state before the start")
-    c.refused(5, "no such container: not found", "Kill", [(1, "first"), (3, 9)])
+    c.refused(9, "its checkpoint has not been restored: failed precondition", "Kill", [(1, "first"), (3, 9)])
     c.ok("Pids", [(1, "first")])
     new = first(c.ok("Start", [(1, "first")]), 1)
     check(alive(new) and os.getpgid(new), "the restored process")

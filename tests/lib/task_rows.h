@@ -228,7 +228,7 @@ static const struct row refusals[] = {
 	{ "exec while it is restored", "restore did:create start", "add:a", "exec!2", "cannot exec in a created state" },
 	{ "exec in one that has died in its start", CREATED "start exit=0", "add:a", "exec!2", "cannot exec in a stopped state" },
 	{ "resize in one that is being deleted", RUNNING "exit=0 delete", "resize", "resize!2", "cannot resize a deleted process" },
-	{ "kill a checkpoint that is not restored", "restore did:create", "kill=9", "kill!5", "no such container: not found" },
+	{ "kill a checkpoint that is not restored", "restore did:create", "kill=9", "kill!9", "its checkpoint has not been restored: failed precondition" },
 	{ "exec in a paused one", RUNNING "pause did:pause", "add:a", "exec!2", "cannot exec in a paused state" },
 	{ "exec in a stopped one", RUNNING "exit=0", "add:a", "exec!2", "cannot exec in a stopped state" },
 	{ "exec in one that is being deleted", RUNNING "exit=0 delete", "add:a", "exec!2", "cannot exec in a deleted state" },

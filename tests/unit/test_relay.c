@@ -553,6 +553,55 @@ TEST(a_terminal_s_last_output_comes_out_after_the_exit)
 	bench_done(&b);
 }
 
+static void make_spool(struct relay *r)
+{
+	struct err err = { 0 };
+
+	r->need_spool = NULL;
+	assert_ok(spool_make(&r->spool, &err));
+}
+
+/* Slowly, so that each is taken for itself: 20 bytes are far less than a place of the fifo. */
+TEST(small_writes_of_a_terminal_that_nobody_reads_do_not_hold_it_up)
+{
+	struct bench b;
+	int master, slave, fifo;
+	char name[64], line[48], got[4096];
+	size_t at = 0;
+
+	bench_init(&b);
+	open_terminal(&master, name);
+	slave = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(slave >= 0);
+	fifo = open_fifo(&b, "out");
+	assert_ok(relay_start(&b.relay, b.loop, master, fifo, RELAY_FROM_TTY, on_ended));
+	b.relay.need_spool = make_spool;
+	for (int i = 0; i < 3000; i++) {
+		snprintf(line, sizeof(line), "this is line %06d\n", i);
+		assert_int_equal(write(slave, line, 20), 20);
+		loop_round(b.loop, 20);
+	}
+	assert_true(b.relay.spool.pipe >= 0);
+	close(slave);
+	relay_pump_all(&b.relay);
+	relay_finish(&b.relay);
+	rounds(&b, 2);
+	assert_true(b.ended); /* all is in the fifo */
+	for (ssize_t n; (n = read(fifo, got, sizeof(got))) > 0;)
+		for (ssize_t i = 0; i < n; i++, at++) {
+			snprintf(line, sizeof(line), "this is line %06zu\n", at / 20);
+			assert_int_equal(got[i], line[at % 20]);
+		}
+	assert_int_equal(at, 60000);
+	assert_int_equal(b.relay.moved, 60000);
+	fd_close(b.relay.spool.pipe);
+	fd_close(b.relay.spool.in);
+	fd_close(b.relay.spool.out);
+	close(master);
+	close(fifo);
+	bench_done(&b);
+}
+
 TEST(what_a_client_types_reaches_the_terminal)
 {
 	struct bench b;
