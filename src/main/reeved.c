@@ -23,12 +23,14 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "container/worker_cgroup.h"
 #include "exit/recorder_place.h"
 #include "main/crash.h"
 #include "main/reeved_control.h"
 #include "main/reeved_front.h"
 #include "main/reeved_options.h"
 #include "main/reeved_service.h"
+#include "main/reeved_state.h"
 #include "main/worker.h"
 #include "manager/task_manager.h"
 #include "services/daemon.h"
@@ -54,14 +56,16 @@ struct program {
 	struct exit_recorder loaded;   /* by that: to be the one above */
 	bool has_recorder;             /* what was loaded has been taken */
 	const char *recorder_dir;
-	int state;        /* directory */
-	char journal[64]; /* file there */
+	int state;                 /* directory */
+	char journal[64];          /* file there */
+	struct reeved_state watch; /* of it */
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
 	struct loop_timer desertion;
 	bool leaving;
 	struct reeved_service service;
+	struct worker_cgroup cgroup;
 };
 
 static int fail(const struct err *err)
@@ -236,10 +240,47 @@ static void set_scores(struct program *p, const struct settings *s)
 	set_score(p, getpid(), s->worker_oom_score);
 }
 
+/* Its note is for `reeve doctor`. */
+static void limit_memory(struct program *p, const struct settings *s)
+{
+	struct err err;
+
+	(void)unlinkat(p->state, WORKER_CGROUP_NOTE_NAME, 0);
+	if (s->worker_memory_max == 0 ||
+		worker_cgroup_enter("", (uint64_t)s->worker_memory_max, &p->cgroup, &err) == 0)
+		return;
+	log_write(&p->log, LOG_WARN_, "the worker's memory is not limited: %s", err.text);
+	(void)file_replace_at(p->state, WORKER_CGROUP_NOTE_NAME, err.text, strlen(err.text), 0600);
+}
+
+static void on_outside(void *arg, bool outside)
+{
+	struct program *p = arg;
+
+	worker_cgroup_move(&p->cgroup, outside);
+}
+
+/* The front has made it, unless it was lost since. */
 static int open_state(struct program *p, const struct settings *s, struct err *err)
 {
-	p->state = fd_open(s->state, O_RDONLY | O_DIRECTORY, 0);
-	return p->state < 0 ? err_code(err, p->state, "open directory '%s'", s->state) : 0;
+	bool made = false;
+	int r = reeved_state_open(s, &p->state, &made, err);
+
+	if (made)
+		log_write(&p->log, LOG_WARN_, "state directory '%s' was lost: it is made again",
+			s->state);
+	return r;
+}
+
+/* All that was made there is made again by the next worker; what matters is with the guardian. */
+static void on_state_lost(void *arg)
+{
+	struct program *p = arg;
+
+	if (p->leaving)
+		return;
+	log_write(&p->log, LOG_WARN_, "what is in the state directory was removed: beginning anew");
+	_exit(GUARDIAN_STATUS_AGAIN);
 }
 
 /* A journal of another boot tells of nothing that there is. */
@@ -346,6 +387,7 @@ static int make_daemon(struct program *p, const struct settings *s, struct err *
 		.settings = s,
 		.search = getenv("PATH"),
 		.reaper = worker_reaper(w),
+		.outside = { on_outside, p },
 		.fds = &w->fds,
 		.embedded = &embedded,
 		.api_listener = take_fd(&p->control.passed[CONTROL_API]),
@@ -378,16 +420,19 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 
 	p->address = s->address;
 	set_scores(p, s);
-	if (r == 0)
-		r = open_state(p, s, err);
-	if (r == 0)
+	if (r == 0) {
+		limit_memory(p, s);
 		r = worker_make_runtime(&p->worker, state_root, err);
+	}
 	if (r == 0) {
 		open_recorder(p, s);
 		r = make_daemon(p, s, err);
 	}
 	if (r == 0)
 		r = exit_ring_begin(p->worker.ring, err);
+	if (r == 0)
+		r = reeved_state_watch(
+			&p->watch, p->worker.loop, s->state, p->state, on_state_lost, p, err);
 	if (r == 0)
 		r = control_watch(&p->control, err);
 	if (r == 0)
@@ -407,6 +452,7 @@ static void end(struct program *p)
 	daemon_free(p->daemon);
 	loop_timer_cancel(&p->leave);
 	loop_timer_cancel(&p->desertion);
+	reeved_state_done(&p->watch);
 	loop_fd_remove(&p->signals);
 	environ = NULL; /* it was the control's */
 	control_done(&p->control);
@@ -415,6 +461,7 @@ static void end(struct program *p)
 	worker_done(&p->worker);
 	exit_recorder_done(&p->loaded);
 	exit_recorder_done(&p->recorder);
+	worker_cgroup_done(&p->cgroup);
 	fd_close(p->signal_fd);
 	fd_close(p->state);
 }
@@ -478,7 +525,9 @@ static int serve(struct program *p, const struct settings *s, struct err *err)
 
 	umask(0022);
 	reeved_service_log(s, &p->log);
-	r = catch_crashes(s, err);
+	r = open_state(p, s, err);
+	if (r == 0)
+		r = catch_crashes(s, err);
 	return r < 0 ? r : run(p, s, err);
 }
 
@@ -488,6 +537,7 @@ static int be_worker(void)
 	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
 		.recorder = EXIT_RECORDER_NULL,
 		.loaded = EXIT_RECORDER_NULL,
+		.cgroup = WORKER_CGROUP_NULL,
 		.signal_fd = -EBADF,
 		.state = -EBADF };
 	struct reeved_options o = { 0 };
@@ -528,7 +578,7 @@ static int be_worker(void)
 
 static int be_front(const struct settings *s, int argc, char **argv)
 {
-	struct front front = { .state = s->state, .argc = argc, .argv = argv };
+	struct front front = { .settings = s, .argc = argc, .argv = argv };
 	struct err err = { 0 };
 	int r;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Control: the seam between reeved's front (reeved_front.h) and its worker: a socket in the state directory that the
+ * Control: the seam between reeved's front (reeved_front.h) and its worker: a socket in the root directory that the
  * guardian keeps, by which a front connects, and the worker's end of it.
  *
  * A front says HELLO with three fds: its standard error, the program, and a file with its arguments. Then the worker says READY,
@@ -21,7 +21,7 @@
 
 struct guardian_link;
 
-#define CONTROL_NAME "control" /* in the state directory */
+#define CONTROL_NAME "control" /* in the root directory; a link to it in the state directory */
 #define CONTROL_MAGIC 0x64767265u
 
 enum control_type {

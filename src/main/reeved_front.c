@@ -21,12 +21,14 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/service.h"
 #include "base/str.h"
 #include "exit/guardian_launch.h"
@@ -39,7 +41,7 @@
 
 struct meeting {
 	const struct front *front;
-	int dir;
+	int state, root; /* directories */
 	int args;
 	int signals;
 	int conn;
@@ -94,10 +96,31 @@ static int say_hello(struct meeting *m, struct err *err)
 	return r < 0 ? err_code(err, r, "talk to the daemon") : 0;
 }
 
+/* A state directory that was lost, or is another one now, leaves the daemon to be found by its root directory. */
 static int reach(struct meeting *m)
 {
-	m->conn = fd_unix_connect_at(m->dir, CONTROL_NAME, SOCK_SEQPACKET);
+	m->conn = fd_unix_connect_at(m->state, CONTROL_NAME, SOCK_SEQPACKET);
+	if (m->conn == -ENOENT || m->conn == -ECONNREFUSED)
+		m->conn = fd_unix_connect_at(m->root, CONTROL_NAME, SOCK_SEQPACKET);
 	return m->conn < 0 ? m->conn : 0;
+}
+
+static int open_dir(const char *path, int *ret, struct err *err)
+{
+	int r = file_mkdirs_at(AT_FDCWD, path, 0711);
+
+	if (r < 0 && r != -EEXIST)
+		return err_code(err, r, "make directory '%s'", path);
+	fd_close(*ret);
+	*ret = fd_open(path, O_RDONLY | O_DIRECTORY, 0);
+	return *ret < 0 ? err_code(err, *ret, "open directory '%s'", path) : 0;
+}
+
+static int open_dirs(struct meeting *m, struct err *err)
+{
+	int r = open_dir(m->front->settings->root, &m->root, err);
+
+	return r < 0 ? r : open_dir(m->front->settings->state, &m->state, err);
 }
 
 static char **worker_argv(const struct front *f, struct arena *arena)
@@ -114,7 +137,36 @@ static char **worker_argv(const struct front *f, struct arena *arena)
 	return argv;
 }
 
-/* Nobody is behind the socket, if there is one: under the lock this stays so. */
+static int unlink_control(int dir, const char *path, struct err *err)
+{
+	return unlinkat(dir, CONTROL_NAME, 0) < 0 && errno != ENOENT
+		       ? err_sys(err, "remove '%s/" CONTROL_NAME "'", path)
+		       : 0;
+}
+
+/* In the root directory, unless its file system has no sockets. */
+static int listen_for_fronts(struct meeting *m, int *ret, struct err *err)
+{
+	const struct settings *s = m->front->settings;
+	auto_free char *path = path_join(s->root, CONTROL_NAME);
+	int r = unlink_control(m->root, s->root, err);
+
+	if (r == 0)
+		r = unlink_control(m->state, s->state, err);
+	if (r < 0)
+		return r;
+	*ret = fd_unix_listen_at(m->root, CONTROL_NAME, SOCK_SEQPACKET, 0600);
+	if (*ret < 0)
+		*ret = fd_unix_listen_at(m->state, CONTROL_NAME, SOCK_SEQPACKET, 0600);
+	else if (!path)
+		r = err_oom(err);
+	/* It is there already where both are one directory. */
+	else if (symlinkat(path, m->state, CONTROL_NAME) < 0 && errno != EEXIST)
+		r = err_sys(err, "make '%s/" CONTROL_NAME "'", s->state);
+	return *ret < 0 ? err_code(err, *ret, "listen at '%s/" CONTROL_NAME "'", s->root) : r;
+}
+
+/* Nobody is behind the socket, if there is one: under the locks this stays so. */
 static int launch(struct meeting *m, struct err *err)
 {
 	auto_done(arena) struct arena arena = { 0 };
@@ -125,38 +177,62 @@ static int launch(struct meeting *m, struct err *err)
 
 	if (!argv)
 		return err_oom(err);
-	if (unlinkat(m->dir, CONTROL_NAME, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "remove '%s/" CONTROL_NAME "'", m->front->state);
-	listener = fd_unix_listen_at(m->dir, CONTROL_NAME, SOCK_SEQPACKET, 0600);
-	if (listener < 0)
-		return err_code(err, listener, "listen at '%s/" CONTROL_NAME "'", m->front->state);
+	r = listen_for_fronts(m, &listener, err);
+	if (r < 0)
+		return r;
 	r = reach(m);
 	if (r < 0)
-		return err_code(err, r, "connect to '%s/" CONTROL_NAME "'", m->front->state);
+		return err_code(
+			err, r, "connect to '%s/" CONTROL_NAME "'", m->front->settings->root);
 	r = say_hello(m, err);
 	if (r == 0)
 		r = guardian_launch(listener, argv, m->front->env, &pid, err);
 	return r;
 }
 
+static int take_lock(int dir, const char *path, int *ret, struct err *err)
+{
+	int r;
+
+	*ret = fd_open_at(dir, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+	if (*ret < 0)
+		return err_code(err, *ret, "open '%s/" LOCK_NAME "'", path);
+	r = file_lock(*ret, true, true);
+	return r < 0 ? err_code(err, r, "lock '%s/" LOCK_NAME "'", path) : 0;
+}
+
+/* Both: daemons that share one of the directories must not start at once either. */
+static int take_locks(struct meeting *m, int *root, int *state, struct err *err)
+{
+	const struct settings *s = m->front->settings;
+	struct stat a, b;
+	int r = take_lock(m->root, s->root, root, err);
+
+	if (r < 0 || (fstat(m->root, &a) == 0 && fstat(m->state, &b) == 0 && a.st_dev == b.st_dev &&
+			     a.st_ino == b.st_ino))
+		return r;
+	return take_lock(m->state, s->state, state, err);
+}
+
 static int find_or_launch(struct meeting *m, struct err *err)
 {
-	auto_close int lock = -EBADF;
-	int r = reach(m);
+	auto_close int root_lock = -EBADF, state_lock = -EBADF;
+	int r = open_dirs(m, err);
 
+	if (r < 0)
+		return r;
+	r = reach(m);
 	if (r == 0)
 		return say_hello(m, err);
-	lock = fd_open_at(m->dir, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-	if (lock < 0)
-		return err_code(err, lock, "open '%s/" LOCK_NAME "'", m->front->state);
-	r = file_lock(lock, true, true);
+	r = take_locks(m, &root_lock, &state_lock, err);
 	if (r < 0)
-		return err_code(err, r, "lock '%s/" LOCK_NAME "'", m->front->state);
+		return r;
 	r = reach(m);
 	if (r == 0)
 		return say_hello(m, err);
 	if (r != -ENOENT && r != -ECONNREFUSED)
-		return err_code(err, r, "connect to '%s/" CONTROL_NAME "'", m->front->state);
+		return err_code(
+			err, r, "connect to '%s/" CONTROL_NAME "'", m->front->settings->state);
 	return launch(m, err);
 }
 
@@ -228,7 +304,7 @@ static int last_word(const struct meeting *m, enum control_type word, struct err
 	if (word == CONTROL_LEFT)
 		return 0;
 	if (word == CONTROL_BUSY)
-		return err_set(err, -EBUSY, "another daemon has '%s'", m->front->state);
+		return err_set(err, -EBUSY, "another daemon has '%s'", m->front->settings->state);
 	return err_set(err, -ECANCELED, "%s", "");
 }
 
@@ -317,16 +393,15 @@ static int find_program(struct meeting *m, struct err *err)
 int front_run(const struct front *f, struct err *err)
 {
 	struct meeting m = {
-		.front = f, .dir = -EBADF, .args = -EBADF, .signals = -EBADF, .conn = -EBADF
+		.front = f,
+		.state = -EBADF,
+		.root = -EBADF,
+		.args = -EBADF,
+		.signals = -EBADF,
+		.conn = -EBADF,
 	};
-	int r = file_mkdirs_at(AT_FDCWD, f->state, 0711);
+	int r = find_program(&m, err);
 
-	if (r < 0 && r != -EEXIST)
-		return err_code(err, r, "make directory '%s'", f->state);
-	m.dir = fd_open(f->state, O_RDONLY | O_DIRECTORY, 0);
-	if (m.dir < 0)
-		return err_code(err, m.dir, "open directory '%s'", f->state);
-	r = find_program(&m, err);
 	if (r == 0)
 		r = make_args(&m, err);
 	if (r == 0)
@@ -335,6 +410,7 @@ int front_run(const struct front *f, struct err *err)
 		r = meet_and_stay(&m, err);
 	fd_close(m.args);
 	fd_close(m.signals);
-	fd_close(m.dir);
+	fd_close(m.state);
+	fd_close(m.root);
 	return r;
 }

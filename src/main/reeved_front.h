@@ -15,10 +15,11 @@
  */
 #include "base/err.h"
 #include "main/reeved_control.h"
+#include "settings/settings.h"
 
 struct front {
-	const char *state; /* directory; absolute */
-	int argc;          /* for the workers */
+	const struct settings *settings;
+	int argc; /* for the workers */
 	char **argv;
 	char **env;
 	int passed[CONTROL_PASSED]; /* sockets that somebody else has opened; -EBADF: none */

@@ -383,33 +383,48 @@ static int open_namespace(int parent, const char *ns)
 	return fd_open_at(parent, ns, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
-int bundle_open(
-	const struct bundle_store *s, const char *ns, const char *id, int *ret_fd, struct err *err)
+static int open_in(
+	int parent, const char *ns, const char *id, const char *what, int *ret_fd, struct err *err)
 {
-	auto_close int dir = open_namespace(s->state_fd, ns);
+	auto_close int dir = open_namespace(parent, ns);
 	int fd = dir < 0 ? dir : fd_open_at(dir, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 
 	if (fd < 0)
-		return err_code(err, fd, "open the bundle '%s/%s'", ns, id);
+		return err_code(err, fd, "open the %s '%s/%s'", what, ns, id);
 	*ret_fd = fd;
 	return 0;
 }
 
-/* Not recursive: what is in it was in a mount that is gone, or is not ours. */
-static int clear_rootfs(
-	const struct bundle_store *s, const char *ns, const char *id, struct err *err)
+int bundle_open(
+	const struct bundle_store *s, const char *ns, const char *id, int *ret_fd, struct err *err)
 {
+	return open_in(s->state_fd, ns, id, "bundle", ret_fd, err);
+}
+
+int bundle_open_work(
+	const struct bundle_store *s, const char *ns, const char *id, int *ret_fd, struct err *err)
+{
+	return open_in(s->root_fd, ns, id, "work directory", ret_fd, err);
+}
+
+/*
+ * What somebody has put there stays, and the bundle with it. Where nothing was mounted on it, a create that failed has
+ * left what it would have mounted on: directories and files with nothing in them.
+ */
+static int clear_rootfs(
+	const struct bundle_store *s, int state, const char *ns, const char *id, struct err *err)
+{
+	auto_close int bundle = fd_open_at(state, id, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	auto_free char *path = NULL;
 	int r;
 
 	if (asprintf(&path, "%s/%s/%s/rootfs", s->state, ns, id) < 0)
 		return err_oom(err);
 	r = rootfs_unmount(path, err);
-	if (r < 0)
+	if (r < 0 || bundle == -ENOENT)
 		return r;
-	if (rmdir(path) < 0 && errno != ENOENT)
-		return err_sys(err, "remove '%s'", path);
-	return 0;
+	r = bundle < 0 ? bundle : file_remove_empty_at(bundle, "rootfs");
+	return r < 0 ? err_code(err, r, "remove '%s'", path) : 0;
 }
 
 int bundle_remove(const struct bundle_store *s, const char *ns, const char *id, struct err *err)
@@ -424,7 +439,7 @@ int bundle_remove(const struct bundle_store *s, const char *ns, const char *id, 
 	if (state < 0 && state != -ENOENT)
 		return err_code(err, state, "open namespace '%s'", ns);
 	if (state >= 0) {
-		r = clear_rootfs(s, ns, id, err);
+		r = clear_rootfs(s, state, ns, id, err);
 		if (r < 0)
 			return r;
 		r = remove_hidden(state, id, err);

@@ -64,9 +64,13 @@ char *bundle_checkpoint_path(const struct bundle_store *s, const char *ns, const
 int bundle_open(
 	const struct bundle_store *s, const char *ns, const char *id, int *ret_fd, struct err *err);
 
+/* The same of its work directory, below ROOT. */
+int bundle_open_work(
+	const struct bundle_store *s, const char *ns, const char *id, int *ret_fd, struct err *err);
+
 /*
  * Unmount its rootfs and remove both directories. What is gone is success. While something is mounted or in use it
- * fails, and can be called again.
+ * fails, and so it does while rootfs itself holds what somebody has written; it can be called again.
  */
 int bundle_remove(const struct bundle_store *s, const char *ns, const char *id, struct err *err);
 

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 /* In an intent where the program of a shim stands. */
 #define EMBEDDED_BINARY "reeved"
 #define RETRY_NS (1 * NS_PER_SEC)
+#define AWAIT_TIMES 5             /* who has outlived its init so long is left alone */
 #define HOLD_NS (500 * NS_PER_MS) /* after a restart, until subscribers may be back */
 
 static const char *const usual_runtimes[] = { "io.containerd.reeve.v2", "io.containerd.runc.v2",
@@ -54,6 +56,8 @@ struct ending {
 	char *text;
 	struct buf payload;
 	bool complained;
+	bool foreign; /* not known to us before: it is not sure that what it names is its own */
+	unsigned int awaited;
 };
 
 struct embedded {
@@ -155,12 +159,43 @@ static void ending_free(struct ending *x)
 
 static void on_retry(struct loop_timer *timer);
 
+/* The work directory of one whose bundle was lost; negative: it was not. */
+static int open_lost(const struct embedded *e, const char *ns, const char *id)
+{
+	auto_close int bundle = -EBADF;
+	int work = -EBADF;
+	struct err ignored;
+
+	if (bundle_open(e->store, ns, id, &bundle, &ignored) == -ENOENT)
+		(void)bundle_open_work(e->store, ns, id, &work, &ignored);
+	return work;
+}
+
+/* Whose bundle was lost, the runtime found no more. */
+static int end_lost(const struct embedded *e, struct ending *x, struct err *err)
+{
+	auto_close int work = open_lost(e, x->ns, x->id);
+	int r;
+
+	if (work < 0)
+		return 0;
+	r = remains_kill_noted(work, x->id, !x->foreign, err);
+	if (r == -EBUSY) /* its init was in there */
+		x->foreign = false;
+	if (r == 0 || r == -EBUSY || ++x->awaited < AWAIT_TIMES)
+		return r;
+	log_write(e->config.log, LOG_WARN_, "'%s/%s': %s: left alone", x->ns, x->id, err->text);
+	return 0;
+}
+
 /* True: all of it is done. */
 static bool end_one(struct embedded *e, struct ending *x)
 {
 	struct err err = { 0 };
-	int r = bundle_remove(e->store, x->ns, x->id, &err);
+	int r = end_lost(e, x, &err);
 
+	if (r == 0)
+		r = bundle_remove(e->store, x->ns, x->id, &err);
 	if (r < 0 && !x->complained)
 		log_write(e->config.log, LOG_WARN_, "'%s/%s': %s: trying again", x->ns, x->id,
 			err.text);
@@ -292,6 +327,22 @@ static enum status_code code_of(
 	return (enum status_code)r->code;
 }
 
+/* For who finds the task when its bundle and our journal are lost: its init is known to the supervisor now. */
+static void note_init(struct embedded *e, const struct order *o, pid_t pid)
+{
+	auto_close int work = -EBADF;
+	struct err err;
+	int r = bundle_open_work(e->store, o->ns, o->id, &work, &err);
+
+	if (r == 0 && remains_is_noted(work)) {
+		r = remains_note_init(work, pid);
+		if (r < 0)
+			err_code(&err, r, "note process %d of '%s/%s'", pid, o->ns, o->id);
+	}
+	if (r < 0)
+		log_write(e->config.log, LOG_WARN_, "%s", err.text);
+}
+
 static void on_reply(void *arg, struct task_addr to, const struct response *r)
 {
 	auto_done(buf) struct buf payload = { 0 };
@@ -300,6 +351,8 @@ static void on_reply(void *arg, struct task_addr to, const struct response *r)
 
 	if (!o)
 		return; /* of a worker before us, whose clients are gone */
+	if (o->type == REQ_CREATE && r->code == CODE_OK && r->pid)
+		note_init(e, o, (pid_t)r->pid);
 	if (r->code == CODE_OK && task_message_encode(r, &payload) < 0)
 		answer(e, o->tag, RPC_RESOURCE_EXHAUSTED, "out of memory", NULL, 0);
 	else if (is_over(o, r))
@@ -446,6 +499,8 @@ int embedded_new(const struct embedded_config *config, const struct embedded_hos
 		.fds = config->fds,
 		.recorder = config->recorder,
 		.host = config->host,
+		.no_shim = true,
+		.own_bundles = true,
 		.journaled = true,
 		.journal_dir = config->journal_dir,
 		.journal_name = config->journal_name,
@@ -541,6 +596,21 @@ void embedded_clear(struct embedded *e, const char *ns, const char *id)
 		log_write(e->config.log, LOG_ERROR_, "'%s/%s' stays: out of memory", ns, id);
 }
 
+bool embedded_clear_lost(struct embedded *e, const char *ns, const char *id)
+{
+	auto_close int work = open_lost(e, ns, id);
+	struct ending *x;
+
+	if (work < 0 || !remains_is_noted(work))
+		return false;
+	x = add_ending(e, ns, id);
+	if (x)
+		x->foreign = true;
+	log_write(e->config.log, LOG_WARN_,
+		"'%s/%s': its state was lost: what is left of it is ended", ns, id);
+	return x;
+}
+
 /* ---- orders ---- */
 
 static int name_order(struct order *o, const char *ns, const char *id)
@@ -576,8 +646,16 @@ static int make_bundle(struct embedded *e, const struct shim_create *req, struct
 		.intent = { req->runtime, EMBEDDED_BINARY, INTENT_CREATED },
 		.take_checkpoint = req->take_checkpoint,
 	};
+	auto_close int work = -EBADF;
+	struct err ignored;
+	int r;
 
-	return bundle_make(e->store, &bundle, err);
+	r = bundle_make(e->store, &bundle, err);
+	if (r == 0 && bundle_open_work(e->store, req->ns, req->id, &work, &ignored) == 0 &&
+		remains_note_cgroup(work, req->spec, req->spec_size) < 0)
+		log_write(e->config.log, LOG_WARN_, "which cgroup '%s/%s' has is not written down",
+			req->ns, req->id);
+	return r;
 }
 
 static int convert_create(const struct shim_create *req, const char *bundle,
@@ -625,6 +703,15 @@ static enum request_type type_of(const char *method)
 	return (enum request_type)type;
 }
 
+/* One that is paused, and whose record is lost, has to die all the same. */
+static void thaw_lost(const struct embedded *e, const char *ns, const char *id)
+{
+	auto_close int work = open_lost(e, ns, id);
+
+	if (work >= 0)
+		remains_thaw_noted(work, id);
+}
+
 void embedded_call(struct embedded *e, uint64_t tag, const char *ns, const char *id,
 	const char *method, const ProtobufCMessage *request, uint64_t deadline_boot_ns)
 {
@@ -642,6 +729,8 @@ void embedded_call(struct embedded *e, uint64_t tag, const char *ns, const char 
 	if (r < 0)
 		return refuse(e, tag, &err);
 	out.id = id;
+	if (out.type == REQ_KILL && out.kill.signal == SIGKILL)
+		thaw_lost(e, ns, id);
 	submit(e, tag, &out, out.type == REQ_DELETE && str_empty(out.exec_id));
 }
 

@@ -59,6 +59,8 @@ int embedded_load(struct embedded *e, struct err *err);
  * was killed and is about to end; it is tried again.
  */
 void embedded_clear(struct embedded *e, const char *ns, const char *id);
+/* A work directory without a bundle, of a task that nobody knows: true when it is one of ours and is dealt with, as above. */
+bool embedded_clear_lost(struct embedded *e, const char *ns, const char *id);
 /* What the bundle says of whose it is. */
 bool embedded_is_bundle(int bundle);
 

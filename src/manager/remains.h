@@ -12,11 +12,27 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
 /* Kill them, and remove the cgroup when it is empty. No config.json, or no cgroup in it: success. */
 int remains_kill(int bundle, const char *id, struct err *err);
+
+/*
+ * For a task whose bundle may be lost while it runs, in its work directory: the cgroup that its config.json names, and its init,
+ * by boot, pid and start.
+ */
+int remains_note_cgroup(int work, const void *spec, size_t size);
+int remains_note_init(int work, pid_t pid);
+bool remains_is_noted(int work);
+/*
+ * As remains_kill(), by those notes. ours: the caller knows that the task was there until now; else nothing is killed unless that
+ * init is alive, for the cgroup of one that is dead may be another's by now: -EAGAIN while there is somebody in it.
+ */
+int remains_kill_noted(int work, const char *id, bool ours, struct err *err);
+/* That its init is in, and is to be killed: in cgroup v1 what is frozen does not die. */
+void remains_thaw_noted(int work, const char *id);
 
 /*
  * The cgroup that a config.json names, when it is there in no hierarchy: who asks before a task is made may remove it

@@ -38,8 +38,9 @@ struct task_manager_config {
 	struct loop *loop;
 	struct log *log;
 	struct reaper reaper;
-	const char *root;  /* of what outlives a reboot; absolute */
-	const char *state; /* of what does not */
+	struct command_outside outside; /* where shims are started */
+	const char *root;               /* of what outlives a reboot; absolute */
+	const char *state;              /* of what does not */
 	const char *grpc_address;
 	const char *ttrpc_address; /* where shims send their events */
 	const char *program;       /* our own, absolute: what shims are told to publish with */

@@ -144,7 +144,10 @@ static bool is_known(void *arg, const char *ns, const char *id)
 {
 	const struct task_manager *m = arg;
 
-	return task_manager_find(m, ns, id) || (m->embedded && embedded_knows(m->embedded, ns, id));
+	if (task_manager_find(m, ns, id))
+		return true;
+	return m->embedded &&
+	       (embedded_knows(m->embedded, ns, id) || embedded_clear_lost(m->embedded, ns, id));
 }
 
 static void on_sweep_failed(void *arg, const struct err *why)

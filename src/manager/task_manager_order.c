@@ -96,7 +96,7 @@ static void set_host(struct task_manager *m)
 		.loop = c->loop,
 		.log = c->log,
 		.call = {
-			.command = { c->loop, c->reaper },
+			.command = { c->loop, c->reaper, c->outside },
 			.log = c->log,
 			.grpc_address = c->grpc_address,
 			.ttrpc_address = c->ttrpc_address,
@@ -210,12 +210,12 @@ static int check_free(
 		shim_task_visible(t) ? "" : ", which is not yet made or not yet removed");
 }
 
-/* "Not found" would tell the client that there is no container. */
+/* "Not found" would tell the client that there is no container; of other names containerd says it the same way. */
 static int resolve(struct task_manager *m, const char *runtime, char **ret, struct err *err)
 {
 	int r = runtime_name_resolve(runtime, m->config.search, m->beside, ret, err);
 
-	if (r == -ENOENT) {
+	if (r < 0 && r != -ENOMEM) {
 		r = err->code = -ENOEXEC;
 		err_in(err, "failed to start shim: failed to resolve runtime path");
 	}

@@ -81,6 +81,10 @@ static const struct settings_key keys[] = {
 		"A worker that has been stuck for so long is ended, and started again; 0: it is not watched." },
 	{ "worker", "oom_score", TOML_INTEGER, AT(worker_oom_score), -1000, 1000, .help =
 		"oom_score_adj of the worker, and of containers whose spec says nothing." },
+	{ "worker", "memory_max_bytes", TOML_INTEGER, AT(worker_memory_max), 0, INT64_MAX, .help =
+		"What the worker may use of memory, in a cgroup of its own; 0: any. Containers, shims and the\n"
+		"guardian are outside of it. Where the machine does not permit it, there is no limit and\n"
+		"`reeve doctor` says why." },
 
 	{ "guardian", "oom_score", TOML_INTEGER, AT(guardian_oom_score), -1000, 1000, .help =
 		"oom_score_adj of the guardian, the parent of all containers." },

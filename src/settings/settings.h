@@ -47,6 +47,7 @@ struct settings {
 
 	int64_t watchdog_seconds; /* 0: none */
 	int64_t guardian_oom_score, worker_oom_score;
+	int64_t worker_memory_max; /* bytes; 0: any */
 };
 
 /* What stands when nobody says anything. */

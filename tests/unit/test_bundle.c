@@ -216,13 +216,27 @@ TEST(a_stale_work_directory_is_replaced)
 	place_end(&p);
 }
 
+TEST(places_to_mount_on_in_rootfs_keep_nothing)
+{
+	struct place p = place_new();
+	struct err err;
+
+	assert_ok(make(&p, "ns", "a", "{}"));
+	assert_int_equal(mkdirat(p.store.state_fd, "ns/a/rootfs/etc", 0755), 0);
+	assert_int_equal(mknodat(p.store.state_fd, "ns/a/rootfs/etc/hosts", S_IFREG | 0600, 0), 0);
+	assert_ok(bundle_remove(&p.store, "ns", "a", &err));
+	assert_false(exists(p.store.state_fd, "ns/a"));
+	assert_ok(make(&p, "ns", "a", "{}"));
+	place_end(&p);
+}
+
 TEST(what_is_in_rootfs_keeps_the_bundle)
 {
 	struct place p = place_new();
 	struct err err;
 
 	assert_ok(make(&p, "ns", "a", "{}"));
-	assert_int_equal(mknodat(p.store.state_fd, "ns/a/rootfs/file", S_IFREG | 0600, 0), 0);
+	assert_int_equal(symlinkat("elsewhere", p.store.state_fd, "ns/a/rootfs/file"), 0);
 	assert_int_equal(bundle_remove(&p.store, "ns", "a", &err), -ENOTEMPTY);
 	assert_true(exists(p.store.state_fd, "ns/a/config.json"));
 	assert_true(exists(p.store.root_fd, "ns/a"));
