@@ -20,6 +20,7 @@
 #include "rpc/service.h"
 #include "services/labels.h"
 #include "store/store.h"
+#include "supervisor/command.h"
 
 struct blobs;
 struct core_chore;
@@ -41,15 +42,16 @@ struct core {
 	struct blobs *blobs;
 	struct gc *gc;
 	struct tasks *tasks;
-	struct core_writer *writers; /* of content_service.c: content that is being written */
-	struct core_chore *chores;   /* of chore.c: what helpers do */
-	struct core_export *exports; /* of image_export.c: archives that go */
-	struct core_import *imports; /* of image_import.c: archives that come */
-	struct core_inner *inner;    /* of inner.c: calls of services to each other */
-	struct core_stream *streams; /* of streams.c: what clients have begun */
-	struct core_copy *copies;    /* of snapshots.h: directories that are being filled */
-	struct reaper reaper;        /* of our helpers */
-	int root;                    /* directory, and its path */
+	struct core_writer *writers;    /* of content_service.c: content that is being written */
+	struct core_chore *chores;      /* of chore.c: what helpers do */
+	struct core_export *exports;    /* of image_export.c: archives that go */
+	struct core_import *imports;    /* of image_import.c: archives that come */
+	struct core_inner *inner;       /* of inner.c: calls of services to each other */
+	struct core_stream *streams;    /* of streams.c: what clients have begun */
+	struct core_copy *copies;       /* of snapshots.h: directories that are being filled */
+	struct reaper reaper;           /* of our helpers */
+	struct command_outside outside; /* where shims are started */
+	int root;                       /* directory, and its path */
 	const char *root_path;
 	/* What is served, for Introspection. */
 	const struct rpc_service *services;

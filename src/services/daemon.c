@@ -375,6 +375,9 @@ static int listen_at(
 	r = open_dir(path, 0711, &socket->dir, err);
 	if (r < 0)
 		return r;
+	/* One whose name somebody has removed nobody can connect to. */
+	if (faccessat(socket->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		forget_socket(m, address);
 	if (take_kept(m, address, ret)) {
 		socket->name = name;
 		return 0;
@@ -503,6 +506,7 @@ int daemon_new(const struct daemon_config *config, struct daemon **ret, struct e
 	m->core.loop = config->loop;
 	m->core.log = config->log;
 	m->core.reaper = config->reaper.watch ? config->reaper : reaper_own(config->loop);
+	m->core.outside = config->outside;
 	m->settings = config->settings;
 	m->root = m->lock = m->waiting = m->api.dir = m->events.dir = -EBADF;
 	m->blobs = (struct blobs){ -EBADF, -EBADF };

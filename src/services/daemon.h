@@ -20,6 +20,7 @@
 #include "container/reaper.h"
 #include "event/loop.h"
 #include "rpc/service.h"
+#include "supervisor/command.h"
 
 struct core;
 struct daemon;
@@ -40,7 +41,8 @@ struct daemon_config {
 	const struct rpc_service *more; /* behind the gRPC door too; rows with their own arg */
 	size_t n_more;
 	struct reaper
-		reaper;      /* of our short-lived children; zero: they are waited for one by one */
+		reaper; /* of our short-lived children; zero: they are waited for one by one */
+	struct command_outside outside; /* where shims are started */
 	struct fdtable *fds; /* where sockets are kept for the worker after us; NULL: nowhere */
 	const struct embedded_config *embedded; /* NULL: all tasks are behind shims */
 	void (*serving)(void *arg);             /* calls are taken now; NULL: do not tell */

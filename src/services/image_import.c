@@ -359,6 +359,9 @@ static void on_prepared(void *arg, const struct inner_answer *a)
 	struct err err = { 0 };
 	int r;
 
+	/* Another import of the same made it since on_looked(). */
+	if (a->code == RPC_ALREADY_EXISTS)
+		return keep_layer(i);
 	if (a->code != RPC_OK)
 		return fail_with(i, a->code, a->text);
 	i->prepared = true;

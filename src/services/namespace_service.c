@@ -4,6 +4,7 @@
  * first object in it makes it; and an update makes it too.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -164,7 +165,7 @@ static int update(struct core_call *c)
 		r = load(c, name, &n);
 	if (r == -ENOENT)
 		r = make(c, name, &n);
-	if (r < 0 || !n)
+	if (r < 0 || !n || !in->namespace_)
 		return r;
 	labels = (struct labels){ n->labels, n->n_labels };
 	if (in->update_mask && in->update_mask->n_paths > 0)
@@ -176,7 +177,9 @@ static int update(struct core_call *c)
 	if (r == 0)
 		r = core_save(c, STORE_NAMESPACE, "", name, &n->base);
 	if (r == 0)
-		r = announce(c, "/namespaces/update", "containerd.events.NamespaceUpdate", n);
+		/* What was asked, as containerd tells it: not what there was before. */
+		r = announce(c, "/namespaces/update", "containerd.events.NamespaceUpdate",
+			in->namespace_);
 	return r < 0 ? r : answer(c, n);
 }
 
@@ -188,28 +191,55 @@ static const struct {
 	{ STORE_IMAGE,     "images" },
 	{ STORE_CONTENT,   "blobs" },
 	{ STORE_CONTAINER, "containers" },
-	{ STORE_SNAPSHOT,  "snapshots" },
 };
 // clang-format on
 
+struct still {
+	char text[256];
+	size_t n;
+	char snapshotter[64]; /* the one told last */
+};
+
+static void add_still(struct still *s, const char *before, const char *what, const char *after)
+{
+	int n = snprintf(s->text + s->n, sizeof(s->text) - s->n, "%s%s%s%s", s->n ? ", " : "",
+		before, what, after);
+
+	s->n += (size_t)n < sizeof(s->text) - s->n ? (size_t)n : 0;
+	s->text[s->n] = '\0';
+}
+
+/* Snapshots come by key, which their snapshotter begins: each snapshotter once. */
+static int add_snapshotter(void *arg, const struct store_item *item)
+{
+	struct still *s = arg;
+	char name[sizeof(s->snapshotter)];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(item->key, "/"), item->key);
+	if (str_eq(name, s->snapshotter))
+		return 0;
+	memcpy(s->snapshotter, name, sizeof(name));
+	add_still(s, "snapshots on \"", name, "\" snapshotter");
+	return 0;
+}
+
 static int check_empty(struct core_call *c, const char *name)
 {
-	char still[80] = "";
-	size_t n = 0;
+	struct still still = { 0 };
+	int r;
 
 	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
-		int r = store_any(c->core->store, contents[i].bucket, name, c->err);
-
+		r = store_any(c->core->store, contents[i].bucket, name, c->err);
 		if (r < 0)
 			return r;
 		if (r > 0)
-			n += (size_t)snprintf(still + n, sizeof(still) - n, "%s%s", n ? ", " : "",
-				contents[i].what);
+			add_still(&still, "", contents[i].what, "");
 	}
-	if (n == 0)
-		return 0;
+	r = store_each(c->core->store, STORE_SNAPSHOT, name, add_snapshotter, &still, c->err);
+	if (r < 0 || still.n == 0)
+		return r;
 	return err_set(c->err, -EBUSY, "namespace %s must be empty, but it still has %s",
-		core_quote(c, name), still);
+		core_quote(c, name), still.text);
 }
 
 static int delete_(struct core_call *c)

@@ -185,6 +185,7 @@ static int begin(struct tasks *t, struct err *err)
 		.loop = t->config.core->loop,
 		.log = t->config.core->log,
 		.reaper = t->config.core->reaper,
+		.outside = t->config.core->outside,
 		.root = s->root,
 		.state = s->state,
 		.grpc_address = s->address,

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # Tasks inside of reeved, whose processes are killed at any moment: reeved_deaths.py says what is done and what must be true then.
 #
-# REEVE_FIRST=N repeats a run that was killed at system call N, REEVE_STRIDE=N sets how many calls lie between two deaths.
+# REEVE_FIRST=N repeats a run that was killed at system call N, REEVE_STRIDE=N sets how many calls lie between two deaths;
+# REEVE_KILLS=N is how many workers die while bytes flow (100).
 
 load lib
 
@@ -32,4 +33,8 @@ deaths() { # CASE
 
 @test "MGR-38: no byte is lost or comes twice while workers die and are replaced" {
 	deaths no_byte_is_lost
+}
+
+@test "MGR-38: nor on a terminal, with a reader that keeps up and one that is behind" {
+	deaths no_byte_is_lost_on_a_terminal
 }

@@ -300,6 +300,9 @@ checkpoint_and_restore() { # CTR RUNTIME
 	layer=$(rctr content ls | awk '/uncompressed/ { print $1; exit }')
 	run -0 ask tasks.v1.Tasks/Create "field(1, 'r1') + field(8, field(1, '$criu') + field(2, '$layer'))"
 	equal "$output" "0 "
+	# One that was never started is killed by nobody, and 1.6 would wait for its exit.
+	run -0 rctr tasks rm --force r1
+	run -0 ask tasks.v1.Tasks/Create "field(1, 'r1') + field(8, field(1, '$criu') + field(2, '$layer'))"
 	run -0 ask tasks.v1.Tasks/Start "field(1, 'r1')"
 	matches "$output" "restore"
 	rctr tasks rm r1

@@ -81,6 +81,11 @@ other_version() {
 	[ "${BASH_REMATCH[1]}" -ge 1 ]
 }
 
+@test "the state directory is removed, too, while clients work and with all of reeved killed" {
+	KILLS=$(((KILLS + 2) / 3))
+	storm true worker,guardian,both,state,all
+}
+
 @test "a reboot: tasks are gone, containers are in the store and run again, nothing is left" {
 	settings true
 	run -0 python3 "$TOP/tests/integration/reeved_kill.py" reboot "$RD" "$RD/bundle"

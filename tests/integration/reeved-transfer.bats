@@ -251,14 +251,19 @@ no_half() { [ -z "$(find "$RD"/root/*/ingest -mindepth 1)" ]; }
 }
 
 @test "imports of the same at once do not disturb each other" {
-	local i pids=()
-	for i in 1 2 3 4; do
-		ctr --address "$RD/sock" images import "$IMAGES/good.tar" >"$BATS_TEST_TMPDIR/$i" 2>&1 3>&- &
-		pids+=($!)
+	local i round pids
+	for round in 1 2 3 4 5; do
+		pids=()
+		for i in 0 1 2 3; do
+			ctr --address "$RD/sock" images import "$IMAGES/good.tar" >"$BATS_TEST_TMPDIR/$i" 2>&1 3>&- &
+			pids+=($!)
+		done
+		for i in 0 1 2 3; do wait "${pids[$i]}" || fail "round $round: $(cat "$BATS_TEST_TMPDIR/$i")"; done
+		equal "$(rctr images ls -q)" localhost/good:1 images
+		wait_until 10 eval '[ "$(rctr snapshots ls | grep -c sha256)" = 2 ]'
+		rctr images rm --sync localhost/good:1
+		wait_until 10 eval '[ "$(rctr snapshots ls | grep -c sha256)" = 0 ]'
 	done
-	for i in 0 1 2 3; do wait "${pids[$i]}" || fail "$(cat "$BATS_TEST_TMPDIR/$((i + 1))")"; done
-	equal "$(rctr images ls -q)" localhost/good:1 images
-	wait_until 10 eval '[ "$(rctr snapshots ls | grep -c sha256)" = 2 ]'
 }
 
 @test "an archive of very many files costs no more than they do" {

@@ -5,7 +5,6 @@ wanted.
 usage: reeved_deaths.py CASE DIRECTORY BUNDLE
 """
 import calendar
-import hashlib
 import json
 import os
 import random
@@ -163,13 +162,13 @@ class Daemon:
 
     # -- containers
 
-    def container(self, id_, args):
+    def container(self, id_, args, terminal=False):
         with open(os.path.join(self.bundle, "config.json")) as f:
             config = json.load(f)
         config["root"] = {"path": os.path.join(self.bundle, "rootfs")}
         config["linux"]["namespaces"] = self.namespaces or config["linux"]["namespaces"]
         config["process"]["args"] = args
-        config["process"]["terminal"] = False
+        config["process"]["terminal"] = terminal
         spec = encode([(1, SPEC_URL), (2, json.dumps(config))])
         self.good("Create", [(1, encode([(1, id_), (4, encode([(1, "io.containerd.reeve.v2")])), (5, spec)]))], CONTAINERS)
 
@@ -181,10 +180,11 @@ class Daemon:
         streams = [(n, path) for n, path in zip((2, 3, 4), io) if path]
         return [(1, id_)] + streams + ([(5, 1)] if terminal else []) + [(6, spec), (7, exec_id)]
 
-    def begin(self, id_, args, io=("", "", "")):
+    def begin(self, id_, args, io=("", "", ""), terminal=False):
         """A task that runs; its pid."""
-        self.container(id_, args)
-        self.good("Create", [(1, id_)] + [(n, path) for n, path in zip((4, 5, 6), io) if path])
+        self.container(id_, args, terminal)
+        streams = [(n, path) for n, path in zip((4, 5, 6), io) if path]
+        self.good("Create", [(1, id_)] + streams + ([(7, 1)] if terminal else []))
         return first(self.good("Start", [(1, id_)]), 1)
 
     def end(self, id_):
@@ -358,59 +358,121 @@ def both_killed_without(directory, bundle):
 
 
 def disturb(d, over):
-    """Kill the worker a few times, for the guardian starts it at once no more often; then let it be replaced, until it is over."""
-    deaths = 0
-    while not over():
-        time.sleep(0.01)
-        old = d.worker()
-        if deaths < 3:
-            os.kill(old, signal.SIGKILL)
-        else:
-            d.front.send_signal(signal.SIGHUP)
-        d.worker(old)
-        deaths += 1
-    print("# %d workers ended meanwhile" % deaths, flush=True)
+    """Kill the worker REEVE_KILLS times at any moment, and go on until it is over. Each third one is replaced instead: after that
+    the guardian starts the next one at once again."""
+    kills, deaths = int(os.environ.get("REEVE_KILLS") or 100), 0
+    while deaths < kills or not over():
+        for how in ("kill", "kill", "replace"):
+            time.sleep(random.random() * 0.05)
+            old = d.worker()
+            if how == "kill":
+                os.kill(old, signal.SIGKILL)
+            else:
+                d.front.send_signal(signal.SIGHUP)
+            d.worker(old)
+            deaths += how == "kill"
+    print("# %d workers were killed meanwhile" % deaths, flush=True)
+
+
+class Reader:
+    """Of a fifo, to the end of the file, which comes with the Delete. A slow one leaves it full until it is told to hurry."""
+
+    def __init__(self, path, slow=False):
+        os.mkfifo(path)
+        self.path, self.slow, self.got = path, slow, bytearray()
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        with open(self.path, "rb", buffering=0) as f:
+            while True:
+                data = f.read(random.randrange(1, 600) if self.slow else 1 << 16)
+                if not data:
+                    return
+                self.got += data
+                if self.slow:
+                    time.sleep(0.002)
+
+    def ended(self):
+        self.thread.join(60 * SLOW)
+        check(not self.thread.is_alive(), "no end of the output after %d bytes" % len(self.got))
+        return bytes(self.got)
+
+
+class Writer:
+    """Random bytes into a fifo, until it is told that there are enough; a piece is a few times what a terminal holds."""
+
+    def __init__(self, path, may_begin=lambda: True):
+        os.mkfifo(path)
+        self.path, self.may_begin, self.sent = path, may_begin, bytearray()
+        self.enough = threading.Event()
+        self.thread = threading.Thread(target=self.write, daemon=True)
+        self.thread.start()
+
+    def write(self):
+        with open(self.path, "wb", buffering=0) as f:
+            wait_until(20, "output that says that input may come", self.may_begin)
+            while not self.enough.is_set():
+                data = random.randbytes(1 << 15)
+                self.sent += data
+                while data:
+                    data = data[f.write(data):]
+                time.sleep(0.005)
+
+    def stop(self):
+        self.enough.set()
+        self.thread.join(60 * SLOW)
+        check(not self.thread.is_alive(), "the input is not read")
+        return bytes(self.sent)
+
+
+def same_bytes(got, sent):
+    """If not, where it begins, and whether bytes are missing there or came twice."""
+    at = len(os.path.commonprefix([got, sent]))
+    check(got == sent, "%d bytes of %d; they differ from byte %d on, where those of byte %d are told"
+          % (len(got), len(sent), at, sent.find(got[at: at + 64])))
+    print("# %d bytes" % len(got), flush=True)
 
 
 def no_byte_is_lost(directory, bundle):
     """Output, and input back through cat, then the end of the input."""
-    size = 8 << 20
     with Daemon(os.path.join(directory, "d"), bundle) as d:
-        paths = [os.path.join(directory, name) for name in ("in", "out")]
-        for path in paths:
-            os.mkfifo(path)
-        data, got = random.randbytes(size), bytearray()
-        writer = threading.Thread(target=write_all, args=(paths[0], data), daemon=True)
-        reader = threading.Thread(target=read_all, args=(paths[1], got), daemon=True)
-        writer.start()
-        reader.start()
-        d.begin("c", ["cat"], paths)
-        disturb(d, lambda: not writer.is_alive())
+        out, in_ = Reader(os.path.join(directory, "out")), Writer(os.path.join(directory, "in"))
+        d.begin("c", ["cat"], (in_.path, out.path))
+        disturb(d, lambda: len(out.got) > 4 << 20)
+        sent = in_.stop()
         d.good("CloseIO", [(1, "c"), (3, 1)])
         equal(d.wait("c"), 0, "its status, after the end of its input")
+        wait_until(30, "all bytes", lambda: len(out.got) >= len(sent))
         d.good("Delete", [(1, "c")])
-        reader.join(60 * SLOW)
-        equal(hashlib.sha256(got).hexdigest(), hashlib.sha256(data).hexdigest(), "%d bytes of %d" % (len(got), size))
+        same_bytes(out.ended(), sent)
 
 
-def write_all(path, data):
-    with open(path, "wb", buffering=0) as f:
-        view = memoryview(data)
-        while view:
-            view = view[f.write(view[: 1 << 15]):]
-            time.sleep(0.005)
-
-
-def read_all(path, into):
-    """To the end of the file, which comes with the Delete."""
-    with open(path, "rb", buffering=0) as f:
-        while True:
-            data = f.read(1 << 16)
-            if not data:
-                return
-            into += data
+def no_byte_is_lost_on_a_terminal(directory, bundle):
+    """Two that change no byte: cat's, and that of a program that says little at a time and much in all, to a reader that is behind.
+    The input of the first has no end; its output's comes with the task's."""
+    raw = "stty raw -echo; printf raw; "
+    enough = os.path.join(bundle, "rootfs/enough")
+    with Daemon(os.path.join(directory, "d"), bundle) as d:
+        out, slow = Reader(os.path.join(directory, "out")), Reader(os.path.join(directory, "slow"), slow=True)
+        in_ = Writer(os.path.join(directory, "in"), lambda: out.got[:3] == b"raw")
+        d.begin("c", ["sh", "-c", raw + "exec cat"], (in_.path, out.path), terminal=True)
+        d.begin("s", ["sh", "-c", raw + "i=0; while [ ! -e /enough ]; do i=$((i + 1)); echo line $i; done"],
+                ("", slow.path), terminal=True)
+        disturb(d, lambda: len(out.got) > 1 << 20 and len(slow.got) > 1 << 16)
+        open(enough, "w").close()
+        slow.slow = False
+        sent = b"raw" + in_.stop()
+        equal(d.wait("s"), 0, "status of the one that counts")
+        os.unlink(enough)
+        d.good("Delete", [(1, "s")])
+        lines = slow.ended()
+        same_bytes(lines, b"raw" + b"".join(b"line %d\n" % i for i in range(1, lines.count(b"\n") + 1)))
+        wait_until(30, "all bytes", lambda: len(out.got) >= len(sent))
+        equal(d.end("c"), 137, "status of cat")
+        same_bytes(out.ended(), sent)
 
 
 if __name__ == "__main__":
-    cases = [every_call, both_killed_with_recorder, both_killed_without, no_byte_is_lost]
+    cases = [every_call, both_killed_with_recorder, both_killed_without, no_byte_is_lost, no_byte_is_lost_on_a_terminal]
     sys.exit(main({f.__name__: f for f in cases}))

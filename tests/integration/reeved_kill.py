@@ -3,13 +3,16 @@
 """Tasks inside of reeved while its processes are killed at random moments (reeved-kill.bats).
 
 usage: reeved_kill.py storm DIR BUNDLE KINDS KILLS SEED [BUILD...]
-                                                           KINDS: of worker,guardian,both,front,replace; KILLS of each
+                                                           KINDS: of worker,guardian,both,front,replace,
+                                                           state,all; KILLS of each
        reeved_kill.py reboot DIR BUNDLE                    all that runs ends at once, and the state directory is gone
        reeved_kill.py watch DIR FILE                       a subscriber: what it hears, a line an event
 
 DIR/reeved.toml is the daemon's; its front is started again here, as a unit does. What a process ends with its program
 decides, when it is told to: so what is true is known, also of those that end while nobody looks. With `replace` nothing is
-killed, but another of the BUILDs (reeved of another version) is put into the place of the program, and then SIGHUP.
+killed, but another of the BUILDs (reeved of another version) is put into the place of the program, and then SIGHUP. With
+`state` the state directory is removed while it runs, and with `all` when everything of reeved has been killed: then the tasks
+that there were are ended.
 KILL_NUMBERS=N: numbers of processes above N are not used, so that those below are again and again."""
 import collections
 import contextlib
@@ -37,6 +40,8 @@ OK, UNKNOWN, NOT_FOUND, EXISTS, PRECONDITION, UNAVAILABLE, LOST = 0, 2, 5, 6, 9,
 LANES = 4
 PATIENCE = 30 * SLOW
 SPARE_FDS, SPARE_KIB = 2, 1024
+HOLD = 0.7  # for so long after a restart no event is told
+UNTOLD = 3 * SLOW
 
 Answer = collections.namedtuple("Answer", "code text first")
 
@@ -220,7 +225,7 @@ class Daemon:
         self.address = os.path.join(directory, "sock")
         self.state = os.path.join(directory, "state")
         self.front, self.starts, self.wanted = None, 0, True
-        self.keeper = None
+        self.keeper, self.gate = None, threading.Lock()
 
     def start(self):
         self.wanted = True
@@ -230,7 +235,7 @@ class Daemon:
 
     def keep(self):
         while self.wanted:
-            with open(os.path.join(self.directory, "log"), "ab") as log:
+            with self.gate, open(os.path.join(self.directory, "log"), "ab") as log:
                 self.front = subprocess.Popen(
                     [self.program, "--config", os.path.join(self.directory, "reeved.toml")],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -273,7 +278,14 @@ class Daemon:
     def victims(self, kind):
         if kind == "front":
             return [self.front.pid]
+        if kind == "all":
+            return [self.front.pid, self.part("guardian"), self.part("worker")]
         return [self.part(one) for one in (["guardian", "worker"] if kind == "both" else [kind])]
+
+    def lose(self):
+        """The state directory. What is made in it meanwhile goes too."""
+        while os.path.exists(self.state):
+            shutil.rmtree(self.state, ignore_errors=True)
 
     def kill(self, kind, rng):
         victims = until("a " + kind, lambda: all(self.victims(kind)) and self.victims(kind))
@@ -335,7 +347,7 @@ class Wrong(Exception):
 
 
 class Unborn(Exception):
-    """Its guardian was killed before its program was let go: then it never is."""
+    """Its guardian was killed, or its record lost, before its program was let go: then it never is."""
 
 
 class Lane(threading.Thread):
@@ -351,7 +363,16 @@ class Lane(threading.Thread):
         try:
             while not self.storm.over.is_set():
                 n += 1
-                self.life("s-%d-%d" % (self.number, n))
+                name = "s-%d-%d" % (self.number, n)
+                # What begins now sees all of a loss, or nothing.
+                self.wipes, self.losses = self.storm.wipes, self.storm.losses
+                until("the end of a loss", lambda: not self.storm.losing)
+                try:
+                    self.life(name)
+                except (Wrong, AssertionError):
+                    if self.storm.wipes == self.wipes:
+                        raise
+                    self.abandon(name)
         except BaseException:
             self.storm.failed("%.3f lane %d, %s: %s%s" % (
                 time.time(), self.number, self.now, traceback.format_exc(), "\n".join(self.client.said)))
@@ -363,8 +384,35 @@ class Lane(threading.Thread):
             self.storm.unseen.add(name)
         return {code, 255} if name in self.storm.unseen else {code}
 
+    def abandon(self, name):
+        """It was ended when nobody knew it any more."""
+        self.storm.ended += 1
+        self.client.close()
+        self.discard(name)
+        self.now = name + ": removal of what nobody knows"
+        self.want(self.client.again(CONTAINERS + "Delete", (1, name)), OK, NOT_FOUND)
+        for one in [one for one in self.storm.bundle.fifos if (one + "-").startswith(name + "-")]:
+            self.storm.bundle.end(one)
+            self.storm.bundle.forget(one)
+
+    def discard(self, name):
+        """A task, as far as there is one."""
+        self.now = name + ": discard"
+
+        def step():
+            p = self.client.process(name)
+            if p is None:
+                return True
+            self.client.call(TASKS + ("Delete" if p[1] == STOPPED else "Kill"), (1, name), *([] if p[1] == STOPPED else [(3, 9)]))
+            return None
+
+        self.repeat(step)
+
+    def was_lost(self):
+        return self.storm.losses > self.losses
+
     def life(self, name):
-        truth = {"id": name, "code": self.rng.randrange(1, 120), "execs": {}}
+        truth = {"id": name, "code": self.rng.randrange(1, 120), "execs": {}, "began": time.monotonic()}
         self.lives.append(truth)
         killed = self.rng.random() < 0.2
         self.deaths = self.storm.deaths
@@ -374,12 +422,23 @@ class Lane(threading.Thread):
             self.start_(name, "")
         except Unborn:
             self.storm.unborn += 1
-            self.remove(name, "", set(range(256)))
+            self.discard(name)
+            self.remove(name, "", set(range(256)), True)
             return
         for i in range(self.rng.randrange(3)):
-            code = self.rng.randrange(120, 240)
-            truth["execs"]["%s-x%d" % (name, i)] = code
-            self.exec_(name, "%s-x%d" % (name, i), code)
+            code, x = self.rng.randrange(120, 240), "%s-x%d" % (name, i)
+            try:
+                self.exec_(name, x, code)
+            except Wrong:
+                if not self.was_lost():
+                    raise
+                # Its record is lost: no more of them.
+                self.storm.refused += 1
+                truth["refused"] = x
+                self.client.call(TASKS + "DeleteProcess", (1, name), (2, x))
+                self.storm.bundle.forget(x)
+                break
+            truth["execs"][x] = code
         for x, code in truth["execs"].items():
             self.ended(name, x, code)
             self.remove(name, x, self.codes(x, code))
@@ -387,11 +446,12 @@ class Lane(threading.Thread):
             truth["code"] = 137
         self.ended(name, "", truth["code"], killed)
         self.remove(name, "", self.codes(name, truth["code"]))
-        truth["over"] = True
+        truth["over"] = time.monotonic()
 
-    def remove(self, name, exec_, codes):
+    def remove(self, name, exec_, codes, discarded=False):
         self.now = "%s %s: delete" % (name, exec_)
-        self.gone("DeleteProcess" if exec_ else "Delete", name, exec_, codes)
+        if not discarded:
+            self.gone("DeleteProcess" if exec_ else "Delete", name, exec_, codes)
         if not exec_:
             self.now = name + ": removal"
             self.want(self.client.again(CONTAINERS + "Delete", (1, name)), OK, NOT_FOUND)
@@ -427,7 +487,7 @@ class Lane(threading.Thread):
             a = self.client.call(TASKS + "Create", (1, name))
             if a.code == OK:
                 return dict(fields(a.first))[2]
-            if a.code == LOST or (doubt[0] and a.code in (EXISTS, UNKNOWN)):
+            if a.code == LOST or self.was_lost() or (doubt[0] and a.code in (EXISTS, UNKNOWN)):
                 doubt[0] = True
                 p = self.client.process(name)
                 return p[0] if p else None
@@ -447,7 +507,9 @@ class Lane(threading.Thread):
             p = self.client.process(name, exec_)
             if p is None:
                 raise Wrong("%s: it is gone" % self.now)
-            if p[1] == STOPPED and self.storm.deaths > self.deaths and not exec_:
+            if not exec_ and p[1] == STOPPED and self.storm.deaths > self.deaths:
+                raise Unborn
+            if not exec_ and p[1] in (CREATED, STOPPED) and a.code != LOST and self.was_lost():
                 raise Unborn
             if p[1] == STOPPED or (a.code != LOST and not doubt[0]):
                 raise Wrong("%s: %r, and it is %s" % (self.now, a, p))
@@ -594,7 +656,7 @@ def check_events(life, told, codes, wrong):
     bad = ["%s before %s" % (b, a) for a, b in before if place[a] > place[b]]
     if bad:
         wrong.append("%s: %s; told: %s" % (name, ", ".join(bad), told))
-    more = [k for k in first if k not in want]
+    more = [k for k in first if k not in want and k.split(" ")[-1] != life.get("refused")]
     if more:
         wrong.append("%s: nobody did that: %s" % (name, more))
     for conn, kind, x, status in told:
@@ -613,10 +675,28 @@ class Storm:
         self.over, self.wrong, self.unseen, self.unknown = threading.Event(), [], set(), set()
         self.rng, self.times = random.Random(seed), collections.defaultdict(list)
         self.recorded, self.blind, self.deaths, self.unborn = False, False, 0, 0
+        self.losing, self.losses, self.wipes, self.refused, self.ended = False, 0, 0, 0, 0
+        self.wiped = []  # when
 
     def failed(self, what):
         self.wrong.append(what)
         self.over.set()
+
+    def deal(self, kind):
+        if kind == "replace":
+            return self.daemon.replace()
+        if kind not in ("state", "all"):
+            return self.daemon.kill(kind, self.rng)
+        self.losses += 1
+        if kind == "all":
+            time.sleep(HOLD)
+            self.wipes += 1
+            self.wiped.append(time.monotonic())
+        self.losing = True
+        with self.daemon.gate:
+            if kind == "all":
+                self.daemon.kill(kind, self.rng)
+            self.daemon.lose()
 
     def blow(self, kind):
         """One kill; some end while the dead are not yet replaced, so that nobody sees it."""
@@ -626,14 +706,11 @@ class Storm:
         born = birth(worker)
         if dark and kind == "worker":
             with_no_error(os.kill, worker, signal.SIGSTOP)
-        self.blind = kind in ("guardian", "both") and not self.recorded
+        self.blind = kind in ("guardian", "both", "all") and not self.recorded
         if self.blind:
             self.unseen |= set(self.bundle.ending)
-        self.deaths += kind in ("guardian", "both")
-        if kind == "replace":
-            self.daemon.replace()
-        else:
-            self.daemon.kill(kind, self.rng)
+        self.deaths += kind in ("guardian", "both", "all")
+        self.deal(kind)
         began = time.monotonic()
         if dark:
             self.bundle.end_all()
@@ -642,7 +719,7 @@ class Storm:
         self.times[kind].append(time.monotonic() - began)
         if self.blind:
             self.unseen |= set(self.bundle.ending)
-        self.blind = False
+        self.blind = self.losing = False
 
     def run(self, kinds, kills):
         self.daemon.start()
@@ -688,7 +765,9 @@ class Storm:
         client.close()
 
     def events(self, watchers, lives, codes):
+        """What was over a short time before all was lost may not have been told."""
         again = 0
+        lives = [life for life in lives if not any(life["began"] < at < life["over"] + UNTOLD for at in self.wiped)]
         for w in watchers:
             told = w.of()
             for life in lives:
@@ -719,10 +798,10 @@ class Storm:
 
     def report(self, lives, again, watchers, lost):
         print("recorder %s; %d lives, %d execs; %d calls cut off; %d tasks not started when their guardian died; %d events told twice; "
-              "%d codes of nobody's knowledge; "
+              "%d execs refused after a loss; %d tasks ended that nobody knew; %d codes of nobody's knowledge; "
               "longest time to subscribe again %.3f s" % (
                   "on" if self.recorded else "off", len(lives), sum(len(x["execs"]) for x in lives), lost, self.unborn, again,
-                  len(self.unknown), max(w.worst_gap for w in watchers)))
+                  self.refused, self.ended, len(self.unknown), max(w.worst_gap for w in watchers)))
         for kind, times in self.times.items():
             print("%s %d times: served again after %.3f s, at most %.3f s" % (
                 kind, len(times), sorted(times)[len(times) // 2], max(times)))
