@@ -85,6 +85,17 @@ is_up() {
 	[ "$(show ActiveState)" = active ]
 }
 
+cgroup_of() {
+	sed -n 's/^0:://p' "/proc/$1/cgroup"
+}
+
+# Where systemd puts what it starts: from 254 on below the unit's cgroup.
+group() {
+	local sub
+	sub=$(show DelegateSubgroup)
+	echo "/system.slice/$SERVICE${sub:+/$sub}"
+}
+
 # begin ID SCRIPT [OPTION...]: a detached task.
 begin() {
 	local id=$1 file=$BATS_TEST_TMPDIR/$1.json
@@ -136,7 +147,7 @@ with() { # TEXT: for the unit
 	equal "$(cat "/proc/$(part guardian)/oom_score_adj")" -999 "the guardian's score"
 	equal "$(cat "/proc/$(part worker)/oom_score_adj")" 0 "the worker's score"
 	for pid in $(show MainPID) $(part guardian) $(part worker); do
-		equal "$(sed -n 's/^0:://p' "/proc/$pid/cgroup")" "/system.slice/$SERVICE" "the cgroup of $pid"
+		equal "$(cgroup_of "$pid")" "$(group)" "the cgroup of $pid"
 	done
 	systemctl stop "$SERVICE"
 	equal "$(show ActiveState) $(show Result)" "inactive success"
@@ -163,6 +174,21 @@ with() { # TEXT: for the unit
 	ended t2 12
 	end_of t1 "$(pid_of t1)"
 	ended t1 11
+}
+
+@test "reloaded by systemd: the worker is replaced, and nothing else" {
+	local main guardian worker pid
+	systemctl start "$SERVICE"
+	begin_until t1 10
+	pid=$(pid_of t1) main=$(show MainPID) guardian=$(part guardian) worker=$(part worker)
+	systemctl reload "$SERVICE"
+	wait_until 20 part_is_not worker "$worker"
+	wait_until 20 is_up
+	equal "$(show MainPID) $(show NRestarts) $(part guardian)" "$main 0 $guardian"
+	equal "$(pid_of t1) $(status_of t1)" "$pid RUNNING"
+	run -6 rctr tasks exec --exec-id x t1 sh -c 'exit 6'
+	end_of t1 "$pid"
+	ended t1 10
 }
 
 @test "a worker that is killed is no matter of systemd's" {
@@ -214,6 +240,38 @@ with() { # TEXT: for the unit
 	equal "$(show MainPID) $(show NRestarts)" "$main 0"
 	end_of t1 "$(pid_of t1)"
 	ended t1 15
+}
+
+@test "the worker's memory is limited, the guardian's is not, and the unit can be restarted" {
+	local worker pid
+	mkdir -p /etc/reeve
+	printf '[worker]\nmemory_max_bytes = 268435456\n' >/etc/reeve/reeved.toml
+	systemctl start "$SERVICE"
+	begin_until t1 9
+	pid=$(pid_of t1) worker=$(part worker)
+	equal "$(cgroup_of "$(part guardian)")" "$(group)"
+	equal "$(cgroup_of "$(show MainPID)")" "$(group)"
+	if [ -z "$(show DelegateSubgroup)" ]; then
+		equal "$(cgroup_of "$worker")" "$(group)"
+		run reeve doctor
+		contains "$output" "the worker's memory is not limited: reeved runs in cgroup"
+	else
+		equal "$(cgroup_of "$worker")" "/system.slice/$SERVICE/worker"
+		equal "$(cat "/sys/fs/cgroup/system.slice/$SERVICE/worker/memory.max")" 268435456
+		run reeve doctor
+		contains "$output" "the worker's memory is limited to 268435456 bytes"
+	fi
+	kill -KILL "$worker"
+	wait_until 20 part_is_not worker "$worker"
+	equal "$(pid_of t1) $(status_of t1)" "$pid RUNNING" # the worker answers: it is where it belongs
+	[ -z "$(show DelegateSubgroup)" ] || equal "$(cgroup_of "$(part worker)")" "/system.slice/$SERVICE/worker"
+	systemctl restart "$SERVICE"
+	equal "$(pid_of t1) $(status_of t1)" "$pid RUNNING"
+	systemctl reload "$SERVICE"
+	wait_until 20 is_up
+	equal "$(cgroup_of "$(show MainPID)")" "$(group)"
+	end_of t1 "$pid"
+	ended t1 9
 }
 
 @test "by its sockets: a call starts it, and they outlive it" {

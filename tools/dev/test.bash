@@ -120,6 +120,7 @@ integration_runs() {
 			;;
 		podman | buildah) for version in 4 5; do echo "$file-$version $file PODMAN_VERSION=$version"; done ;;
 		guardian) for version in 1.6 1.7 2.1; do echo "guardian-$version guardian CONTAINERD=$version"; done ;;
+		reeved-ctr) for version in 1.6 2.1; do echo "reeved-ctr-$version reeved-ctr CONTAINERD=$version"; done ;;
 		worker-kill) for version in 1.6 1.7 2.1; do echo "worker-kill-$version worker-kill CONTAINERD=$version"; done ;;
 		*) echo "$file $file" ;;
 		esac

@@ -8,23 +8,34 @@ vm_run() { # OPTION... -- COMMAND...
 }
 
 # The machine with this kernel: options of the VM tool. criu of Debian 12 is too old for newer kernels than its own.
-vm_machine() { # 6.1 | hybrid | 6.12 | sid
+vm_machine() { # 6.1 | hybrid | 6.12 | apparmor | selinux | sid
 	local with=(--with python3 --with libcmocka0 --with libbpf1)
 	case $1 in
 	6.1) echo --suite bookworm "${with[@]}" --with criu --with libarchive13 ;;
 	# the same with cgroup v1 for everything but processes
 	hybrid) echo --suite bookworm "${with[@]}" --with criu --with libarchive13 --append systemd.unified_cgroup_hierarchy=0 ;;
 	6.12) echo --suite trixie "${with[@]}" --with criu/sid --with libarchive13t64 ;;
+	apparmor) echo --suite trixie "${with[@]}" --with criu/sid --with libarchive13t64 --append apparmor=1 ;;
+	selinux) echo --suite trixie "${with[@]}" --with criu/sid --with libarchive13t64 --append selinux=1 ;;
 	sid) echo --suite trixie --kernel linux-image-amd64/sid "${with[@]}" --with criu/sid --with libarchive13t64 ;;
-	*) die "vm: which kernel is '$1'? 6.1, hybrid, 6.12 (when none is named) or sid" ;;
+	*) die "vm: which kernel is '$1'? 6.1, hybrid, 6.12 (when none is named), apparmor, selinux or sid" ;;
 	esac
 }
 
 # What tests/integration/guest has; and unit-NAME, one program of the unit tests.
-VM_SUITES="runtime config shim shim-methods guardian worker-kill worker-reload unit demo reeved systemd"
+VM_SUITES="runtime config shim shim-methods guardian worker-kill worker-reload unit demo reeved apparmor systemd selinux"
 
 vm_is_suite() { # NAME
 	[[ " $VM_SUITES " = *" $1 "* ]] || [[ $1 = unit-* && -e tests/unit/test_${1#unit-}.c ]]
+}
+
+# What the tests of security modules want, and the machine has no packages of.
+vm_bring() {
+	local selinux
+	install "$(tools/peers apparmor)/bin/apparmor_parser" "$SECTION_DIR/apparmor_parser"
+	selinux=$(tools/peers selinux)
+	LD_LIBRARY_PATH=$(echo "$selinux"/lib/*-linux-gnu) "$selinux/bin/secilc" -c 33 -f /dev/null \
+		-o "$SECTION_DIR/selinux.policy" tests/vm/selinux.cil
 }
 
 # The suites that hold on a machine as most people have it, in VM_KERNEL's; or those of them that are named. The machine is
@@ -36,6 +47,7 @@ vm_suites() { # [NAME]...
 		vm_is_suite "$name" || die "vm: which suite is '$name'? $VM_SUITES, or unit-NAME for one program of the unit tests"
 	done
 	build_tree
+	vm_bring
 	# shellcheck disable=SC2016,SC2086 # VM_OUT is the machine's; the options are words
 	one "the machine runs" vm_run $machine --timeout 7200 --out "$SECTION_DIR/out" --env TEST_SLOW=10 --env BATS_TEST_TIMEOUT=2700 \
 		. -- sh -c 'exec tests/integration/guest "$VM_OUT" "$@"' sh "$@"
@@ -71,7 +83,8 @@ vm_usage() {
 	cat <<-USAGE
 		usage: ./dev vm test [KERNEL [SUITE]...]
 
-		KERNEL is 6.1, hybrid (6.1 with cgroup v1), 6.12 (when none is named) or sid; SUITE one or more of
+		KERNEL is 6.1, hybrid (6.1 with cgroup v1), 6.12 (when none is named), apparmor and selinux (6.12 with them) or sid; SUITE one or
+		more of
 		  $VM_SUITES
 		or unit-NAME for one program of the unit tests; all of them when none is named.
 		What they said is in out/test/vm/out/.
