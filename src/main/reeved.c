@@ -489,7 +489,7 @@ static int last_status(struct program *p, bool failed)
 	if (stays)
 		log_write(&p->log, LOG_INFO_, "the guardian, process %d, stays with the tasks",
 			guardian_link_pid(p->worker.link));
-	control_end(&p->control, failed ? CONTROL_FAILED : CONTROL_LEFT);
+	control_end(&p->control, failed ? CONTROL_FAILED : CONTROL_LEFT, !stays && !failed);
 	(void)guardian_link_flush(p->worker.link, &err);
 	/* Nothing is taken down: whose exits matter, and what is kept, stays as it is for the next worker. */
 	if (stays)

@@ -291,10 +291,15 @@ void control_say(struct control *c, enum control_type type)
 		send_type(c->front, type);
 }
 
-void control_end(struct control *c, enum control_type type)
+void control_end(struct control *c, enum control_type type, bool guardian_ends)
 {
 	control_say(c, type);
-	forget_front(c);
+	if (guardian_ends) {
+		loop_fd_remove(&c->fronting);
+		c->front = fd_close(c->front);
+	} else {
+		forget_front(c);
+	}
 }
 
 void control_done(struct control *c)

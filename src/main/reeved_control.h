@@ -69,6 +69,6 @@ int control_begin(struct control *c, struct err *err);
 /* From here on functions are called. */
 int control_watch(struct control *c, struct err *err);
 void control_say(struct control *c, enum control_type type);
-/* Say the last word: the front leaves. */
-void control_end(struct control *c, enum control_type type);
+/* Say the last word: the front leaves, and not before the guardian when that ends with this worker. */
+void control_end(struct control *c, enum control_type type, bool guardian_ends);
 void control_done(struct control *c);

@@ -309,10 +309,11 @@ fill_log() {
 }
 
 @test "the units are those that systemd takes" {
-	command -v systemd-analyze >/dev/null || skip "peer: there is no systemd-analyze"
 	mkdir "$RD/units"
 	cp "$TOP/packaging/reeved.socket" "$RD/units/"
 	sed "s#@bindir@#$TOP/out/bin#" "$TOP/packaging/reeved.service.in" >"$RD/units/reeved.service"
 	run -0 systemd-analyze verify --man=no "$RD/units/reeved.service" "$RD/units/reeved.socket"
+	# systemd before 254 knows no DelegateSubgroup, says so and goes on without it.
+	run grep -v "Unknown key 'DelegateSubgroup'" <<<"$output"
 	[[ "$output" != *reeved* ]] || fail "$output"
 }
