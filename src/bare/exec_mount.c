@@ -576,9 +576,12 @@ static int is_super_flag(const char *word)
 /* The length of "context=" where this is one without quotes: SELinux takes them off for mount(2), and for fsconfig not. */
 static size_t bare_context(const char *word)
 {
-	static const char key[] = "context=";
+	static const char keys[][13] = { "context=", "fscontext=", "defcontext=", "rootcontext=" };
 
-	return exec_starts(word, key) && word[sizeof(key) - 1] != '"' ? sizeof(key) - 1 : 0;
+	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (exec_starts(word, keys[i]))
+			return word[strlen(keys[i])] != '"' ? strlen(keys[i]) : 0;
+	return 0;
 }
 
 /* "a\0b\0" as "a,b" in x->text; 0 when that cannot be said to mount(2). A label may have commas. */

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/annotation.h"
 #include "container/compile.h"
 #include "container/compile_idmap.h"
 #include "oci/mount_option.h"
@@ -327,7 +328,8 @@ static void add_fs_options(struct plan *p, struct plan_step *s, const struct spe
 		if (!drop_option(spec, m, o->data[i]))
 			plan_str(p, o->data[i]);
 	if (label_by(spec, m) == LABEL_OPTION) {
-		buf_adds(&p->data, "context=");
+		buf_adds(&p->data, annotation_mount_context(spec));
+		buf_adds(&p->data, "=");
 		plan_str(p, spec->linux_->mount_label);
 	}
 	if (p->data.len > start) {

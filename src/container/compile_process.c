@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "container/annotation.h"
 #include "container/compile.h"
 #include "oci/cap_name.h"
 #include "oci/cpu_list.h"
@@ -46,12 +47,6 @@ static bool filter_needs_privilege(
 	const struct spec_process *process, const struct compile_filter *filter)
 {
 	return filter->size && !process->no_new_privileges;
-}
-
-/* podman's --group-add keep-groups: those of the caller stay, whom the user namespace does not even know. */
-static bool keeps_groups(const struct spec *spec)
-{
-	return str_eq(spec_annotation(spec, "run.oci.keep_original_groups"), "1");
 }
 
 /* What we are says what the process begins as, unless a user namespace gives it other rights and names. */
@@ -99,7 +94,7 @@ int compile_identity(struct plan *p, const struct spec *spec, const struct spec_
 	s->flags = filter_needs_privilege(process, filter) ? PLAN_F_KEEP_CAPS : 0;
 	s->num[0] = u->uid;
 	s->num[1] = u->gid;
-	s->num[2] = setgroups_denied || keeps_groups(spec);
+	s->num[2] = setgroups_denied || annotation_keeps_groups(spec);
 	s->num[3] = caps_of(process, &p->unknown_cap).bounding;
 	if (begins_as(self, spec))
 		spare_identity(s, u, self);

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/annotation.h"
 #include "container/compile.h"
 #include "container/intel_rdt.h"
 #include "container/notify_socket.h"
@@ -112,7 +113,12 @@ static int check_request(const struct container_create *req, uid_t owner, struct
 	if (owner != 0 && !spec_namespace_find(spec, SPEC_NS_USER))
 		return err_set(err, -EPERM,
 			"linux.namespaces: who is not root needs a namespace of type user");
-	r = security_label_check("/sys", spec, err);
+	r = annotation_check(spec, err);
+	if (r == 0 && spec->linux_ && spec->linux_->seccomp &&
+		annotation_refuses_unknown_calls(spec))
+		r = seccomp_check_names(spec->linux_->seccomp, err);
+	if (r == 0)
+		r = security_label_check("/sys", spec, err);
 	if (r == 0)
 		r = check_sysctls(spec, err);
 	if (r == 0 && spec->linux_ && spec->linux_->intel_rdt)

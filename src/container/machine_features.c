@@ -16,6 +16,7 @@
 #include "config.h"
 
 #include "base/mem.h"
+#include "container/annotation.h"
 #include "oci/features.h"
 #include "oci/seccomp_name.h"
 
@@ -70,13 +71,13 @@ static size_t list_archs(const char **archs, size_t max)
 int machine_features_write(const char *alias, const char *alias_version, struct buf *out)
 {
 	/*
-	 * They tell of which sandbox a container is, whose OOM score follows from it; whose groups it has; and what its
-	 * systemd unit is like.
+	 * They tell of which sandbox a container is, whose OOM score follows from it; whose groups it has; how its file
+	 * systems are labelled; what its filter may name; and what its systemd unit is like.
 	 */
 	static const char *const unsafe[] = { "io.kubernetes.cri.container-type",
 		"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.ContainerType",
-		"io.kubernetes.cri-o.SandboxID", "run.oci.keep_original_groups",
-		"org.systemd.property.", "run.oci.systemd.subgroup" };
+		"io.kubernetes.cri-o.SandboxID", ANNOTATION_KEEP_GROUPS, ANNOTATION_MOUNT_CONTEXT,
+		ANNOTATION_UNKNOWN_CALL, "org.systemd.property.", "run.oci.systemd.subgroup" };
 	const struct scmp_version *v = seccomp_version();
 	const char *archs[64];
 	char version[32] = "";

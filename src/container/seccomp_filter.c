@@ -125,6 +125,18 @@ static int check(const struct spec_seccomp *s, struct err *err)
 	return r;
 }
 
+int seccomp_check_names(const struct spec_seccomp *s, struct err *err)
+{
+	for (size_t i = 0; i < s->n_syscalls; i++)
+		for (size_t k = 0; k < s->syscalls[i].n_names; k++)
+			if (!seccomp_is_call(s->syscalls[i].names[k]))
+				return err_set(err, -EINVAL,
+					"linux.seccomp.syscalls[%zu].names[%zu]: there is no "
+					"system call '%.120s'",
+					i, k, s->syscalls[i].names[k]);
+	return 0;
+}
+
 static int compile(const struct spec_seccomp *s, struct seccomp_filter *ret, struct err *err)
 {
 	struct seccomp_program p = { 0 };

@@ -61,4 +61,6 @@ void seccomp_cache_done(struct seccomp_cache *cache);
  */
 int seccomp_compile(const struct spec_seccomp *profile, struct seccomp_cache *cache,
 	struct seccomp_filter *ret, struct err *err);
+/* -EINVAL for the first name of a call in it that nobody knows. `profile` as spec_validate() leaves it. */
+int seccomp_check_names(const struct spec_seccomp *profile, struct err *err);
 void seccomp_filter_done(struct seccomp_filter *f);

@@ -186,6 +186,13 @@ static int add_name(const struct spec_seccomp *s, size_t index, const char *name
 	return add_rule(s, index, number, 0, is_wide(arch), rules);
 }
 
+/* Libseccomp has numbers of its own, below 0, for the calls of other architectures. */
+bool seccomp_is_call(const char *name)
+{
+	return seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR ||
+	       seccomp_newer_call(name) >= 0;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const struct rule *x = a, *y = b;

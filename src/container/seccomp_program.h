@@ -16,6 +16,7 @@
  * Context  Parent. Pure but for the names, numbers and tokens, which are libseccomp's.
  */
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct seccomp_program {
 
 /* What the filter returns (SECCOMP_RET_*) for an action with its errno. */
 uint32_t seccomp_return(enum spec_seccomp_action action, uint32_t errno_ret);
+
+/* Whether there is such a call, on whatever architecture. */
+bool seccomp_is_call(const char *name);
 
 /* The number of a call newer than libseccomp, equal on all architectures but for an offset; -1. */
 int seccomp_newer_call(const char *name);

@@ -468,6 +468,30 @@ for word in sys.argv[2:]:
 	equal "$output" 0
 }
 
+@test "an annotation refuses a filter with a name of no system call, of which there is none without it" {
+	not_for runc -- "an annotation of crun"
+	local profile='.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["getpid", "nosuchcall"], "action": "SCMP_ACT_ERRNO"}]}'
+	bundle_sh 'echo fine' "$profile"
+	run -0 ct_run
+	contains "$output" fine
+	bundle_sh 'echo fine' "$profile | .annotations[\"run.oci.seccomp_fail_unknown_syscall\"] = \"0\""
+	run -0 ct_run
+	contains "$output" fine
+	refused "$profile | .annotations[\"run.oci.seccomp_fail_unknown_syscall\"] = \"1\""
+	contains "$output" "nosuchcall"
+}
+
+@test "an annotation that asks for a machine or a filter of another kind is refused, not ignored" {
+	not_for runc crun -- "annotations of crun, which does what they ask for"
+	refused '.annotations["run.oci.handler"] = "krun"'
+	contains "$output" krun
+	bundle_sh 'echo fine' '.annotations["run.oci.handler"] = ""'
+	run -0 ct_run
+	equal "$output" fine
+	refused '.annotations["run.oci.seccomp_bpf_data"] = "BgAAAAAA/38="'
+	contains "$output" "annotation 'run.oci.seccomp_bpf_data': "
+}
+
 # --- who is not root --------------------------------------------------------------------------------------------
 
 ROOTLESS='.linux.namespaces |= (map(select(.type != "network" and .type != "cgroup")) + [{"type": "user"}])

@@ -581,6 +581,17 @@ TEST(labels_are_written_before_the_root_is_left_and_the_keyring_has_its_own)
 	done(&m);
 }
 
+TEST(an_annotation_names_the_option_that_a_label_is_given_by)
+{
+	struct made m = make("", 0, "", "", ",\"mountLabel\":\"u:r:f\"",
+		",\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\"}],"
+		"\"annotations\":{\"run.oci.mount_context_type\":\"rootcontext\"}");
+	int fs = find(&m, PLAN_MOUNT_FS, 0);
+
+	assert_memory_equal(m.plan.data.data + m.plan.steps[fs].blob - 1, "rootcontext=u:r:f", 18);
+	done(&m);
+}
+
 TEST(the_callers_groups_are_kept_on_request)
 {
 	struct made m = make("", 0, "", "", "", "");

@@ -193,6 +193,22 @@ TEST(the_usual_profile_compiles_to_what_it_says)
 	seccomp_filter_done(&f);
 }
 
+TEST(a_name_of_no_call_is_told_from_one_of_another_architecture)
+{
+	struct spec_seccomp known = { .default_action = SPEC_ACT_ALLOW,
+		CALLS({ NAMES("read", "arm_fadvise64_64", "mmap2", "file_setattr"),
+			.action = SPEC_ACT_ERRNO }) };
+	struct spec_seccomp unknown = { .default_action = SPEC_ACT_ALLOW,
+		CALLS({ NAMES("read"), .action = SPEC_ACT_ERRNO },
+			{ NAMES("write", "nosuchcall"), .action = SPEC_ACT_ALLOW }) };
+	struct err err = { 0 };
+
+	assert_int_equal(seccomp_check_names(&known, &err), 0);
+	assert_int_equal(seccomp_check_names(&unknown, &err), -EINVAL);
+	assert_text_has(err.text,
+		"linux.seccomp.syscalls[1].names[1]: there is no system call 'nosuchcall'");
+}
+
 TEST(calls_newer_than_the_profile_say_enosys_on_every_architecture)
 {
 	const uint64_t args[6] = { 0 };

@@ -60,6 +60,16 @@ label='tr -d "\0" </proc/self/attr/current; echo'
 		u:object_r:box_file_t:s0:c1,c2
 }
 
+@test "an annotation chooses the option by which the label is given" {
+	local word pid
+	for word in fscontext defcontext rootcontext; do
+		ct_sleep ".linux.mountLabel = \"u:object_r:box_file_t:s0:c1,c2\" | .annotations[\"run.oci.mount_context_type\"] = \"$word\" | .mounts += [{destination: \"/tmp\", type: \"tmpfs\", source: \"tmpfs\", options: [\"mode=1777\"]}]"
+		pid=$(pid_of)
+		matches "$(grep " /tmp " "/proc/$pid/mountinfo")" "[ ,]$word=\"?u:object_r:box_file_t:s0:c1,c2"
+		rt delete --force "$ID"
+	done
+}
+
 @test "a label that the policy does not know is named, and nothing is left" {
 	refused '.process.selinuxLabel = "u:r:none_t:s0"'
 	contains "$output" "apply SELinux label 'u:r:none_t:s0'"
