@@ -51,6 +51,13 @@ bool annotation_keeps_groups(const struct spec *s)
 	return str_eq(spec_annotation(s, ANNOTATION_KEEP_GROUPS), "1");
 }
 
+const char *annotation_delegate(const struct spec *s)
+{
+	const char *value = spec_annotation(s, ANNOTATION_DELEGATE);
+
+	return str_empty(value) ? NULL : value;
+}
+
 const char *annotation_mount_context(const struct spec *s)
 {
 	const char *found = find_mount_context(spec_annotation(s, ANNOTATION_MOUNT_CONTEXT));

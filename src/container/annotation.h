@@ -15,6 +15,7 @@
 #include "oci/spec.h"
 
 #define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
+#define ANNOTATION_DELEGATE "run.oci.delegate-cgroup"
 #define ANNOTATION_MOUNT_CONTEXT "run.oci.mount_context_type"
 #define ANNOTATION_UNKNOWN_CALL "run.oci.seccomp_fail_unknown_syscall"
 
@@ -23,6 +24,8 @@ int annotation_check(const struct spec *s, struct err *err);
 
 /* podman's --group-add keep-groups: those of the caller stay, whom the user namespace does not even know. */
 bool annotation_keeps_groups(const struct spec *s);
+/* The cgroup below the container's for its processes, NULL: none. A path in somebody's words: cgroup_make_below() checks it. */
+const char *annotation_delegate(const struct spec *s);
 /* The mount option by which linux.mountLabel is given: "context", or one of its three sisters. */
 const char *annotation_mount_context(const struct spec *s);
 /* A system call that linux.seccomp names and nobody knows is an error. */

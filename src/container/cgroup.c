@@ -504,6 +504,53 @@ int cgroup_below(
 	return 0;
 }
 
+static int make_each(const char *top, const char *relative)
+{
+	char path[PATH_MAX];
+	size_t len = strlen(top);
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", top, relative) >= sizeof(path))
+		return -ENAMETOOLONG;
+	for (char *p = path + len + 1; *p;) {
+		size_t n = strcspn(p, "/");
+		char next = p[n];
+
+		p[n] = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		p[n] = next;
+		p += n + (next != '\0');
+	}
+	return 0;
+}
+
+int cgroup_make_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct err *err)
+{
+	struct cgroup_dir *d = cgroup_v2_dir(cg);
+	const char *clean;
+	int r;
+
+	if (cg->mode != CGROUP_MODE_V2 || !d)
+		return err_set(err, -EOPNOTSUPP,
+			"cgroup '%s' below the container's: only cgroup v2 has such", sub);
+	r = cgroup_path_clean(sub, &cg->arena, &clean);
+	if (r == 0 && (!*clean || strchr(clean, ':')))
+		r = -EINVAL;
+	if (r < 0)
+		return err_set(err, r, "cgroup '%s' is not a path below the container's", sub);
+	r = make_each(d->path, clean);
+	if (r < 0)
+		return err_code(err, r, "make cgroup '%s/%s'", d->path, clean);
+	return cgroup_below(cg, &clean, 1, ret, err);
+}
+
+void cgroup_give_controllers(struct cgroup *cg, struct cgroup *below)
+{
+	const struct cgroup_dir *d = cgroup_v2_dir(below);
+
+	cgroup_v2_give(d, d->depth - cgroup_v2_dir(cg)->depth);
+}
+
 /* ---- removal ---- */
 
 static int remove_child(struct cgroup_walk *w, int parentfd, const char *name)

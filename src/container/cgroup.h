@@ -105,6 +105,14 @@ struct cgroup_dir *cgroup_controller_dir(struct cgroup *cg, enum cgroup_controll
 int cgroup_below(
 	struct cgroup *cg, const char *const *subs, size_t n, struct cgroup **ret, struct err *err);
 
+/*
+ * v2 alone: the cgroup PATH/SUB, made with those between, for processes that are to rule over what is below PATH, but not over
+ * PATH's limits. SUB as above. They enter it by themselves; once none is left in PATH, cgroup_give_controllers() lets `below`
+ * have PATH's controllers, as far as they can be had.
+ */
+int cgroup_make_below(struct cgroup *cg, const char *sub, struct cgroup **ret, struct err *err);
+void cgroup_give_controllers(struct cgroup *cg, struct cgroup *below);
+
 /* ---- limits ---- */
 
 /*

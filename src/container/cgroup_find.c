@@ -107,3 +107,27 @@ int cgroup_find(const struct cgroup_host *host, const struct pidref *who, struct
 		return r;
 	return cgroup_find_in(host, theirs, ours, ret, err);
 }
+
+struct cgroup *cgroup_find_inner(struct cgroup *cg, const struct pidref *init)
+{
+	struct cgroup_dir *outer = cgroup_v2_dir(cg);
+	char given[CGROUP_VALUE_SIZE], path[40];
+	struct cgroup *inner;
+	struct err ignored = { 0 };
+	auto_free char *text = NULL;
+	const char *name;
+	size_t len;
+
+	if (cg->mode != CGROUP_MODE_V2 || !outer ||
+		cgroup_get(outer, "cgroup.subtree_control", given) < 0 || !*given)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", init->pid);
+	if (fd_read_file_at(AT_FDCWD, path, TEXT_MAX_BYTES, &text, NULL) < 0 ||
+		pidref_exited(init) || cgroup_self_path(text, "", &cg->arena, &name) < 0)
+		return NULL;
+	len = strlen(outer->name);
+	if (strncmp(name, outer->name, len) != 0 || name[len] != '/')
+		return NULL;
+	name += len + 1;
+	return cgroup_below(cg, &name, 1, &inner, &ignored) < 0 ? NULL : inner;
+}

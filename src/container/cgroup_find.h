@@ -15,6 +15,11 @@
 
 int cgroup_find(const struct cgroup_host *host, const struct pidref *who, struct cgroup **ret,
 	struct err *err);
-/* The same for texts of /proc/PID/cgroup: the process' and our own. Pure. */
+/*
+ * Where init is, if it has gone below `cg` and has controllers there: v2 then lets nobody into `cg` itself. NULL: `cg` will
+ * do, or cannot be looked at, or init is elsewhere.
+ */
+struct cgroup *cgroup_find_inner(struct cgroup *cg, const struct pidref *init);
+/* cgroup_find() for texts of /proc/PID/cgroup: the process' and our own. Pure. */
 int cgroup_find_in(const struct cgroup_host *host, const char *theirs, const char *ours,
 	struct cgroup **ret, struct err *err);

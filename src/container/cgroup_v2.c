@@ -73,6 +73,14 @@ int cgroup_v2_enable(struct cgroup_dir *d, uint32_t wanted, struct err *err)
 	return r < 0 ? err_code(err, r, "read cgroup.controllers of cgroup '%s'", d->path) : 0;
 }
 
+void cgroup_v2_give(const struct cgroup_dir *d, unsigned int levels)
+{
+	uint32_t have;
+
+	for (unsigned int up = levels; up > 0 && read_controllers(d, up, &have) == 0; up--)
+		enable_below(d, up, have);
+}
+
 int cgroup_v2_fix_type(struct cgroup_dir *d, struct err *err)
 {
 	char type[CGROUP_VALUE_SIZE];

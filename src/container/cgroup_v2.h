@@ -21,6 +21,9 @@
  */
 int cgroup_v2_enable(struct cgroup_dir *d, uint32_t wanted, struct err *err);
 
+/* The controllers of the directory `levels` above, for it and those between; as far as they can be had. */
+void cgroup_v2_give(const struct cgroup_dir *d, unsigned int levels);
+
 /* A directory made below a threaded one is unusable until it is threaded itself. */
 int cgroup_v2_fix_type(struct cgroup_dir *d, struct err *err);
 

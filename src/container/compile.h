@@ -24,7 +24,9 @@
 
 /* How the process gets into its cgroup (container/cgroup.h makes it). */
 struct compile_cgroup {
-	const char *clone_dir;         /* cgroup2 directory for CLONE_INTO_CGROUP, or NULL */
+	const char *clone_dir; /* cgroup2 directory for CLONE_INTO_CGROUP, or NULL */
+	/* One below it, entered when the cgroup namespace has its root; NULL: none. */
+	const char *payload_dir;
 	const char *const *tasks_dirs; /* v1 directories whose `tasks` the child writes 0 to */
 	size_t n_tasks_dirs;
 	unsigned int n_cpus; /* that it has, from the first on; 0: not known */

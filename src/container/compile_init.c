@@ -146,6 +146,35 @@ static void enter_cgroupns(struct plan *p, const struct spec *spec, int32_t join
 	s->num[0] = CLONE_NEWCGROUP;
 }
 
+/* A cgroup below the one that is the namespace's root: what is in there the container sees, and rules over. */
+static int32_t open_payload(struct plan *p, const struct compile_cgroup *cg)
+{
+	char path[4096];
+	int32_t slot;
+	struct plan_step *s;
+
+	if (!cg->payload_dir)
+		return PLAN_SLOT_NONE;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cg->payload_dir);
+	slot = plan_slot(p, -1);
+	s = plan_add(p, PLAN_OPEN);
+	s->str[0] = plan_str(p, path);
+	s->num[0] = O_WRONLY;
+	s->fd[0] = slot;
+	return slot;
+}
+
+static void enter_payload(struct plan *p, int32_t slot)
+{
+	struct plan_step *s;
+
+	if (slot < 0)
+		return;
+	s = plan_add(p, PLAN_WRITE_SLOT);
+	s->fd[0] = slot;
+	plan_blob(p, s, "0", 1);
+}
+
 /* In a mount namespace that is joined /proc is what the processes there have made of it. */
 static int32_t open_proc(struct plan *p, const struct spec *spec)
 {
@@ -172,10 +201,11 @@ static void write_by(struct plan *p, int32_t proc)
 static int add_clone(const struct compile_init *in, struct plan *p, int32_t *ret_proc)
 {
 	struct compile_cgroup_slots cgroup;
-	int32_t cgroupns;
+	int32_t cgroupns, payload;
 	struct plan_step *s;
 
 	compile_cgroup_open(p, &in->cgroup, !spec_namespace_is_new(in->spec, SPEC_NS_PID), &cgroup);
+	payload = open_payload(p, &in->cgroup);
 	cgroupns = open_cgroupns(p, in->spec);
 	*ret_proc = open_proc(p, in->spec);
 	join_namespaces(p, in->spec);
@@ -186,6 +216,7 @@ static int add_clone(const struct compile_init *in, struct plan *p, int32_t *ret
 	s->num[1] = (uint64_t)cgroup.procs;
 	compile_cgroup_enter(p, &in->cgroup, &cgroup);
 	enter_cgroupns(p, in->spec, cgroupns);
+	enter_payload(p, payload);
 	compile_all_cpus(p, in->self, in->cgroup.n_cpus);
 	return 0;
 }

@@ -252,21 +252,52 @@ static bool host_uid(const struct spec *spec, uid_t *ret)
 	return false;
 }
 
-/*
- * Who sees a cgroup2 file system of his own that he may write gets the cgroup that is its root, as the runtime-spec has
- * it: to make groups in there and to spread his processes, but not to change the limits.
- */
-static int delegate_cgroup(struct container *c, struct err *err)
+/* To make groups in there and to spread his processes, but not to change the limits. */
+static int give_cgroup(struct container *c, struct cgroup *cg, struct err *err)
 {
 	uid_t uid;
 	int r;
 
+	if (!host_uid(c->spec, &uid) || uid == geteuid())
+		return 0;
+	r = cgroup_delegate(cg, uid, (gid_t)-1, err);
+	return r == -EPERM && (c->cgroup->unprivileged || cgroup_in_user_namespace()) ? 0 : r;
+}
+
+/* Who sees a cgroup2 file system of his own that he may write gets the cgroup that is its root, as the runtime-spec has it. */
+static int delegate_cgroup(struct container *c, struct err *err)
+{
 	if (c->cgroup->mode != CGROUP_MODE_V2 || !cgroup_v2_dir(c->cgroup) ||
 		!spec_namespace_is_new(c->spec, SPEC_NS_CGROUP) || !mounts_cgroup(c->spec) ||
-		cgroup_mount_is_readonly(c->spec) || !host_uid(c->spec, &uid) || uid == geteuid())
+		cgroup_mount_is_readonly(c->spec))
 		return 0;
-	r = cgroup_delegate(c->cgroup, uid, (gid_t)-1, err);
-	return r == -EPERM && (c->cgroup->unprivileged || cgroup_in_user_namespace()) ? 0 : r;
+	return give_cgroup(c, c->cgroup, err);
+}
+
+static int make_payload(struct container *c, struct err *err)
+{
+	const char *sub = annotation_delegate(c->spec);
+	int r;
+
+	if (!sub)
+		return 0;
+	if (!c->cgroup)
+		return err_set(err, -EOPNOTSUPP,
+			"annotation '" ANNOTATION_DELEGATE
+			"': the container has no cgroup of its own");
+	r = cgroup_make_below(c->cgroup, sub, &c->payload, err);
+	return r < 0 ? err_in(err, "annotation '" ANNOTATION_DELEGATE "'") : 0;
+}
+
+/* Its processes are in there, none is in the cgroup above: from now on that may have controllers for it. */
+static int give_payload(struct container *c, struct err *err)
+{
+	auto_freep(cgroup) struct cgroup *payload = take_ptr(c->payload);
+
+	if (!payload)
+		return 0;
+	cgroup_give_controllers(c->cgroup, payload);
+	return give_cgroup(c, payload, err);
 }
 
 static int make_cgroup(struct container *c, struct err *err)
@@ -280,7 +311,7 @@ static int make_cgroup(struct container *c, struct err *err)
 			return r;
 	}
 	if (!c->cgroup)
-		return 0;
+		return make_payload(c, err);
 	r = cgroup_make(c->cgroup, err);
 	if (r == 0)
 		r = cgroup_apply(c->cgroup, res, false, err);
@@ -294,7 +325,7 @@ static int make_cgroup(struct container *c, struct err *err)
 		c->cgroup = NULL;
 		c->state.record.n_cgroup_dirs = 0;
 	}
-	return r;
+	return r == 0 ? make_payload(c, err) : r;
 }
 
 struct compile_cgroup container_cgroup_entry(struct cgroup *cg, const char **dirs)
@@ -424,7 +455,8 @@ static void ready(struct container *c)
 
 	container_trace(c, "process set up");
 	/* One that starts at once is released next: with an end of file at its barrier it would end, not wait. */
-	if (container_save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
+	if (give_payload(c, &e) < 0 ||
+		container_save_init(c, c->starts_at_once ? STATE_RUNNING : STATE_CREATED, &e) < 0) {
 		failed(c, &e);
 		return;
 	}
@@ -623,6 +655,7 @@ static int compile_and_start(struct container *c, const struct container_create 
 	in.n_net_devices = c->net_devices ? c->spec->linux_->n_net_devices : 0;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	in.cgroup_is_hosts = !c->cgroup;
+	in.cgroup.payload_dir = c->payload ? cgroup_v2_dir(c->payload)->path : NULL;
 	r = cgroup_mounts(c->host->cgroups, c->cgroup,
 		spec_namespace_find(c->spec, SPEC_NS_CGROUP) != NULL,
 		!c->cgroup || cgroup_mount_is_readonly(c->spec), &arena, mounts,

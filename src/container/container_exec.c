@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "container/cgroup_find.h"
 #include "container/intel_rdt.h"
 #include "container/security_label.h"
 #include "container/stdio_owner.h"
@@ -200,6 +201,8 @@ static int start(struct container_process *p, const struct container_exec *req, 
 
 	if (r == 0 && c->cgroup && req->n_cgroups)
 		r = cgroup_below(c->cgroup, req->cgroups, req->n_cgroups, &below, err);
+	else if (c->cgroup)
+		below = cgroup_find_inner(c->cgroup, &c->init);
 	if (r == 0)
 		r = compile_and_start(p, req, below ? below : c->cgroup, err);
 	return r;

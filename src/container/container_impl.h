@@ -43,7 +43,8 @@ struct container {
 	const struct host *host;
 	struct state state; /* directory, lock and record */
 	struct spec *spec;
-	struct cgroup *cgroup; /* NULL: none was made */
+	struct cgroup *cgroup;  /* NULL: none was made */
+	struct cgroup *payload; /* the one below that init enters while it is created; NULL: none */
 	struct pidref init;
 	struct launch *launch;
 	struct hook_run *hooks;

@@ -238,6 +238,7 @@ static void release(struct loop_deferred *d)
 	if (c->host->entry)
 		cgroup_entry_forget(c->host->entry, c->cgroup);
 	spec_free(c->spec);
+	cgroup_free(c->payload);
 	cgroup_free(c->cgroup);
 	pidref_done(&c->init);
 	state_done(&c->state);

@@ -481,6 +481,16 @@ for word in sys.argv[2:]:
 	contains "$output" "nosuchcall"
 }
 
+@test "an annotation for a cgroup below the container's is refused where cgroup v1 is" {
+	not_for runc -- "an annotation of crun"
+	! is_v2 || skip "cgroup v2 has it"
+	refused '.annotations["run.oci.delegate-cgroup"] = "payload"'
+	contains "$output" delegate-cgroup
+	bundle_sh 'echo fine' '.annotations["run.oci.delegate-cgroup"] = ""'
+	run -0 ct_run
+	contains "$output" fine
+}
+
 @test "an annotation that asks for a machine or a filter of another kind is refused, not ignored" {
 	not_for runc crun -- "annotations of crun, which does what they ask for"
 	refused '.annotations["run.oci.handler"] = "krun"'

@@ -1023,6 +1023,34 @@ TEST(processes_of_nested_cgroups_are_listed)
 	}
 }
 
+TEST(a_cgroup_for_processes_is_made_below_on_v2_alone_and_goes_with_the_container)
+{
+	struct cgroup *below;
+	struct real r;
+	struct stat st;
+
+	need_root();
+	EACH_VARIANT(&r)
+	{
+		create(&r);
+		if (r.host.mode == CGROUP_MODE_V2) {
+			assert_int_equal(
+				cgroup_make_below(r.cg, "a/../../x", &below, &r.err), -EINVAL);
+			assert_int_equal(cgroup_make_below(r.cg, "/./", &below, &r.err), -EINVAL);
+			assert_ok(cgroup_make_below(r.cg, "/a//b/", &below, &r.err));
+			assert_true(
+				str_starts(cgroup_v2_dir(below)->path, cgroup_v2_dir(r.cg)->path));
+			assert_true(str_ends(cgroup_v2_dir(below)->path, "/a/b"));
+			assert_ok(stat(cgroup_v2_dir(below)->path, &st));
+			cgroup_give_controllers(r.cg, below);
+			cgroup_free(below);
+		} else {
+			assert_int_equal(cgroup_make_below(r.cg, "a", &below, &r.err), -EOPNOTSUPP);
+		}
+		real_close(&r);
+	}
+}
+
 TEST(v1_is_never_given_to_a_user)
 {
 	struct real r;

@@ -581,6 +581,34 @@ TEST(labels_are_written_before_the_root_is_left_and_the_keyring_has_its_own)
 	done(&m);
 }
 
+TEST(a_cgroup_below_is_entered_once_the_namespace_has_its_root_above)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"cgroup\"}", "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.cgroup = { .clone_dir = "/cg/x", .payload_dir = "/cg/x/pay" },
+		.state_creating_head = "{",
+		.state_creating_tail = "}",
+		.state_created_head = "{",
+		.state_created_tail = "}",
+	};
+	int opened, clone, unshare, written;
+
+	plan_done(&m.plan);
+	assert_int_equal(compile_init(&in, &m.plan, &m.err), 0);
+	for (opened = 0; strcmp(text(&m, opened, 0), "/cg/x/pay/cgroup.procs") != 0; opened++)
+		assert_true((size_t)opened + 1 < m.plan.n_steps);
+	clone = find(&m, PLAN_CLONE, 0);
+	unshare = find(&m, PLAN_UNSHARE, clone);
+	written = find(&m, PLAN_WRITE_SLOT, clone);
+	assert_true(opened < clone && clone < unshare && unshare < written);
+	assert_int_equal(m.plan.steps[written].fd[0], m.plan.steps[opened].fd[0]);
+	done(&m);
+}
+
 TEST(an_annotation_names_the_option_that_a_label_is_given_by)
 {
 	struct made m = make("", 0, "", "", ",\"mountLabel\":\"u:r:f\"",

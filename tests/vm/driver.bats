@@ -156,6 +156,48 @@ files_hold() {
 	contains "$output" "annotation 'run.oci.systemd.subgroup': '../x' is not the name of a cgroup"
 }
 
+@test "crun's annotation for a cgroup below, which is the processes' own; by us and by crun" {
+	local deep='.annotations = {"run.oci.systemd.subgroup": "container", "run.oci.delegate-cgroup": "/pay/load"} | .linux.resources.pids.limit = 33'
+	local pid base=/system.slice/$UNIT/container by
+	for by in crun ours; do
+		bundle_sh 'cat /proc/self/cgroup; exec sleep 1000' "$(scope "$deep | .ociVersion = \"1.0.2\"")"
+		case $by in
+		ours) ct_start ;;
+		crun) crun --root "$BATS_TEST_TMPDIR/crun" --systemd-cgroup run --detach --bundle "$B" "$ID" </dev/null >"$B/stdout" 2>&1 || fail "$(cat "$B/stdout")" ;;
+		esac
+		wait_until 30 grep -q 0:: "$B/stdout"
+		equal "$(grep ^0:: "$B/stdout")" 0::/pay/load "the cgroup from inside, $by"
+		equal "$(file pids.max "$base")" 33
+		equal "$(file pids.max "$base/pay/load")" max
+		contains " $(file cgroup.subtree_control "$base") " " pids "
+		contains " $(file cgroup.subtree_control "$base") " " memory "
+		[ "$by" != crun ] || crun --root "$BATS_TEST_TMPDIR/crun" delete --force "$ID"
+	done
+	pid=$(pid_of)
+	equal "$(cgroup_of "$pid")" "$base/pay/load"
+	run -0 plain exec "$ID" /bin/sh -c 'cat /proc/self/cgroup' </dev/null
+	equal "$output" 0::/pay/load
+	plain pause "$ID"
+	equal "$(status_of "$ID")" paused
+	plain resume "$ID"
+	equal "$(plain ps --format json "$ID" | jq -c .)" "[$pid]"
+	plain delete --force "$ID"
+	no_unit "$UNIT"
+	refused "$(scope '.annotations = {"run.oci.delegate-cgroup": "../x"}')"
+	contains "$output" "annotation 'run.oci.delegate-cgroup': cgroup '../x' is not a path below the container's"
+}
+
+@test "an exec is where init is, when that has gone below and keeps controllers there" {
+	bundle_sh 'mkdir /sys/fs/cgroup/init && echo 0 >/sys/fs/cgroup/init/cgroup.procs && echo +memory >/sys/fs/cgroup/cgroup.subtree_control && echo moved; exec sleep 1000' \
+		"$(scope '.mounts |= map(if .type == "cgroup" then .options -= ["ro"] else . end)')"
+	ct_start
+	wait_until 30 grep -q moved "$B/stdout"
+	equal "$(cgroup_of "$(pid_of)")" "/system.slice/$UNIT/init"
+	run -0 plain exec "$ID" /bin/sh -c 'cat /proc/self/cgroup' </dev/null
+	equal "$output" 0::/init
+	plain delete --force "$ID"
+}
+
 @test "names: defaults, dialects, slices within slices" {
 	local dir=$BATS_TEST_TMPDIR/bin name
 	mkdir "$dir"
