@@ -310,27 +310,32 @@ static int keep_times(struct unpack *u, const char *path, const struct timespec 
 	return 0;
 }
 
-/* Owner first: it takes the set-id bits away. */
+/*
+ * Owner first: it takes the set-id bits away. Which type it is says the file itself: an entry for one more name of a
+ * link may call it a file, and changing the mode of a link is following it, out of the root.
+ */
 static int set_all(
 	struct unpack *u, struct archive_entry *e, int at, const char *name, const char *path)
 {
-	mode_t type = archive_entry_hardlink(e) ? S_IFREG : archive_entry_filetype(e);
 	struct timespec times[2];
+	struct stat st;
 	uid_t uid = 0;
 	gid_t gid = 0;
 	int r = owner_of(u, e, path, &uid, &gid);
 
 	if (r < 0)
 		return r;
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(u->err, "stat '%s'", path);
 	if (fchownat(at, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(u->err, "change the owner of '%s'", path);
-	if (type != S_IFLNK && fchmodat(at, name, archive_entry_mode(e) & 07777, 0) < 0)
+	if (!S_ISLNK(st.st_mode) && fchmodat(at, name, archive_entry_mode(e) & 07777, 0) < 0)
 		return err_sys(u->err, "change the mode of '%s'", path);
 	r = set_attributes(u, e, at, name, path);
 	if (r < 0)
 		return r;
 	times_of(e, times);
-	if (type == S_IFDIR)
+	if (S_ISDIR(st.st_mode))
 		return keep_times(u, path, times);
 	if (utimensat(at, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(u->err, "change the times of '%s'", path);
