@@ -23,10 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "helper/diff_file.h"
 #include "helper/diff_links.h"
 #include "helper/helper_answer.h"
 #include "helper/overlay_view.h"
+#include "helper/path_set.h"
 
 #define DIRS_MAX 500
 #define DEPTH_MAX 1000
@@ -48,7 +50,9 @@ struct walk {
 	struct tar_out *tar;
 	struct archive_entry *entry;
 	struct diff_links links;
-	struct buf path; /* of what is looked at, without a slash in front */
+	struct path_set dirs; /* whose own entry is in the tar */
+	int right;            /* the root */
+	struct buf path;      /* of what is looked at, without a slash in front */
 	time_t whiteout_time;
 	char box[READ_BYTES];
 	struct err *err;
@@ -135,6 +139,15 @@ static int write_bytes(struct walk *w, const char *path, const struct diff_file 
 	return 0;
 }
 
+static int tell_dir(struct walk *w, const char *path, const struct diff_file *f)
+{
+	int r = path_set_add_all(&w->dirs, path) < 0 ? err_oom(w->err) : 0;
+
+	if (r == 0)
+		r = set_entry(w, path, f, NULL);
+	return r < 0 ? r : tar_out_entry(w->tar, w->entry, w->err);
+}
+
 /* The directories that lead to an entry stand before it, each once. */
 static int tell_above(struct walk *w, struct level *l)
 {
@@ -149,10 +162,32 @@ static int tell_above(struct walk *w, struct level *l)
 	l->told = true;
 	kept = w->path.data[l->path_len];
 	w->path.data[l->path_len] = '\0';
-	r = set_entry(w, w->path.data, l->file, NULL);
-	if (r == 0)
-		r = tar_out_entry(w->tar, w->entry, w->err);
+	if (!path_set_has(&w->dirs, w->path.data))
+		r = tell_dir(w, w->path.data, l->file);
 	w->path.data[l->path_len] = kept;
+	return r;
+}
+
+/* The same for a name that was walked past; a directory that is none any more leads to nothing. */
+static int tell_above_name(struct walk *w, const char *name)
+{
+	auto_free char *path = strdup(name);
+	int r = 0;
+
+	if (!path)
+		return err_oom(w->err);
+	for (char *p = strchr(path, '/'); p && r == 0; p = strchr(p + 1, '/')) {
+		auto_done(diff_file) struct diff_file f = DIFF_FILE_NULL;
+
+		*p = '\0';
+		if (!path_set_has(&w->dirs, path)) {
+			f.fd = path_open_in_root(
+				w->right, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+			if (f.fd >= 0 && fstat(f.fd, &f.st) == 0)
+				r = tell_dir(w, path, &f);
+		}
+		*p = '/';
+	}
 	return r;
 }
 
@@ -183,7 +218,9 @@ static int tell_names(struct walk *w, const struct diff_file *f, struct diff_lin
 	int r = 0;
 
 	for (size_t i = 0; i < link->n_names && r == 0; i++) {
-		r = set_entry(w, link->names[i], f, link->told);
+		r = tell_above_name(w, link->names[i]);
+		if (r == 0)
+			r = set_entry(w, link->names[i], f, link->told);
 		if (r == 0)
 			r = tar_out_entry(w->tar, w->entry, w->err);
 	}
@@ -197,8 +234,6 @@ static int tell_file(struct walk *w, struct level *l, const struct diff_file *f)
 	const char *source = NULL;
 	int r = 0;
 
-	if (S_ISSOCK(f->st.st_mode))
-		return 0;
 	if (!S_ISDIR(f->st.st_mode) && f->st.st_nlink > 1) {
 		r = diff_links_at(&w->links, &f->st, &link);
 		if (r < 0)
@@ -206,6 +241,8 @@ static int tell_file(struct walk *w, struct level *l, const struct diff_file *f)
 		source = link->told;
 	}
 	r = tell_above(w, l);
+	if (r == 0 && S_ISDIR(f->st.st_mode))
+		return tell_dir(w, w->path.data, f);
 	if (r == 0)
 		r = set_entry(w, w->path.data, f, source);
 	if (r == 0)
@@ -360,12 +397,12 @@ static int compare(struct walk *w, struct level *l, const char *name, const stru
 	return r == 0 && dir ? go_down(w, l, name, left, right, !same) : r;
 }
 
-/* What hides a name is not there, wherever it is met. */
+/* What hides a name is not there, wherever it is met; nor is a socket, which no tar can have. */
 static int open_file(int dir, const char *name, struct diff_file *f)
 {
 	int r = diff_file_open(dir, name, f);
 
-	if (r == 0 && S_ISCHR(f->st.st_mode) && f->st.st_rdev == 0)
+	if (r == 0 && (S_ISSOCK(f->st.st_mode) || (S_ISCHR(f->st.st_mode) && f->st.st_rdev == 0)))
 		diff_file_done(f);
 	return r == -ENOENT ? 0 : r;
 }
@@ -426,7 +463,7 @@ static int walk_trees(struct walk *w)
 	if (r < 0)
 		return r;
 	root.left = left;
-	root.right = right;
+	root.right = w->right = right;
 	if (d->guide)
 		root.guide = d->right[0];
 	return walk_dir(w, &root);
@@ -451,6 +488,7 @@ int diff_write(const struct diff *d, struct diff_sums *ret, struct err *err)
 	tar_out_free(w->tar);
 	archive_entry_free(w->entry);
 	diff_links_done(&w->links);
+	path_set_done(&w->dirs);
 	buf_done(&w->path);
 	free(w);
 	return r;

@@ -58,8 +58,21 @@ int diff_file_reopen(const struct diff_file *f)
 
 /* ---- attributes ---- */
 
+/*
+ * What has other bytes in its name comes as another attribute to who reads the layer: libarchive writes those as "%C3",
+ * and the names of a tar have no '='.
+ */
+static bool is_word(const char *name)
+{
+	while (*name > ' ' && *name <= '~' && *name != '%' && *name != '=')
+		name++;
+	return !*name;
+}
+
 static bool is_wanted(const char *name)
 {
+	if (!is_word(name))
+		return false;
 	if (str_starts(name, "user."))
 		return !str_starts(name, "user.overlay.");
 	if (str_starts(name, "trusted."))

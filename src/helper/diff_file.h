@@ -37,7 +37,7 @@ int diff_file_reopen(const struct diff_file *f);
 
 /*
  * Its extended attributes, by name: each NAME, NUL, four bytes of length, value. Those of overlayfs are no business of
- * a layer, nor are labels of this machine.
+ * a layer, nor are labels of this machine, and such whose names a layer cannot have.
  */
 int diff_file_attributes(const struct diff_file *f, struct buf *out, struct err *err);
 
