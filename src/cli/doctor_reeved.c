@@ -47,6 +47,12 @@
 	"a leak of the worker takes what the machine has, and others may be killed for it. Start " \
 	"reeved in a\n" \
 	"cgroup 'front' below one that nobody else uses (systemd 254: DelegateSubgroup=front)"
+#define DEALT_WITH "When it is dealt with, remove the file\n'restarts' in the state directory"
+#define GUARDIAN_HELP \
+	"the daemon ended with it, and the next start took over what ran; what was created and " \
+	"not started\n" \
+	"ended, and exit codes meanwhile are known where the recorder is on, or from Linux 6.15 " \
+	"on. "
 #define REPORT_MAX_BYTES (64u << 20)
 #define SHOWN_RESTARTS 5
 #define SHOWN_NAMES 20
@@ -158,29 +164,38 @@ static void look_at_limit(struct look *l)
 			(long long)l->s->worker_memory_max);
 }
 
+static const char *plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static void look_at_restarts(struct look *l)
 {
 	auto_close int state = fd_open(l->s->state, O_RDONLY | O_DIRECTORY, 0);
 	auto_done(arena) struct arena arena = { 0 };
 	struct restart *list = NULL;
 	struct err err = { 0 };
-	size_t n = 0;
+	size_t n = 0, guardians = 0;
 
 	if (state >= 0 && restarts_read(state, &arena, &list, &n, &err) < 0) {
 		doctor_add(l->d, DOCTOR_WRONG, RESTARTS, NULL, "%s", err.text);
 		return;
 	}
+	for (size_t i = 0; i < n; i++)
+		guardians += list[i].guardian;
 	if (n == 0)
 		doctor_add(l->d, DOCTOR_OK, RESTARTS, NULL, "none");
-	else
-		doctor_add(l->d, DOCTOR_WRONG, RESTARTS,
-			"containers did not notice. When it is dealt with, remove the file "
-			"'restarts' in the state\n"
-			"directory",
-			"the worker was started again %zu time%s", n, n == 1 ? "" : "s");
+	if (n > guardians)
+		doctor_add(l->d, DOCTOR_WRONG, RESTARTS, "containers did not notice. " DEALT_WITH,
+			"the worker was started again %zu time%s", n - guardians,
+			plural(n - guardians));
+	if (guardians > 0)
+		doctor_add(l->d, DOCTOR_WRONG, RESTARTS, GUARDIAN_HELP DEALT_WITH,
+			"the guardian died %zu time%s", guardians, plural(guardians));
 	for (size_t i = n > SHOWN_RESTARTS ? n - SHOWN_RESTARTS : 0; i < n; i++)
 		doctor_add(l->d, DOCTOR_NOTE, RESTARTS, *list[i].crash ? list[i].crash : NULL,
-			"%s: it %s", list[i].time, list[i].reason);
+			"%s: the %s %s", list[i].time, list[i].guardian ? "guardian" : "worker",
+			list[i].reason);
 	if (state >= 0 && faccessat(state, RESTARTS_CRASH_NAME, F_OK, 0) == 0)
 		doctor_add(l->d, DOCTOR_WRONG, RESTARTS, NULL,
 			"it has crashed, and was not started again: see '%s/" RESTARTS_CRASH_NAME

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/pidref.h"
 #include "base/str.h"
 #include "container/worker_cgroup.h"
 #include "exit/recorder_place.h"
@@ -56,9 +58,10 @@ struct program {
 	struct exit_recorder loaded;   /* by that: to be the one above */
 	bool has_recorder;             /* what was loaded has been taken */
 	const char *recorder_dir;
-	int state;                 /* directory */
-	char journal[64];          /* file there */
-	struct reeved_state watch; /* of it */
+	int state;                            /* directory */
+	char journal[64];                     /* file there */
+	char guardian[RESTARTS_PROCESS_SIZE]; /* as it is written down there; "": not yet known */
+	struct reeved_state watch;            /* of it */
 	struct loop_fd signals;
 	int signal_fd;
 	struct loop_timer leave;
@@ -184,6 +187,7 @@ static void on_lost(void *arg)
 	struct program *p = arg;
 
 	log_write(&p->log, LOG_ERROR_, "the guardian is gone: leaving");
+	reeved_service_guardian_was(p->state, &p->log, p->guardian, p->leaving);
 	p->worker.fds.link = NULL;
 	daemon_leave(p->daemon);
 	worker_sweep(&p->worker);
@@ -283,16 +287,20 @@ static void on_state_lost(void *arg)
 	_exit(GUARDIAN_STATUS_AGAIN);
 }
 
-/* A journal of another boot tells of nothing that there is. */
-static int name_journal(char name[64], struct err *err)
+/* What is of another boot tells of nothing that there is. */
+static int name_what_is_left(struct program *p, struct err *err)
 {
+	pid_t guardian = guardian_link_pid(p->worker.link);
 	auto_free char *id = NULL;
+	uint64_t start = 0;
 	int r = fd_read_file_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &id, NULL);
 
 	if (r < 0)
 		return err_code(err, r, "read the id of this boot");
 	id[strcspn(id, "\n")] = '\0';
-	snprintf(name, 64, "journal.%.40s", id);
+	(void)pidref_read_start_time(guardian, &start); /* else it is gone, and we hear of that */
+	snprintf(p->journal, sizeof(p->journal), "journal.%.40s", id);
+	snprintf(p->guardian, sizeof(p->guardian), "%.40s %d %" PRIu64, id, guardian, start);
 	return 0;
 }
 
@@ -397,20 +405,19 @@ static int make_daemon(struct program *p, const struct settings *s, struct err *
 		.drained = on_drained,
 		.arg = p,
 	};
-	int r = name_journal(p->journal, err);
 
-	return r < 0 ? r : daemon_new(&config, &p->daemon, err);
+	return daemon_new(&config, &p->daemon, err);
 }
 
 /* Being replaced, and coming back from rest, is no restart that anybody should hear of. */
-static void note_restart(struct program *p, const struct settings *s)
+static void note_restart(struct program *p)
 {
 	int status = guardian_link_last_status(p->worker.link);
 
 	if (status == GUARDIAN_STATUS_AGAIN << 8 || status == GUARDIAN_STATUS_REST << 8)
 		return;
 	worker_log_restart(&p->worker);
-	reeved_service_note_end(s, &p->log, guardian_link_restarts(p->worker.link), status);
+	reeved_service_note_end(p->state, &p->log, guardian_link_restarts(p->worker.link), status);
 }
 
 static int begin(struct program *p, const struct settings *s, struct err *err)
@@ -440,7 +447,8 @@ static int begin(struct program *p, const struct settings *s, struct err *err)
 	if (r < 0)
 		return r;
 	guardian_link_on_lost(p->worker.link, on_lost, p);
-	note_restart(p, s);
+	reeved_service_guardian_is(p->state, &p->log, p->guardian);
+	note_restart(p);
 	if (p->control.front < 0)
 		on_deserted(p);
 	loop_on_quiet(p->worker.loop, QUIET_MS, on_quiet, p);
@@ -486,9 +494,12 @@ static int last_status(struct program *p, bool failed)
 
 	if (!stays && !failed && p->worker.fds.link)
 		drop_recorder(p);
-	if (stays)
+	if (stays && p->worker.fds.link)
 		log_write(&p->log, LOG_INFO_, "the guardian, process %d, stays with the tasks",
 			guardian_link_pid(p->worker.link));
+	/* One that looks after no process leaves when it is told to. */
+	if (p->guardian[0] && (!stays || shared->n_pids == 0))
+		reeved_service_guardian_was(p->state, &p->log, p->guardian, true);
 	control_end(&p->control, failed ? CONTROL_FAILED : CONTROL_LEFT, !stays && !failed);
 	(void)guardian_link_flush(p->worker.link, &err);
 	/* Nothing is taken down: whose exits matter, and what is kept, stays as it is for the next worker. */
@@ -526,6 +537,8 @@ static int serve(struct program *p, const struct settings *s, struct err *err)
 	umask(0022);
 	reeved_service_log(s, &p->log);
 	r = open_state(p, s, err);
+	if (r == 0)
+		r = name_what_is_left(p, err);
 	if (r == 0)
 		r = catch_crashes(s, err);
 	return r < 0 ? r : run(p, s, err);

@@ -136,21 +136,39 @@ void reeved_service_done(struct reeved_service *v)
 
 /* ---- restarts ---- */
 
-void reeved_service_note_end(
-	const struct settings *s, struct log *log, uint32_t number, int wait_status)
+void reeved_service_note_end(int state, struct log *log, uint32_t number, int wait_status)
 {
 	bool killed = WIFSIGNALED(wait_status);
-	auto_close int state = fd_open(s->state, O_RDONLY | O_DIRECTORY, 0);
-	struct err err = { 0 };
+	struct err err;
 	char reason[64];
 
 	if (killed)
 		snprintf(reason, sizeof(reason), "was killed by signal %d", WTERMSIG(wait_status));
 	else
 		snprintf(reason, sizeof(reason), "ended with status %d", WEXITSTATUS(wait_status));
-	if (state < 0)
-		err_code(&err, state, "open '%s'", s->state);
-	if (state < 0 || restarts_note(state, number, number > 0 ? reason : NULL, &err) < 0)
+	if (restarts_note(state, number, number > 0 ? reason : NULL, &err) < 0)
 		log_write(log, LOG_WARN_, "how the one before ended is not written down: %s",
 			err.text);
+}
+
+void reeved_service_guardian_is(int state, struct log *log, const char *process)
+{
+	struct err err;
+	bool gone = false;
+
+	if (restarts_guardian_is(state, process, &gone, &err) < 0)
+		log_write(log, LOG_WARN_, "which guardian there is is not written down: %s",
+			err.text);
+	if (gone)
+		log_write(log, LOG_WARN_,
+			"the guardian before is gone, and its worker with it: what it has left is "
+			"taken over");
+}
+
+void reeved_service_guardian_was(int state, struct log *log, const char *process, bool ordered)
+{
+	struct err err;
+
+	if (restarts_guardian_was(state, process, ordered ? NULL : "was killed", &err) < 0)
+		log_write(log, LOG_WARN_, "the guardian's end is not written down: %s", err.text);
 }

@@ -41,8 +41,12 @@ int reeved_service_watch(struct reeved_service *v, struct loop *l, const struct 
 void reeved_service_done(struct reeved_service *v);
 
 /*
- * Write down for `reeve doctor` how the worker before this one ended: its wait status, as the guardian has seen it; number:
- * of restarts. number 0: nobody saw it, and only what it wrote about its crash is kept.
+ * Write down for `reeve doctor`, in the state directory, how the worker before this one ended: its wait status, as the guardian has
+ * seen it; number: of restarts. number 0: nobody saw it, and only what it wrote about its crash is kept.
  */
-void reeved_service_note_end(
-	const struct settings *s, struct log *log, uint32_t number, int wait_status);
+void reeved_service_note_end(int state, struct log *log, uint32_t number, int wait_status);
+
+/* Our guardian (restarts.h), for a later start to know; one before it that is gone without a word is written down. */
+void reeved_service_guardian_is(int state, struct log *log, const char *process);
+/* It was killed; ordered: or ends, or may end, without anybody having to hear of it. */
+void reeved_service_guardian_was(int state, struct log *log, const char *process, bool ordered);

@@ -128,6 +128,63 @@ well() {
 	well
 }
 
+@test "a guardian that was killed is told once, with and without its worker, and a stop is not told" {
+	reeved_up "$RD"
+	kill -KILL "$(reeved_part guardian)"
+	wait_until 10 gone "$(cat "$RD/pid")"
+	doctor
+	wrong "the guardian died 1 time"
+	matches "$output" 'note restarts: [^ ]+Z: the guardian was killed'
+	reeved_start
+	doctor
+	wrong "the guardian died 1 time"
+	rm "$RD/state/restarts"
+	reeved_kill
+	reeved_start
+	doctor
+	wrong "the guardian died 1 time"
+	matches "$output" 'the guardian was gone, and its worker with it'
+	[[ $output != *"the worker was started again"* ]] || fail "$output"
+	grep -q 'the guardian before is gone, and its worker with it' "$RD/log"
+	rm "$RD/state/restarts"
+	reeved_stop
+	reeved_start
+	doctor
+	contains "$output" "ok restarts: none"
+	well
+}
+
+@test "a guardian that holds tasks after a stop: its death is told, a reboot is not" {
+	reeved_up "$RD"
+	"$TOP/tools/mkbundle" "$RD/bundle"
+	rctr run --detach --rootfs --runtime io.containerd.reeve.v2 "$RD/bundle/rootfs" t1 sleep 1000
+	reeved_stop
+	doctor
+	contains "$output" "ok restarts: none"
+	kill -KILL "$(reeved_part guardian)"
+	wait_until 10 gone_guardian
+	reeved_start
+	doctor
+	wrong "the guardian died 1 time"
+	rm "$RD/state/restarts"
+	reeved_kill
+	sed -i 's/^[^ ]*/another-boot/' "$RD/state/guardian"
+	reeved_start
+	doctor
+	contains "$output" "ok restarts: none"
+	rctr tasks kill -s KILL t1
+	wait_until 10 task_gone
+	reeved_stop
+}
+
+gone_guardian() {
+	[ -z "$(reeved_part guardian)" ]
+}
+
+task_gone() {
+	rctr tasks delete t1
+}
+
 @test "bundles without a container, and what crashes have left" {
 	local tasks=io.containerd.runtime.v2.task
 	reeved_up "$RD"

@@ -63,7 +63,7 @@ reeved_serving() {
 
 # reeved_crash: what a worker has written of its crash: where it wrote it, or where the one after it has put it.
 reeved_crash() {
-	cat "$RD/state/crash" 2>/dev/null || jq -r .crash "$RD/state/restarts" 2>/dev/null | grep .
+	cat "$RD/state/crash" 2>/dev/null || jq -r '.crash // empty' "$RD/state/restarts" 2>/dev/null | grep .
 }
 
 # rctr ARGUMENT...: ctr against reeved.
