@@ -86,7 +86,7 @@ static void describe(struct hook_run *r, int wait_status)
 	read_output(r, output);
 	sep = output[0] ? ": " : "";
 	if (r->timed_out)
-		err_set(&r->err, -ETIMEDOUT, "hook '%s' did not end within %d seconds%s%s", path,
+		err_set(&r->err, -EIO, "hook '%s' did not end within %d seconds%s%s", path,
 			r->req.hooks[r->next].timeout, sep, output);
 	else if (WIFSIGNALED(wait_status))
 		err_set(&r->err, -EIO, "hook '%s' was killed by signal %d%s%s", path,
@@ -105,6 +105,8 @@ static void one_ended(struct hook_run *r)
 		r->err.code = 0;
 	}
 	if (r->err.code) {
+		/* "No such file" or "timed out" would be taken for a word about the task. */
+		r->err.code = -EIO;
 		finish(r);
 		return;
 	}

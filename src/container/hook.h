@@ -4,7 +4,7 @@
  * Hooks that run in the runtime's namespaces: prestart, createRuntime, poststart, poststop (spec/oci-runtime.md 3.4).
  *
  * Owner    A struct hook_run belongs to its caller until `done` ran; hooks and state text must live as long.
- * Errors   The first hook that fails ends the list: its path, exit and last output are the text.
+ * Errors   The first hook that fails ends the list: its path, exit and last output are the text, the code is -EIO whatever it met.
  * Blocks   Never: hooks are watched from the loop; a timeout kills the hook's process group.
  * Context  Parent.
  */

@@ -182,13 +182,15 @@ static void step_error(const struct launch *l, const struct plan_msg *m, struct 
 		return;
 	}
 	plan_describe(&l->plan, m->step, what, sizeof(what));
-	/* The executor's word for it. A caller would take it for its own doing. */
+	/* The executor's word for a hook that ran. */
 	if (m->op == PLAN_HOOK && m->code == -ECANCELED)
-		err_set(e, -EIO, "hook failed: %s", m->text);
+		err_set(e, m->code, "hook failed: %s", m->text);
 	else if (m->text[0] && !strstr(what, m->text))
 		err_code(e, m->code, "%s: %s", what, m->text);
 	else
 		err_code(e, m->code, "%s", what);
+	if (m->op == PLAN_HOOK)
+		e->code = -EIO; /* as hook.c has it */
 }
 
 /* ---- barriers ---- */

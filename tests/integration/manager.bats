@@ -90,6 +90,10 @@ $(tail -n 30 "$BATS_TEST_TMPDIR/w/log")"
 	case_of mgr_14
 }
 
+@test "MGR-14: a create that a hook ends, late or not at all run, has the status that runc's shim tells" {
+	case_of mgr_14_hooks
+}
+
 @test "MGR-15: the order of a delete" {
 	case_of mgr_15
 }

@@ -535,6 +535,17 @@ def mgr_14(w):
     wait_until(10, "no files", lambda: not w.left())
 
 
+def mgr_14_hooks(w):
+    """Whatever a hook does, on the host or in the container, a create that it ends has the status that runc's shim tells."""
+    with Driver(w) as d:
+        for kind in ("createRuntime", "createContainer"):
+            for hook in ({"path": "/bin/false"}, {"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}, {"path": "/no/such/hook"}):
+                for runtime in (REEVE, RUNC):
+                    r = d.create("a", runtime=runtime, args=("/bin/sleep", "1000"), change=lambda c: c.update(hooks={kind: [hook]}))
+                    equal(r.code, UNKNOWN, "%s, %s %s: %r" % (runtime, kind, hook, r))
+                    wait_until(10, "no files of " + runtime, lambda: not w.left())
+
+
 def guardians():
     """Processes of our shim that containerd would know: the parents of workers."""
     return [p for p in pids() if any("shim" in read_file("/proc/%d/comm" % c) for c in safe_children(p)) and "guardian" in read_file("/proc/%d/comm" % p)]
