@@ -1007,7 +1007,7 @@ static int null_tree(struct exec *x)
 				MS_PRIVATE_);
 }
 
-static int empty_tree(struct exec *x)
+static int empty_tree(struct exec *x, const struct plan_step *s)
 {
 	long fs;
 	long r;
@@ -1017,10 +1017,8 @@ static int empty_tree(struct exec *x)
 	fs = sys_call2(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		return (int)fs;
-	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "source", "tmpfs", 0);
-	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0);
-	sys_call5(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0);
-	r = sys_call5(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+	r = configure(x, (int)fs, s);
+	x->detail = exec_str(x, s->str[0]);
 	if (r >= 0)
 		r = sys_call3(__NR_fsmount, fs, FSMOUNT_CLOEXEC,
 			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
@@ -1072,7 +1070,7 @@ static long attach_at(const struct place *p, int tree)
 		MOVE_MOUNT_F_EMPTY_PATH | (p->fresh ? 0 : MOVE_MOUNT_T_EMPTY_PATH));
 }
 
-static long mask_at(struct exec *x, const struct place *p)
+static long mask_at(struct exec *x, const struct plan_step *s, const struct place *p)
 {
 	struct stat st;
 	long r = sys_call4(
@@ -1082,7 +1080,7 @@ static long mask_at(struct exec *x, const struct place *p)
 
 	if (r < 0)
 		return r;
-	tree = directory ? empty_tree(x) : null_tree(x);
+	tree = directory ? empty_tree(x, s) : null_tree(x);
 	if (tree < 0)
 		return tree;
 	r = attach_at(p, tree);
@@ -1106,15 +1104,17 @@ static int is_directory_by_name(const char *name)
 	       strcmp(name, "scsi") == 0 || strcmp(name, "firmware") == 0;
 }
 
-static long mask_directory(const char *target)
+static long mask_directory(struct exec *x, const struct plan_step *s, const char *target)
 {
-	return sys_call5(__NR_mount, "tmpfs", target, "tmpfs",
+	if (!join_options(x, s))
+		return -E2BIG;
+	return sys_call5(__NR_mount, exec_str(x, s->str[2]), target, "tmpfs",
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-		"nr_inodes=1,mode=755");
+		x->text);
 }
 
 /* Both ends in file systems of ours: one or two mount(2) by name. */
-static long mask_by_name(struct exec *x, const struct place *p)
+static long mask_by_name(struct exec *x, const struct plan_step *s, const struct place *p)
 {
 	char null[300];
 	char target[300];
@@ -1122,13 +1122,13 @@ static long mask_by_name(struct exec *x, const struct place *p)
 
 	exec_fd_path(p->fd, p->name, target);
 	if (is_directory_by_name(p->name)) {
-		r = mask_directory(target);
+		r = mask_directory(x, s, target);
 		if (r != -ENOTDIR)
 			return r;
 	}
 	r = sys_call5(__NR_mount, exec_fd_path(x->null_dir, "null", null), target, NULL,
 		4096 /* MS_BIND */, NULL);
-	return r == -ENOTDIR ? mask_directory(target) : r; /* else a file, or absent */
+	return r == -ENOTDIR ? mask_directory(x, s, target) : r; /* else a file, or absent */
 }
 
 long exec_op_mask(struct exec *x, const struct plan_step *s)
@@ -1137,7 +1137,7 @@ long exec_op_mask(struct exec *x, const struct plan_step *s)
 	long r = find_place(x, exec_str(x, s->str[0]), &p);
 
 	if (r >= 0) {
-		r = p.fresh && x->null_dir >= 0 ? mask_by_name(x, &p) : mask_at(x, &p);
+		r = p.fresh && x->null_dir >= 0 ? mask_by_name(x, s, &p) : mask_at(x, s, &p);
 		leave_place(&p);
 	}
 	return is_absent(r) ? 0 : r;

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 5u
+#define PLAN_VERSION 6u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_LIVE_MAX 64u            /* mounts of one plan into a root that others use */
@@ -74,7 +74,7 @@
 	X(DEVICE_BIND)  /* bind slot fd[0]'s "d", or if it is empty the host's node str[0], at str[0] in root (no mknod in user namespaces) */ \
 	X(SYMLINK)      /* link str[1] in root -> str[0]; F_REPLACE: replace what is there */ \
 	X(DEFAULT_DEVS) /* the nodes and links that every container gets, when /dev is not the host's; F_BIND: by binds */ \
-	X(MASK)         /* hide str[0] in root: file by the host's verified /dev/null, directory by an empty read-only tmpfs */ \
+	X(MASK)         /* hide str[0] in root: file by the host's verified /dev/null, directory by an empty read-only tmpfs, source str[2], blob = options as MOUNT_FS */ \
 	X(READONLY)     /* str[0] in root read-only, recursively */ \
 	X(CONSOLE)      /* new pty from the container's devpts: master to the launcher, slave as 0-2 and /dev/console; num[0] rows << 32 | columns; num[1] owner uid, F_NO_BIND */ \
 	X(CONSOLE_CTTY) /* make fd 0 the controlling terminal */ \

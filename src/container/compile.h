@@ -174,6 +174,8 @@ int compile_mount_list(
 	const struct compile_init *in, struct plan *p, struct compile_trees *t, struct err *err);
 int compile_mounts(const struct compile_init *in, struct plan *p, const struct compile_trees *t,
 	struct err *err);
+/* linux.maskedPaths. */
+void compile_masks(struct plan *p, const struct spec *spec);
 /* What the spec wants read-only and set-up had to write to: after the last step that does. */
 void compile_late_read_only(
 	const struct compile_init *in, struct plan *p, const struct compile_trees *t);

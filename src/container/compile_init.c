@@ -325,12 +325,13 @@ static void add_hooks(struct plan *p, const struct spec_hook *hooks, size_t n, c
 	}
 }
 
-static void add_protected_paths(struct plan *p, const struct spec_linux *l)
+static void add_protected_paths(struct plan *p, const struct spec *spec)
 {
+	const struct spec_linux *l = spec->linux_;
+
 	for (size_t i = 0; l && i < l->n_readonly_paths; i++)
 		plan_add(p, PLAN_READONLY)->str[0] = plan_str(p, l->readonly_paths[i]);
-	for (size_t i = 0; l && i < l->n_masked_paths; i++)
-		plan_add(p, PLAN_MASK)->str[0] = plan_str(p, l->masked_paths[i]);
+	compile_masks(p, spec);
 }
 
 static void add_console(struct plan *p, const struct spec_process *process)
@@ -438,7 +439,7 @@ static int add_set_up(const struct compile_init *in, struct plan *p, const struc
 	if (h)
 		add_hooks(p, h->create_container, h->n_create_container, in->state_creating_head,
 			in->state_creating_tail, 0);
-	add_protected_paths(p, spec->linux_);
+	add_protected_paths(p, spec);
 	if (spec->process && spec->process->terminal)
 		add_console(p, spec->process);
 	if (spec->process) {

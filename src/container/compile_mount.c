@@ -313,28 +313,67 @@ static enum label_way label_by(const struct spec *spec, const struct spec_mount 
 	return str_eq(m->type, "mqueue") ? LABEL_ROOT : LABEL_OPTION;
 }
 
-/* Options for fsconfig, one string each, as the step's blob. */
-static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec,
-	const struct spec_mount *m, const struct mount_options *o)
+/* Options for fsconfig, one string each, as a step's blob: what plan_str() adds between these two. */
+static size_t begin_options(struct plan *p)
 {
 	static const char align[8];
-	size_t start;
 
 	if (p->data.len % 8)
 		buf_add(&p->data, align, 8 - p->data.len % 8);
-	start = p->data.len;
+	return p->data.len;
+}
+
+static void end_options(const struct plan *p, struct plan_step *s, size_t start)
+{
+	if (p->data.len == start)
+		return;
+	s->blob = (uint32_t)start + 1;
+	s->blob_len = (uint32_t)(p->data.len - start);
+}
+
+static void add_label(struct plan *p, const struct spec *spec)
+{
+	buf_adds(&p->data, annotation_mount_context(spec));
+	buf_adds(&p->data, "=");
+	plan_str(p, spec->linux_->mount_label);
+}
+
+static void add_fs_options(struct plan *p, struct plan_step *s, const struct spec *spec,
+	const struct spec_mount *m, const struct mount_options *o)
+{
+	size_t start = begin_options(p);
+
 	merge_super_flags(p, o->super);
 	for (size_t i = 0; i < o->n_data; i++)
 		if (!drop_option(spec, m, o->data[i]))
 			plan_str(p, o->data[i]);
-	if (label_by(spec, m) == LABEL_OPTION) {
-		buf_adds(&p->data, annotation_mount_context(spec));
-		buf_adds(&p->data, "=");
-		plan_str(p, spec->linux_->mount_label);
-	}
-	if (p->data.len > start) {
-		s->blob = (uint32_t)start + 1;
-		s->blob_len = (uint32_t)(p->data.len - start);
+	if (label_by(spec, m) == LABEL_OPTION)
+		add_label(p, spec);
+	end_options(p, s, start);
+}
+
+void compile_masks(struct plan *p, const struct spec *spec)
+{
+	const struct spec_linux *l = spec->linux_;
+	struct plan_step fs = { 0 };
+	size_t start;
+
+	if (!l || !l->n_masked_paths)
+		return;
+	fs.str[2] = plan_str(p, "tmpfs");
+	start = begin_options(p);
+	plan_str(p, "nr_inodes=1");
+	plan_str(p, "mode=755");
+	if (!str_empty(l->mount_label))
+		add_label(p, spec);
+	end_options(p, &fs, start);
+	for (size_t i = 0; i < l->n_masked_paths; i++) {
+		struct plan_step *s = plan_add(p, PLAN_MASK);
+
+		s->str[0] = plan_str(p, l->masked_paths[i]);
+		s->str[2] = fs.str[2];
+		s->blob = fs.blob;
+		s->blob_len = fs.blob_len;
 	}
 }
 

@@ -229,6 +229,27 @@ TEST(the_root_becomes_read_only_only_after_everything_was_made_in_it)
 	done(&m);
 }
 
+TEST(a_masked_directory_is_labelled_as_what_is_mounted)
+{
+	struct made m = make("", 0, "", "",
+		",\"maskedPaths\":[\"/proc/kcore\",\"/proc/acpi\"],\"mountLabel\":\"u:r:f\"",
+		",\"annotations\":{\"run.oci.mount_context_type\":\"fscontext\"}");
+	int first = find(&m, PLAN_MASK, 0);
+	static const char options[] = "nr_inodes=1\0mode=755\0fscontext=u:r:f";
+
+	for (int i = first; i < first + 2; i++) {
+		assert_int_equal(m.plan.steps[i].op, PLAN_MASK);
+		assert_int_equal(m.plan.steps[i].blob_len, sizeof(options));
+		assert_memory_equal(
+			m.plan.data.data + m.plan.steps[i].blob - 1, options, sizeof(options));
+	}
+	done(&m);
+	m = make("", 0, "", "", ",\"maskedPaths\":[\"/proc/kcore\"]", "");
+	assert_int_equal(
+		m.plan.steps[find(&m, PLAN_MASK, 0)].blob_len, sizeof("nr_inodes=1\0mode=755"));
+	done(&m);
+}
+
 TEST(masks_come_before_the_console)
 {
 	struct made m =

@@ -52,7 +52,7 @@ label='tr -d "\0" </proc/self/attr/current; echo'
 	local dir pid
 	ct_sleep '.linux.mountLabel = "u:object_r:box_file_t:s0:c1,c2" | .mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs", options: ["mode=1777"]}]'
 	pid=$(pid_of)
-	for dir in /dev /dev/shm /dev/pts /tmp; do
+	for dir in /dev /dev/shm /dev/pts /tmp /proc/acpi; do
 		matches "$(grep " $dir " "/proc/$pid/mountinfo")" 'context="?u:object_r:box_file_t:s0:c1,c2'
 	done
 	# of the message queues there is one file system, which the kernel has mounted before: no option, but a label
