@@ -6,6 +6,7 @@ a line each. Each key may be absent:
   METHOD   [CODE, TEXT], "hang" or "die"; of a METHOD that it knows
   v3       false: the service of version 3 is not there
   group    one server for all ids
+  lingers  true: it leaves when its client has left, not at a Shutdown
   pids     how many processes Pids tells of
   exit     exit status that Delete and `delete` tell
   delete   how often `delete` fails before it works; "hang"
@@ -69,6 +70,8 @@ class Server:
             data = b""
         if not data:
             trace("closed")
+            if plan().get("lingers"):
+                os._exit(0)
             self.selector.unregister(s)
             s.close()
             return
@@ -104,7 +107,7 @@ class Server:
             return
         body = [(2, encode(answer))] if code == 0 else [(1, encode([(1, code), (2, answer)]))]
         self.send(s, stream, body)
-        if method == "Shutdown" and not self.tasks:
+        if method == "Shutdown" and not self.tasks and not p.get("lingers"):
             os._exit(0)
 
     @staticmethod
