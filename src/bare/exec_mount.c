@@ -243,7 +243,7 @@ static int open_target(struct exec *x, const char *path, int directory)
 	if (fd == -ENOENT)
 		return exec_mkdirs_in_root(x, path, 0755);
 	if (fd == -ELOOP) {
-		x->detail = "/proc and /sys of the root file system must be directories, not links";
+		x->detail = "/proc or /sys must be mounted on ordinary directory, not on a link";
 		return -EINVAL;
 	}
 	return fd;

@@ -20,10 +20,10 @@
 
 long exec_op_root_ids(struct exec *x, const struct plan_step *s)
 {
-	long r = sys_call3(__NR_setresgid, 0, 0, 0);
+	long r = sys_call3(__NR_setresgid, s->num[1], s->num[1], s->num[1]);
 
 	if (r >= 0)
-		r = sys_call3(__NR_setresuid, 0, 0, 0);
+		r = sys_call3(__NR_setresuid, s->num[0], s->num[0], s->num[0]);
 	return r < 0 ? r : sys_call5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 

@@ -51,7 +51,7 @@
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
 	X(DUMPABLE)     /* num[0] = 1: who has started us may open our files of /proc; ROOT_IDS ends that */ \
 	X(BARRIER)      /* send BARRIER num[0], wait for GO num[0] */ \
-	X(ROOT_IDS)     /* become uid 0 and gid 0 of the user namespace (after its maps are written) */ \
+	X(ROOT_IDS)     /* become uid num[0] and gid num[1] of the user namespace (after its maps are written): 0, or one that it has */ \
 	X(SETSID)       /* new session */ \
 	X(KEYRING)      /* join a new session keyring named str[0] */ \
 	X(LINK_UP)      /* set the network interface str[0] up */ \
@@ -78,7 +78,7 @@
 	X(READONLY)     /* str[0] in root read-only, recursively */ \
 	X(CONSOLE)      /* new pty from the container's devpts: master to the launcher, slave as 0-2 and /dev/console; num[0] rows << 32 | columns; num[1] owner uid, F_NO_BIND */ \
 	X(CONSOLE_CTTY) /* make fd 0 the controlling terminal */ \
-	X(HOOK)         /* run str[0]; args list str[1] (num[0] of them), env list str[2] (num[1]); num[2] timeout seconds or 0; stdin = str[3] + pid + blob; F_FINAL_CAPS */ \
+	X(HOOK)         /* run str[0]; args list str[1] (num[0] of them), env list str[2] (num[1]); num[2] timeout seconds or 0; stdin = str[3] + pid + blob; num[3] = its place among those of its kind, for messages; F_FINAL_CAPS: startContainer */ \
 	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot */ \
 	X(ROOT_ATTR)    /* attributes of "/" after PIVOT: num[0] set, num[2] propagation */ \
 	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none, bit 8 + i: to be one */ \

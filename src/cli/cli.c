@@ -89,8 +89,8 @@ int cli_check_fds(uint32_t n, struct err *err)
 
 		/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
 		if (flags < 0 || flags & FD_CLOEXEC)
-			return err_set(
-				err, -EBADF, "descriptor %u is to be kept but not open", i + 3);
+			return err_set(err, -EBADF, "preserved-fd %u (descriptor %u) is not open",
+				i, i + 3);
 	}
 	return 0;
 }

@@ -276,7 +276,8 @@ static int check_v2(struct cgroup_dir *d, struct err *err)
 	if (populated)
 		return err_set(err, -EBUSY, "container's cgroup is not empty: '%s'", d->path);
 	if (frozen)
-		return err_set(err, -EBUSY, "container's cgroup is frozen: '%s'", d->path);
+		return err_set(
+			err, -EBUSY, "container's cgroup unexpectedly frozen: '%s'", d->path);
 	return 0;
 }
 
@@ -301,7 +302,8 @@ static int check_v1(struct cgroup_dir *d, struct err *err)
 	if (r < 0)
 		return err_code(err, r, "read freezer.state of cgroup '%s'", d->path);
 	if (frozen)
-		return err_set(err, -EBUSY, "container's cgroup is frozen: '%s'", d->path);
+		return err_set(
+			err, -EBUSY, "container's cgroup unexpectedly frozen: '%s'", d->path);
 	return 0;
 }
 
@@ -436,7 +438,8 @@ static int check_subs(const struct cgroup *cg, const char *const *subs, size_t n
 
 			if (!has_controller(cg, p, len))
 				return err_set(err, -EINVAL,
-					"cgroup '%s': the container has no v1 controller '%.*s'",
+					"cgroup '%s': unknown controller '%.*s': the container has "
+					"none of v1",
 					subs[i], (int)len, p);
 			p += len + 1;
 		}
@@ -457,8 +460,8 @@ static int find_sub(const char *const *subs, size_t n, const struct cgroup_dir *
 			continue;
 		r = cgroup_path_clean(path, arena, ret);
 		if (r < 0)
-			return err_set(
-				err, r, "cgroup '%s' is not a path below the container's", subs[i]);
+			return err_set(err, r,
+				"bad sub cgroup path '%s': not below the container's", subs[i]);
 	}
 	return 0;
 }
@@ -498,7 +501,7 @@ int cgroup_below(
 			return err_oom(err);
 		r = cgroup_dir_fd(d);
 		if (r < 0)
-			return err_code(err, r, "open cgroup '%s'", d->path);
+			return err_code(err, r, "adding pid to cgroup '%s'", d->path);
 	}
 	*ret = take_ptr(below);
 	return 0;

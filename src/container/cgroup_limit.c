@@ -40,7 +40,9 @@ static int set_pids(
 {
 	if (res->pids->limit < 0)
 		return cgroup_set(d, "pids.limit", "pids.max", "max", err);
-	return cgroup_set_number(d, "pids.limit", "pids.max", res->pids->limit, err);
+	/* 0 is 1, as for systemd, which knows no 0: the process that is there, and no other. */
+	return cgroup_set_number(
+		d, "pids.limit", "pids.max", res->pids->limit ? res->pids->limit : 1, err);
 }
 
 /* "64KB", "2MB", "1GB": it becomes part of a file name. */
@@ -210,7 +212,8 @@ static int apply_unified(struct cgroup *cg, const struct spec_resources *res, st
 	int r;
 
 	if (cg->mode != CGROUP_MODE_V2 || !d)
-		return err_set(err, -EOPNOTSUPP, "linux.resources.unified: needs cgroup v2");
+		return err_set(err, -EOPNOTSUPP,
+			"linux.resources.unified: needs cgroup v2: invalid configuration");
 	if (wanted & ~d->controllers) {
 		r = cgroup_v2_enable(d, wanted, err);
 		if (r < 0)

@@ -121,7 +121,10 @@ int compile_initial_affinity(struct plan *p, const struct spec_process *process,
 int compile_final_affinity(struct plan *p, const struct spec_process *process, struct err *err);
 /* All CPUs of the cgroup that has been entered, of which the first n_cpus are known (0: none), whatever the caller has. */
 void compile_all_cpus(struct plan *p, const struct self_status *self, unsigned int n_cpus);
-/* linux.memoryPolicy, before init touches memory of its own. */
+/* Become root of the user namespace; where that has none, the first that it maps: an id it lacks could make no file. */
+void compile_root_ids(struct plan *p, const struct spec *spec);
+
+/* linux.memoryPolicy, before the process touches memory of its own. */
 int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err);
 /* A session keyring of its own, named after the container. */
 void compile_keyring(struct plan *p, const char *id);

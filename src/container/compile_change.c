@@ -45,7 +45,7 @@ static void add_entry(const struct compile_change *in, struct plan *p)
 	s = plan_add(p, PLAN_CLONE);
 	s->fd[0] = PLAN_SLOT_NONE;
 	if (spec_namespace_find(in->spec, SPEC_NS_USER))
-		plan_add(p, PLAN_ROOT_IDS);
+		compile_root_ids(p, in->spec);
 	/* setns(mount) has made the container's root ours */
 	s = plan_add(p, PLAN_ROOTFS);
 	s->flags = PLAN_F_CHROOT | PLAN_F_LIVE;

@@ -83,7 +83,7 @@ static void add_clone(const struct compile_exec *in, struct plan *p)
 	if (late)
 		add_join(p, init, late);
 	if (spec_namespace_find(in->spec, SPEC_NS_USER))
-		plan_add(p, PLAN_ROOT_IDS);
+		compile_root_ids(p, in->spec);
 }
 
 static bool has_affinity(const struct spec_process *process)
@@ -129,6 +129,8 @@ int compile_exec(const struct compile_exec *in, struct plan *p, struct err *err)
 	}
 	if (r == 0)
 		r = compile_scheduling(p, in->spec, process, false);
+	if (r == 0)
+		r = compile_memory_policy(p, in->spec, err);
 	if (r == 0)
 		r = compile_personality(p, in->spec, err);
 	if (r == 0)

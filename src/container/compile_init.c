@@ -320,6 +320,7 @@ static void add_hooks(struct plan *p, const struct spec_hook *hooks, size_t n, c
 		s->str[2] = plan_strs(p, h->env, h->n_env);
 		s->num[1] = h->n_env;
 		s->num[2] = h->has_timeout ? (uint64_t)h->timeout : 0;
+		s->num[3] = i;
 		s->str[3] = plan_str(p, head);
 		plan_blob(p, s, tail, strlen(tail));
 	}
@@ -522,7 +523,7 @@ int compile_init(const struct compile_init *in, struct plan *p, struct err *err)
 		if (spec_namespace_is_new(spec, SPEC_NS_USER))
 			add_barrier(p, PLAN_GO_MAPS);
 		if (spec_namespace_find(spec, SPEC_NS_USER))
-			plan_add(p, PLAN_ROOT_IDS);
+			compile_root_ids(p, spec);
 		if (ipc_is_late(spec))
 			plan_add(p, PLAN_UNSHARE)->num[0] = CLONE_NEWIPC;
 		/* as root of the namespace, in its copy of the host's tree, where nothing of the container is yet */

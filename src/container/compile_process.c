@@ -151,6 +151,23 @@ void compile_all_cpus(struct plan *p, const struct self_status *self, unsigned i
 	plan_blob(p, s, all, sizeof(all));
 }
 
+static uint64_t root_or_first(const struct spec_id_mapping *maps, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (maps[i].container_id == 0)
+			return 0;
+	return n ? maps[0].container_id : 0;
+}
+
+void compile_root_ids(struct plan *p, const struct spec *spec)
+{
+	const struct spec_linux *l = spec->linux_;
+	struct plan_step *s = plan_add(p, PLAN_ROOT_IDS);
+
+	s->num[0] = root_or_first(l->uid_mappings, l->n_uid_mappings);
+	s->num[1] = root_or_first(l->gid_mappings, l->n_gid_mappings);
+}
+
 int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *err)
 {
 	const struct spec_memory_policy *mp = spec->linux_ ? spec->linux_->memory_policy : NULL;
@@ -158,7 +175,7 @@ int compile_memory_policy(struct plan *p, const struct spec *spec, struct err *e
 	struct plan_step *s;
 	int r = 0;
 
-	if (!mp)
+	if (!mp || spec_memory_policy_is_none(mp))
 		return 0;
 	if (!str_empty(mp->nodes))
 		r = cpu_list_parse(mp->nodes, CPU_LIST_NODES, &nodes, err);
@@ -259,6 +276,8 @@ int compile_lookup(struct plan *p, const struct spec_process *process, const cha
 		uint32_t at;
 
 		if (overridden(process->env, process->n_env, i))
+			continue;
+		if (str_eq(process->env[i], "HOME=")) /* as good as none: the user's is taken */
 			continue;
 		at = plan_str(p, process->env[i]);
 		first = n++ ? first : at;

@@ -406,7 +406,7 @@ static void poststop_done(void *arg, const struct err *err)
 static void run_poststop(struct container *c)
 {
 	const struct spec_hooks *h = c->spec->hooks;
-	struct hook_request req = { .best_effort = true, .cwd = "/" };
+	struct hook_request req = { .best_effort = true, .cwd = "/", .kind = "poststop" };
 	struct err ignored = { 0 };
 
 	free(c->hook_state);
@@ -495,10 +495,15 @@ static int runtime_hooks(void *arg, const struct pidref *process, struct hook_re
 	c->hook_state = container_hook_state(c, "creating", process->pid);
 	if (!c->hook_state)
 		return err_oom(err);
-	ret[0] = (struct hook_request){ h->prestart, h->n_prestart, c->hook_state,
-		c->state.record.bundle, false };
-	ret[1] = (struct hook_request){ h->create_runtime, h->n_create_runtime, c->hook_state,
-		c->state.record.bundle, false };
+	ret[0] = (struct hook_request){ .hooks = h->prestart,
+		.n_hooks = h->n_prestart,
+		.state = c->hook_state,
+		.cwd = c->state.record.bundle,
+		.kind = "prestart" };
+	ret[1] = ret[0];
+	ret[1].hooks = h->create_runtime;
+	ret[1].n_hooks = h->n_create_runtime;
+	ret[1].kind = "createRuntime";
 	*ret_n = 2;
 	return 0;
 }

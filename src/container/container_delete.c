@@ -42,17 +42,27 @@ static int kill_all(struct container *c, int sig, struct err *err)
 	return cgroup_kill(c->cgroup, err);
 }
 
+static bool has_processes(struct container *c)
+{
+	auto_free pid_t *pids = NULL;
+	struct err ignored;
+	size_t n = 0;
+
+	return !container_unit_is_free(c) && cgroup_pids(c->cgroup, &pids, &n, &ignored) == 0 && n;
+}
+
 int container_kill(struct container *c, int sig, bool all, struct err *err)
 {
 	enum container_status s = container_status(c);
+	/* Without a pid namespace of its own the rest survives init. */
+	bool rest = sig == SIGKILL && !container_owns_pidns(c) && c->cgroup;
 	int r;
 
 	if (all)
 		return kill_all(c, sig, err);
-	if (s == CONTAINER_STOPPED)
+	if (s == CONTAINER_STOPPED && !(rest && has_processes(c)))
 		return not_running(err);
-	/* Without a pid namespace of its own the rest would survive init. */
-	if (sig == SIGKILL && !container_owns_pidns(c) && c->cgroup)
+	if (rest)
 		return kill_all(c, sig, err);
 	r = pidref_kill(&c->init, sig);
 	if (r == -ESRCH)
@@ -93,7 +103,9 @@ static void poststop_done(void *arg, const struct err *err)
 static int run_poststop(struct container *c, struct err *err)
 {
 	const char *bundle = c->state.record.bundle;
-	struct hook_request req = { .state = c->hook_state, .best_effort = true };
+	struct hook_request req = {
+		.state = c->hook_state, .best_effort = true, .kind = "poststop"
+	};
 
 	if (c->hook_state) {
 		/* As all hooks, in the bundle; who deletes may have removed that. */

@@ -47,6 +47,29 @@ static void forget_idle_maps(struct spec *s)
 		s->linux_->n_uid_mappings = s->linux_->n_gid_mappings = 0;
 }
 
+/* A new user namespace of which no maps are told, as by crun: the user of the container is the caller. */
+static int map_caller(struct spec *s, struct err *err)
+{
+	struct spec_linux *l = s->linux_;
+	struct spec_id_mapping *maps;
+
+	if (!spec_namespace_is_new(s, SPEC_NS_USER) || l->n_uid_mappings)
+		return 0;
+	maps = arena_calloc(&s->arena, 2, sizeof(*maps));
+	if (!maps)
+		return err_oom(err);
+	maps[0] = (struct spec_id_mapping){ .host_id = geteuid(), .size = 1 };
+	maps[1] = (struct spec_id_mapping){ .host_id = getegid(), .size = 1 };
+	if (s->process) {
+		maps[0].container_id = s->process->user.uid;
+		maps[1].container_id = s->process->user.gid;
+	}
+	l->uid_mappings = &maps[0];
+	l->gid_mappings = &maps[1];
+	l->n_uid_mappings = l->n_gid_mappings = 1;
+	return 0;
+}
+
 int container_load_bundle(const char *dir, const char *config, struct spec **ret_spec,
 	char **ret_json, size_t *ret_size, struct err *err)
 {
@@ -77,6 +100,9 @@ int container_load_bundle(const char *dir, const char *config, struct spec **ret
 	if (r < 0)
 		return err_in(err, "%s", name);
 	forget_idle_maps(spec);
+	r = map_caller(spec, err);
+	if (r < 0)
+		return r;
 	*ret_spec = take_ptr(spec);
 	*ret_json = take_ptr(json);
 	*ret_size = size;

@@ -57,7 +57,7 @@ static void go(struct container *c)
 
 static void next_hooks(void *arg, const struct err *e);
 
-static int run_hooks(struct container *c, const struct spec_hook *hooks, size_t n,
+static int run_hooks(struct container *c, const char *kind, const struct spec_hook *hooks, size_t n,
 	hook_done_fn *done, struct err *err)
 {
 	struct hook_request req = {
@@ -65,6 +65,7 @@ static int run_hooks(struct container *c, const struct spec_hook *hooks, size_t 
 		.n_hooks = n,
 		.state = c->hook_state,
 		.cwd = c->state.record.bundle,
+		.kind = kind,
 	};
 
 	return hook_start(c->host, &req, done, c, &c->hooks, err);
@@ -90,8 +91,8 @@ static void next_hooks(void *arg, const struct err *e)
 	c->hooks = NULL;
 	if (e)
 		failed(c, e);
-	else if (run_hooks(c, c->spec->hooks->create_runtime, c->spec->hooks->n_create_runtime,
-			 hooks_done, &err) < 0)
+	else if (run_hooks(c, "createRuntime", c->spec->hooks->create_runtime,
+			 c->spec->hooks->n_create_runtime, hooks_done, &err) < 0)
 		failed(c, &err);
 }
 
@@ -109,7 +110,7 @@ static void on_hooks(void *arg, pid_t pid)
 	c->hook_state = container_hook_state(c, "creating", pid);
 	if (!c->hook_state)
 		err_oom(&err);
-	else if (run_hooks(c, h->prestart, h->n_prestart, next_hooks, &err) == 0)
+	else if (run_hooks(c, "prestart", h->prestart, h->n_prestart, next_hooks, &err) == 0)
 		return;
 	failed(c, &err);
 }

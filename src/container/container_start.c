@@ -88,7 +88,7 @@ static int claim_poststart(struct container *c, struct err *err)
 static void run_poststart(struct container *c)
 {
 	const struct spec_hooks *h = c->spec ? c->spec->hooks : NULL;
-	struct hook_request req = { .cwd = c->state.record.bundle };
+	struct hook_request req = { .cwd = c->state.record.bundle, .kind = "poststart" };
 	struct err e = { 0 };
 
 	if (!h || !h->n_poststart || !c->state.record.poststart_hooks) {

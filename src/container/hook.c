@@ -100,6 +100,8 @@ static void one_ended(struct hook_run *r)
 {
 	r->watch.pidfd = fd_close(r->watch.pidfd);
 	r->output = fd_close(r->output);
+	if (r->err.code && r->req.kind)
+		err_in(&r->err, "error running %s hook #%zu", r->req.kind, r->next);
 	if (r->err.code && r->req.best_effort) {
 		log_write(r->host->log, LOG_WARN_, "%s", r->err.text);
 		r->err.code = 0;

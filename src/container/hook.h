@@ -20,6 +20,7 @@ struct hook_request {
 	size_t n_hooks;
 	const char *state; /* JSON for stdin */
 	const char *cwd;   /* the bundle */
+	const char *kind;  /* as in config.json, for messages; NULL: programs of ours */
 	bool best_effort;  /* a failure is logged as a warning and the list goes on (poststop) */
 };
 

@@ -184,7 +184,7 @@ static void step_error(const struct launch *l, const struct plan_msg *m, struct 
 	plan_describe(&l->plan, m->step, what, sizeof(what));
 	/* The executor's word for a hook that ran. */
 	if (m->op == PLAN_HOOK && m->code == -ECANCELED)
-		err_set(e, m->code, "hook failed: %s", m->text);
+		err_set(e, m->code, "%s: %s", what, m->text);
 	else if (m->text[0] && !strstr(what, m->text))
 		err_code(e, m->code, "%s: %s", what, m->text);
 	else

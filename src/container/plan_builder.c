@@ -258,7 +258,9 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		snprintf(out, size, "make path '%s' read-only", str_at(p, s, 0));
 		break;
 	case PLAN_HOOK:
-		snprintf(out, size, "run hook '%s'", str_at(p, s, 0));
+		snprintf(out, size, "error running %s hook #%llu",
+			s->flags & PLAN_F_FINAL_CAPS ? "startContainer" : "createContainer",
+			(unsigned long long)s->num[3]);
 		break;
 	case PLAN_CWD:
 		snprintf(out, size, "chdir to cwd ('%s') set in config.json failed",

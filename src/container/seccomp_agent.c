@@ -51,7 +51,8 @@ int seccomp_agent_send(const struct seccomp_agent_message *m, struct err *err)
 			"linux.seccomp: take the listener of the container's filter");
 	agent = fd_unix_connect(s->listener_path, SOCK_STREAM | SOCK_NONBLOCK);
 	if (agent < 0)
-		return err_code(err, agent, "linux.seccomp.listenerPath: reach the agent at '%s'",
+		return err_code(err, agent,
+			"linux.seccomp.listenerPath: failed to connect with seccomp agent at '%s'",
 			s->listener_path);
 	r = write_message(m, &text);
 	if (r == 0)

@@ -98,7 +98,7 @@ static int check_notify(const struct spec_seccomp *s, struct err *err)
 			if (str_eq(s->syscalls[i].names[k], "write"))
 				return err_set(err, -EINVAL,
 					"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be "
-					"used for write",
+					"used for the write syscall",
 					i);
 	return 0;
 }

@@ -44,6 +44,11 @@ bool spec_namespace_is_new(const struct spec *s, enum spec_ns_type type)
 	return ns && str_empty(ns->path);
 }
 
+bool spec_memory_policy_is_none(const struct spec_memory_policy *p)
+{
+	return !p->has_mode && !p->flags && str_empty(p->nodes);
+}
+
 const char *spec_kv_get(const struct spec_kv *kv, size_t n, const char *key)
 {
 	for (size_t i = 0; i < n; i++)

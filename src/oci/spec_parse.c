@@ -161,7 +161,7 @@ static int read_number(struct reader *r, enum schema_kind kind, const struct jso
 	return 0;
 }
 
-static int read_word(struct reader *r, const struct word *words, const struct json_node *node,
+static int read_word(struct reader *r, const struct schema_field *f, const struct json_node *node,
 	const struct place *place, int *ret)
 {
 	int code;
@@ -169,9 +169,9 @@ static int read_word(struct reader *r, const struct word *words, const struct js
 	code = expect(r, place, node, JSON_READ_STRING);
 	if (code < 0)
 		return code;
-	if (strlen(node->text) == node->len && word_value(words, node->text, ret) == 0)
+	if (strlen(node->text) == node->len && word_value(f->words, node->text, ret) == 0)
 		return 0;
-	return fail_value(r, place, "a known word", node);
+	return fail_value(r, place, f->expected ? f->expected : "a known word", node);
 }
 
 static int read_flags(struct reader *r, const struct schema_field *f, const struct json_node *node,
@@ -181,7 +181,7 @@ static int read_flags(struct reader *r, const struct schema_field *f, const stru
 
 	for (const struct json_node *e = node->first; e; e = e->next, here.index++) {
 		int bit;
-		int code = read_word(r, f->words, e, &here, &bit);
+		int code = read_word(r, f, e, &here, &bit);
 
 		if (code < 0)
 			return code;
@@ -200,7 +200,7 @@ static int read_element(struct reader *r, const struct schema_field *f,
 	case KIND_STRINGS:
 		code = read_string(r, node, place, out);
 		if (code == 0 && f->words)
-			code = read_word(r, f->words, node, place, &word);
+			code = read_word(r, f, node, place, &word);
 		return code;
 	case KIND_U32S:
 		return read_number(r, KIND_U32, node, place, out);
@@ -318,7 +318,7 @@ static int read_field(struct reader *r, const struct schema_field *f, const stru
 		*(bool *)out = node->truth;
 		return 0;
 	case KIND_WORD:
-		return read_word(r, f->words, node, place, out);
+		return read_word(r, f, node, place, out);
 	case KIND_FLAGS:
 		return read_flags(r, f, node, place, out);
 	case KIND_INSIDE:

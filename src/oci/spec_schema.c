@@ -512,9 +512,11 @@ static const struct schema personality = SCHEMA(T, personality_fields);
 
 #define T struct spec_memory_policy
 static const struct schema_field memory_policy_fields[] = {
-	WORD("mode",    mode, int, memory_modes, REQUIRED),
+	ROW("mode", WORD, mode, int, 0, HAS(mode), .words = memory_modes,
+		.expected = "a known word (invalid memory policy mode)"),
 	STRING("nodes", nodes, 0),
-	FLAGS("flags",  flags, memory_flags),
+	ROW("flags", FLAGS, flags, uint64_t, 0, ALONE, .words = memory_flags, .max = 32,
+		.expected = "a known word (invalid memory policy flag)"),
 };
 static const struct schema memory_policy = SCHEMA(T, memory_policy_fields);
 #undef T

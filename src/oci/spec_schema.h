@@ -52,6 +52,7 @@ struct schema_field {
 	uint32_t max; /* elements */
 	const struct schema *type;
 	const struct word *words;
+	const char *expected; /* said of a word that is none of them; NULL: "a known word" */
 };
 
 struct schema {

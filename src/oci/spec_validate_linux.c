@@ -71,12 +71,10 @@ static int check_id_maps(const struct spec *s, struct err *err)
 	const struct spec_linux *l = s->linux_;
 	int r = 0;
 
-	if (spec_namespace_is_new(s, SPEC_NS_USER) && l->n_uid_mappings == 0)
-		r = spec_check_fail(
-			err, -EINVAL, "linux.uidMappings: missing for a user namespace");
-	if (r == 0 && spec_namespace_is_new(s, SPEC_NS_USER) && l->n_gid_mappings == 0)
-		r = spec_check_fail(
-			err, -EINVAL, "linux.gidMappings: missing for a user namespace");
+	/* Without either it is the caller's own ids that are mapped. */
+	if (spec_namespace_is_new(s, SPEC_NS_USER) && !l->n_uid_mappings != !l->n_gid_mappings)
+		r = spec_check_fail(err, -EINVAL, "linux.%s: missing for a user namespace",
+			l->n_gid_mappings ? "uidMappings" : "gidMappings");
 	if (r == 0)
 		r = check_map("linux.uidMappings", l->uid_mappings, l->n_uid_mappings, err);
 	if (r == 0)
@@ -171,8 +169,11 @@ static int check_net_devices(const struct spec *s, struct err *err)
 				return spec_check_fail(err, -EINVAL,
 					"linux.netDevices: two get the name of '%s'", d->key);
 	}
-	return l->n_net_devices > 0 ? need_namespace(s, SPEC_NS_NETWORK, "linux.netDevices", err)
-				    : 0;
+	if (l->n_net_devices > 0 && !spec_namespace_find(s, SPEC_NS_NETWORK))
+		return spec_check_fail(err, -EINVAL,
+			"linux.netDevices: needs a namespace of type network: unable to move "
+			"network devices without a NET namespace");
+	return 0;
 }
 
 /* The path is cleaned as text before it is used, as the peers do; what is left must not lead above the root. */
@@ -303,7 +304,7 @@ static int check_policy_nodes(const struct spec_memory_policy *p, struct err *er
 	if (!str_empty(p->nodes))
 		r = cpu_list_parse(p->nodes, CPU_LIST_NODES, &nodes, err);
 	if (r < 0) {
-		err_in(err, "linux.memoryPolicy.nodes");
+		err_in(err, "linux.memoryPolicy.nodes: invalid memory policy node");
 		return r;
 	}
 	some = cpu_list_count(&nodes) > 0;
@@ -329,12 +330,15 @@ static int check_memory_policy(const struct spec *s, struct err *err)
 	const struct spec_memory_policy *p = s->linux_->memory_policy;
 	const uint64_t fixed = MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES;
 
-	if (!p)
+	if (!p || spec_memory_policy_is_none(p))
 		return 0;
+	if (!p->has_mode)
+		return spec_check_fail(err, -EINVAL,
+			"linux.memoryPolicy.mode: missing (invalid memory policy mode)");
 	if ((p->flags & fixed) == fixed)
 		return spec_check_fail(err, -EINVAL,
 			"linux.memoryPolicy.flags: MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES "
-			"exclude each other");
+			"exclude each other (set_mempolicy: invalid argument)");
 	if ((p->flags & fixed) && str_empty(p->nodes))
 		return spec_check_fail(err, -EINVAL, "linux.memoryPolicy.flags: without nodes");
 	if ((p->flags & MPOL_F_NUMA_BALANCING) && p->mode != MPOL_BIND &&

@@ -45,7 +45,7 @@ static int check_syscall(const struct spec_seccomp_syscall *c, size_t i, struct 
 		if (str_eq(c->names[k], "write"))
 			return spec_check_fail(err, -EINVAL,
 				"linux.seccomp.syscalls[%zu]: SCMP_ACT_NOTIFY cannot be used for "
-				"write, by which the runtime sets the listener up",
+				"the write syscall, by which the runtime sets the listener up",
 				i);
 	snprintf(field, sizeof(field), "linux.seccomp.syscalls[%zu].errnoRet", i);
 	return check_errno(field, c->action, c->has_errno_ret, c->errno_ret, err);

@@ -217,7 +217,7 @@ in_terminal() {
 		mkdir "/sys/fs/cgroup/test/$ID/sub"
 		equal "$(rt exec --cgroup sub "$ID" /bin/cat /proc/self/cgroup </dev/null)" "0::/test/$ID/sub"
 		run -255 rt exec --cgroup pids:sub "$ID" /bin/true </dev/null
-		contains "$output" "no v1 controller 'pids'"
+		contains "$output" "unknown controller 'pids'"
 		return 0
 	fi
 	local dir
@@ -229,11 +229,11 @@ in_terminal() {
 	rt exec --cgroup pids,memory:sub --cgroup freezer: "$ID" /bin/cat /proc/self/cgroup </dev/null >"$B/some"
 	equal "$(grep '/sub$' "$B/some" | cut -d: -f2 | sort | paste -sd' ')" "memory pids"
 	run -255 rt exec --cgroup nosuch:sub "$ID" /bin/true </dev/null
-	contains "$output" "no v1 controller 'nosuch'"
+	contains "$output" "unknown controller 'nosuch'"
 	run -255 rt exec --cgroup one --cgroup two "$ID" /bin/true </dev/null
 	contains "$output" "must name its controllers"
 	run -255 rt exec --cgroup pids:../x "$ID" /bin/true </dev/null
-	contains "$output" "not a path below"
+	contains "$output" "bad sub cgroup path 'pids:../x'"
 	run -255 rt exec --cgroup pids:none "$ID" /bin/true </dev/null
 	for dir in /sys/fs/cgroup/*/test/"$ID"/sub; do wait_until 5 rmdir "$dir"; done
 }

@@ -601,10 +601,17 @@ as_nobody() {
 	equal "$(tr -d '\t' <<<"$output")" "Cpus_allowed_list:$last"
 }
 
-@test "a memory policy is that of the program" {
+@test "a memory policy is that of the program, and of execs, and an empty one is none" {
 	not_for runc crun -- "they came to know it later"
 	[ -e /proc/self/numa_maps ] || skip "this kernel has no NUMA"
 	bundle_sh 'grep -c bind:0 /proc/self/numa_maps' '.linux.memoryPolicy = {"mode": "MPOL_BIND", "nodes": "0"}'
+	run -0 ct_run
+	[ "$output" -gt 0 ]
+	ct_sleep '.linux.memoryPolicy = {"mode": "MPOL_PREFERRED", "nodes": "0", "flags": ["MPOL_F_RELATIVE_NODES"]}'
+	run -0 rt exec "$ID" /bin/sh -c 'grep -c prefer=relative:0 /proc/self/numa_maps' </dev/null
+	[ "$output" -gt 0 ]
+	rt delete --force "$ID"
+	bundle_sh 'grep -c default /proc/self/numa_maps' '.linux.memoryPolicy = {}'
 	run -0 ct_run
 	[ "$output" -gt 0 ]
 }

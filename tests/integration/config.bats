@@ -93,6 +93,31 @@ teardown() {
 	chown -R 0:0 "$B/rootfs"
 }
 
+@test "a user namespace may have no root" {
+	not_for old-runc old-crun runc -- "they want one"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR"
+	bundle_sh 'id -u; id -g; cat /proc/self/uid_map; echo ready; while :; do sleep 0.05; done' \
+		'.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 1000, "hostID": 100000, "size": 1}]
+		| .linux.gidMappings = [{"containerID": 1000, "hostID": 200000, "size": 1}] | .process.user = {"uid": 1000, "gid": 1000}
+		| (.mounts[] | select(.destination == "/dev/pts") | .options) -= ["gid=5"]'
+	chmod 755 "$B"
+	chown -R 100000:200000 "$B/rootfs"
+	ct_start
+	wait_until 10 grep -q ready "$B/stdout"
+	equal "$(tr -s ' \n' ' ' <"$B/stdout")" "1000 1000 1000 100000 1 ready "
+	run -0 rt exec "$ID" id -u </dev/null
+	equal "$output" 1000
+	rt delete --force "$ID"
+	chown -R 0:0 "$B/rootfs"
+}
+
+@test "a user namespace without maps has the caller for its user" {
+	not_for runc -- "runc wants maps"
+	inside 'cat /proc/self/uid_map /proc/self/gid_map; id -u' '.linux.namespaces += [{"type": "user"}] | .process.user = {"uid": 7, "gid": 8}
+		| (.mounts[] | select(.destination == "/dev/pts") | .options) -= ["gid=5"]'
+	equal "$(tr -s ' ' <<<"$output")" $' 7 0 1\n 8 0 1\n7'
+}
+
 @test "id maps without a user namespace map nothing" {
 	inside 'cat /proc/self/uid_map; stat -c %u /dev/null' '.linux.uidMappings = [{containerID: 0, hostID: 1000, size: 10}] | .linux.gidMappings = .linux.uidMappings'
 	equal "${lines[0]}" "$(cat /proc/self/uid_map)"
@@ -139,8 +164,10 @@ teardown() {
 	chown -R 0:0 "$B/rootfs"
 }
 
-@test "a user namespace without a mapping is refused" {
-	refused '.linux.namespaces += [{"type": "user"}]'
+@test "a user namespace with maps of one kind alone is refused" {
+	refused '.linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}]'
+	not_for runc crun -- "words of its own, or none"
+	contains "$output" "linux.gidMappings: missing"
 }
 
 @test "a time namespace has its offsets" {
@@ -369,6 +396,12 @@ pts/ptmx
 	equal "$output" /home/app
 	inside 'echo $HOME' '.process.env += ["HOME=/given"]'
 	equal "$output" /given
+}
+
+@test "an empty HOME is as good as none" {
+	not_for crun -- "gives it on"
+	inside 'echo $HOME' '.process.user = {"uid": 1000, "gid": 1000} | .process.env += ["HOME=/given", "HOME="]'
+	equal "$output" /home/app
 }
 
 @test "user, groups and umask are set" {
@@ -638,6 +671,16 @@ all_hooks='.hooks = ({"prestart": 1, "createRuntime": 1, "createContainer": 1, "
 	rt delete "$ID"
 	equal "$(tail -n 1 "$log")" poststop
 	equal "$(wc -l <"$log")" 6
+}
+
+@test "a hook that fails is told by its kind and its place" {
+	not_for old-runc crun -- "tells the path alone"
+	local kind
+	for kind in prestart createRuntime createContainer startContainer poststart; do
+		bundle_sh 'sleep 100' '.hooks[$kind] = [{"path": "/bin/true"}, {"path": "/bin/false"}]' --arg kind "$kind"
+		run ! ct_run
+		contains "$output" "error running $kind hook #1: "
+	done
 }
 
 @test "a hook reads the state on its standard input" {

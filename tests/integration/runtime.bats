@@ -405,6 +405,20 @@ teardown() {
 	wait_until 10 gone "$(cat "$B/rootfs/child")"
 }
 
+@test "KILL without a pid namespace kills what init has left" {
+	not_for crun old-runc -- "says that the container is not running"
+	bundle_sh 'sleep 1000 & echo $! >/child; echo ready; wait' '.linux.namespaces |= map(select(.type != "pid"))'
+	ct_start
+	wait_until 10 grep -q ready "$B/stdout"
+	kill -KILL "$(pid_of)"
+	wait_until 10 status_is stopped
+	! gone "$(cat "$B/rootfs/child")" || fail "it went with init"
+	rt kill "$ID" KILL
+	wait_until 10 gone "$(cat "$B/rootfs/child")"
+	run -1 rt kill "$ID" KILL
+	contains "$output" "container not running"
+}
+
 # --- pause, resume, ps, list, update ----------------------------------------------------------------------------
 
 @test "pause stops every process and resume lets them go on" {

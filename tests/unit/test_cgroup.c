@@ -260,7 +260,7 @@ TEST(a_frozen_cgroup_is_refused)
 		create(&r);
 		assert_ok(cgroup_freeze(r.cg, in_ms(2000), &r.err));
 		assert_int_equal(try_create(&r, &second), -EBUSY);
-		assert_text_has(r.err.text, "container's cgroup is frozen");
+		assert_text_has(r.err.text, "container's cgroup unexpectedly frozen");
 		assert_ok(cgroup_thaw(r.cg, in_ms(2000), &r.err));
 		real_close(&r);
 	}
@@ -282,7 +282,7 @@ TEST(a_new_cgroup_below_a_frozen_one_is_refused_and_removed)
 		snprintf(path, sizeof(path), "%s/inner", r.path);
 		below.path = path;
 		assert_int_equal(cgroup_create(&r.host, &below, &inner, &r.err), -EBUSY);
-		assert_text_has(r.err.text, "container's cgroup is frozen");
+		assert_text_has(r.err.text, "container's cgroup unexpectedly frozen");
 		for (size_t i = 0; i < r.cg->n_dirs; i++) {
 			snprintf(path, sizeof(path), "%s/inner", r.cg->dirs[i].path);
 			assert_int_equal(access(path, F_OK), -1);

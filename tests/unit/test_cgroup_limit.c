@@ -375,6 +375,21 @@ static void assert_file(const struct fake *f, const char *name, const char *want
 	assert_string_equal(text, want);
 }
 
+TEST(no_processes_is_the_one_that_is_there)
+{
+	struct spec_pids pids = { .has_limit = true };
+	const struct spec_resources res = { .pids = &pids };
+	struct cgroup_journal journal = { 0 };
+	struct fake f;
+
+	fake_open(&f, ON_V1);
+	put_file(&f, "cg/pids/c/pids.max", "max\n");
+	assert_int_equal(cgroup_update(f.cg, &res, &journal, &f.err), 0);
+	assert_file(&f, "cg/pids/c/pids.max", "max\n1\n");
+	cgroup_journal_done(&journal);
+	fake_close(&f);
+}
+
 TEST(an_update_that_fails_half_way_is_undone)
 {
 	struct spec_cpu cpu = { .shares = 512 };
@@ -480,7 +495,7 @@ TEST(pids_are_the_same_everywhere)
 	for (int layout = ON_V1; layout <= ON_HYBRID; layout++) {
 		writes((enum layout)layout, &a, "pids.max=10");
 		writes((enum layout)layout, &b, "pids.max=max");
-		writes((enum layout)layout, &c, "pids.max=0");
+		writes((enum layout)layout, &c, "pids.max=1");
 	}
 }
 

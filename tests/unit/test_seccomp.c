@@ -513,7 +513,7 @@ TEST(what_cannot_be_done_is_refused_by_name)
 				ARGS({ .index = 0, .op = SPEC_CMP_EQ, .value = 5 }) }) };
 
 	assert_refused(&notify, -EINVAL,
-		"linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY cannot be used for write");
+		"linux.seccomp.syscalls[0]: SCMP_ACT_NOTIFY cannot be used for the write syscall");
 	assert_refused(&all, -EINVAL, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY");
 	assert_refused(&errno_ret, -EINVAL, "linux.seccomp.syscalls.errnoRet: 0");
 	assert_refused(&default_errno, -EINVAL, "linux.seccomp.defaultErrnoRet");
