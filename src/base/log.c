@@ -28,6 +28,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#define LAST_WORDS_NS NS_PER_SEC
+#define LAST_WORDS_SIZE 1024
+
 static const char *const level_names[] = {
 	[LOG_DEBUG_] = "debug",
 	[LOG_INFO_] = "info",
@@ -219,6 +222,52 @@ void log_no_wait(struct log *log)
 		return;
 	log->waits = LOG_AS_FD;
 	log->fd = fd;
+}
+
+static bool has_room(int fd, uint64_t until_ns)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	uint64_t now = clock_boot_ns();
+
+	return now < until_ns && poll(&p, 1, (int)((until_ns - now) / NS_PER_MS) + 1) != 0;
+}
+
+static void write_in_time(const struct log *log, const char *data, size_t n)
+{
+	uint64_t until = clock_boot_ns() + LAST_WORDS_NS;
+
+	while (n > 0) {
+		ssize_t now = write_some(log, data, n);
+
+		if (now > 0) {
+			data += now;
+			n -= (size_t)now;
+		} else if (now == 0 || (errno != EAGAIN && errno != EINTR) ||
+			   !has_room(log->fd, until)) {
+			return;
+		}
+	}
+}
+
+void log_last_words(int fd, const char *fmt, ...)
+{
+	struct log log = { .fd = fd };
+	char line[LAST_WORDS_SIZE]; /* there may be no memory */
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	if ((size_t)n >= sizeof(line))
+		n = (int)sizeof(line) - 1;
+	line[n] = '\n';
+	log_no_wait(&log);
+	write_in_time(&log, line, (size_t)n + 1);
+	if (log.fd != fd)
+		fd_close(log.fd);
 }
 
 int log_level_parse(const char *s, enum log_level *ret)

@@ -51,6 +51,11 @@ void log_write(struct log *log, enum log_level level, const char *fmt, ...)
 void log_no_wait(struct log *log);
 /* Write how many records were dropped. 0: written, or there were none; else there is no room yet. */
 int log_say_lost(struct log *log);
+/*
+ * A line for people, of a program that is about to end: room for it is waited for, but not for ever, for it is shared with a log that
+ * perhaps nobody reads. A newline is added.
+ */
+void log_last_words(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "debug" "info" "warning" "warn" "error" "fatal"; -EINVAL otherwise. */
 int log_level_parse(const char *s, enum log_level *ret);
 const char *log_level_name(enum log_level l);

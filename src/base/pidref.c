@@ -84,17 +84,18 @@ int pidref_take(pid_t pid, int pidfd, struct pidref *ret)
 	return 0;
 }
 
+static int open_number(pid_t pid, struct pidref *ret)
+{
+	int fd = pid <= 0 ? -ESRCH : kernel_pidfd_open(pid, 0);
+
+	return fd < 0 ? fd : pidref_take(pid, fd, ret);
+}
+
 int pidref_open(pid_t pid, struct pidref *ret)
 {
 	struct pidref p;
-	int fd, r;
+	int r = open_number(pid, &p);
 
-	if (pid <= 0)
-		return -ESRCH;
-	fd = kernel_pidfd_open(pid, 0);
-	if (fd < 0)
-		return fd;
-	r = pidref_take(pid, fd, &p);
 	if (r < 0)
 		return r;
 	if (!number_is_held(p.fd)) {
@@ -119,7 +120,8 @@ int pidref_reopen(pid_t pid, uint64_t inode, uint64_t start_time, struct pidref 
 	bool same;
 	int r;
 
-	r = pidref_open(pid, &p);
+	/* Who it is the comparison says; that it has ended meanwhile its user sees as he would an end a moment later. */
+	r = open_number(pid, &p);
 	if (r < 0)
 		/* A thread's number (-EINVAL, -ENOENT) is no process of ours either. */
 		return r == -EINVAL || r == -ENOENT ? -ESRCH : r;

@@ -73,7 +73,7 @@ struct program {
 
 static int fail(const struct err *err)
 {
-	fprintf(stderr, PROGRAM ": %s\n", err->text);
+	log_last_words(STDERR_FILENO, PROGRAM ": %s", err->text);
 	return EXIT_FAILURE;
 }
 
@@ -547,12 +547,14 @@ static int serve(struct program *p, const struct settings *s, struct err *err)
 /* Started by the guardian; what we were told is with the control socket. */
 static int be_worker(void)
 {
-	struct program p = { .log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS },
+	struct program p = {
+		.log = { .fd = STDERR_FILENO, .format = LOG_LOGRUS, .waits = LOG_POLLED },
 		.recorder = EXIT_RECORDER_NULL,
 		.loaded = EXIT_RECORDER_NULL,
 		.cgroup = WORKER_CGROUP_NULL,
 		.signal_fd = -EBADF,
-		.state = -EBADF };
+		.state = -EBADF
+	};
 	struct reeved_options o = { 0 };
 	struct err err = { 0 };
 	int r, status;

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/service.h"
@@ -257,7 +258,7 @@ static void say_stop(struct meeting *m)
 static void run_anew(struct meeting *m)
 {
 	execve(m->program, m->front->argv, m->front->env);
-	fprintf(stderr, "reeved: run '%s': %s\n", m->program, strerror(errno));
+	log_last_words(STDERR_FILENO, "reeved: run '%s': %s", m->program, strerror(errno));
 }
 
 static void take_signal(struct meeting *m)

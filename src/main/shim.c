@@ -41,7 +41,7 @@
 
 static int fail(const struct err *err)
 {
-	fprintf(stderr, "%s: %s\n", PROGRAM, err->text);
+	log_last_words(STDERR_FILENO, PROGRAM ": %s", err->text);
 	return EXIT_FAILURE;
 }
 

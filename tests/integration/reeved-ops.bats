@@ -279,6 +279,18 @@ fill_log() {
 	stop
 }
 
+@test "a start that fails ends though nobody reads why, and says it to who reads late" {
+	mkfifo "$RD/log"
+	exec 9<>"$RD/log"
+	fill_log
+	# By the one that is started, and by the worker.
+	run -1 within 10 "$TOP/out/bin/reeved" --address relative 2>"$RD/log" 9>&-
+	run -1 within 10 "$TOP/out/bin/reeved" --address /dev/null/sock --root "$RD/root" --state "$RD/state" 2>"$RD/log" 9>&-
+	"$TOP/out/bin/reeved" --address relative 2>"$RD/log" 9>&- 3>&- &
+	within 10 grep -m 1 -a -q "reeved: address 'relative'" <&9
+	exec 9>&-
+}
+
 @test "a crash ends what nobody reads the log of" {
 	mkfifo "$RD/log"
 	exec 9<>"$RD/log"

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -265,6 +266,67 @@ TEST(whoever_asks_for_it_hears_of_each_line_that_is_lost)
 	assert_int_equal(lost, 4);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* 0: it has ended by itself. */
+static int say_last_words(int fd)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		alarm(20);
+		log_last_words(fd, "why it %s", "ends");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void last_words_find_an_end(int reader, int writer)
+{
+	fill(writer);
+	assert_int_equal(say_last_words(writer), 0);
+	assert_int_equal(fcntl(writer, F_GETFL) & O_NONBLOCK, 0);
+	empty(reader);
+	assert_int_equal(say_last_words(writer), 0);
+	close(writer);
+	assert_string_equal(drain(reader), "why it ends\n");
+	close(reader);
+}
+
+TEST(last_words_wait_for_nobody_for_ever)
+{
+	int fds[2];
+
+	assert_ok(pipe2(fds, O_CLOEXEC));
+	last_words_find_an_end(fds[0], fds[1]);
+	assert_ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+	last_words_find_an_end(fds[0], fds[1]);
+}
+
+/* The reader has what was written before, and reads on. */
+TEST(last_words_wait_for_a_reader_that_is_behind)
+{
+	int fds[2], status;
+	ssize_t n, last = 0;
+	pid_t pid;
+
+	assert_ok(pipe2(fds, O_CLOEXEC));
+	fill(fds[1]);
+	pid = fork();
+	if (pid == 0) {
+		log_last_words(fds[1], "why it ends");
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], got, sizeof(got) - 1)) > 0)
+		last = n;
+	got[last] = '\0';
+	assert_true(last >= 12);
+	assert_string_equal(got + last - 12, "why it ends\n");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(fds[0]);
 }
 
 TEST(levels_by_name)
