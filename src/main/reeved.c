@@ -479,8 +479,6 @@ static void drop_recorder(struct program *p)
 {
 	struct err err;
 
-	recorder_load_free(p->loading);
-	p->loading = NULL;
 	if (exit_recorder_is_on(&p->recorder) && recorder_place_remove(p->recorder_dir, &err) < 0)
 		log_write(&p->log, LOG_WARN_, "the exit recorder stays: %s", err.text);
 }
@@ -489,9 +487,13 @@ static void drop_recorder(struct program *p)
 static int last_status(struct program *p, bool failed)
 {
 	struct guardian_shared *shared = guardian_link_shared(p->worker.link);
-	bool stays = embedded_tasks(p) > 0 || (failed && shared->n_pids > 0);
+	bool stays;
 	struct err err;
 
+	/* The process that loads it is none that a guardian stays for. */
+	recorder_load_free(p->loading);
+	p->loading = NULL;
+	stays = embedded_tasks(p) > 0 || (failed && shared->n_pids > 0);
 	if (!stays && !failed && p->worker.fds.link)
 		drop_recorder(p);
 	if (stays && p->worker.fds.link)
