@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,6 +166,25 @@ bool remains_is_noted(int work)
 	return faccessat(work, CGROUP_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+int remains_parse_init(const char *text, const char *boot, pid_t *ret_pid, uint64_t *ret_start)
+{
+	auto_free char *note = strdup(text);
+	char *start = note ? strchr(note, ' ') : NULL, *of = start ? strchr(start + 1, ' ') : NULL;
+	uint64_t pid, ticks;
+
+	if (!note)
+		return -ENOMEM;
+	if (!of || !str_eq(of + 1, boot))
+		return -EBADMSG;
+	*start++ = *of = '\0';
+	if (*note == '0' || str_to_u64(note, INT_MAX, &pid) < 0 || (*start == '0' && start[1]) ||
+		str_to_u64(start, UINT64_MAX, &ticks) < 0)
+		return -EBADMSG;
+	*ret_pid = (pid_t)pid;
+	*ret_start = ticks;
+	return 0;
+}
+
 /* 0: it is dead, or of another boot. */
 static pid_t living_init(int work)
 {
@@ -172,15 +192,13 @@ static pid_t living_init(int work)
 	auto_free char *text = NULL, *boot = NULL;
 	uint64_t start;
 	size_t size;
-	int pid, at = 0;
+	pid_t pid;
 
 	if (fd_read_regular_at(work, INIT_NAME, NOTE_MAX_BYTES, &text, &size) < 0 ||
-		fd_read_file_at(AT_FDCWD, BOOT_ID, 64, &boot, NULL) < 0 ||
-		sscanf(text, "%d %" SCNu64 " %n", &pid, &start, &at) != 2 || at == 0)
+		fd_read_file_at(AT_FDCWD, BOOT_ID, 64, &boot, NULL) < 0)
 		return 0;
-	boot[strcspn(boot, "\n")] = '\0';
-	if (!str_starts(text + at, boot) || pidref_reopen(pid, 0, start, &who) < 0 ||
-		pidref_exited(&who))
+	if (remains_parse_init(text, boot, &pid, &start) < 0 ||
+		pidref_reopen(pid, 0, start, &who) < 0 || pidref_exited(&who))
 		return 0;
 	return pid;
 }

@@ -12,6 +12,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -25,6 +26,8 @@ int remains_kill(int bundle, const char *id, struct err *err);
  */
 int remains_note_cgroup(int work, const void *spec, size_t size);
 int remains_note_init(int work, pid_t pid);
+/* What was noted of the init, in this boot, as the kernel writes its id, with the line's end; -EBADMSG: it is none, or of another boot. */
+int remains_parse_init(const char *text, const char *boot, pid_t *ret_pid, uint64_t *ret_start);
 bool remains_is_noted(int work);
 /*
  * As remains_kill(), by those notes. ours: the caller knows that the task was there until now; else nothing is killed unless that

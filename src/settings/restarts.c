@@ -25,8 +25,9 @@
 #define GUARDIAN "guardian"
 #define AND_WORKER "was gone, and its worker with it, when reeved was started"
 
+/* A byte of what a crash has left may have become "\ufffd". */
 static const struct json_limits limits = {
-	.bytes = FILE_MAX_BYTES, .nodes = 64, .string = 2 * CRASH_MAX_BYTES, .depth = 4
+	.bytes = FILE_MAX_BYTES, .nodes = 64, .string = 6 * CRASH_MAX_BYTES, .depth = 4
 };
 
 static void begin_line(struct json_writer *w, const char *part)
@@ -66,18 +67,23 @@ static void add_guardian(struct buf *out, const char *process, const char *reaso
 	end_line(&w);
 }
 
-/* What is there already, without the oldest lines when it has become long. */
+/*
+ * What is there already, without the oldest lines when it has become long, and without a last one that has no end: ours
+ * would be part of it.
+ */
 static int add_earlier(int state, struct buf *out, struct err *err)
 {
 	auto_free char *text = NULL;
 	const char *from;
 	size_t size = 0;
-	int r = fd_read_regular_at(state, RESTARTS_NAME, FILE_MAX_BYTES, &text, &size);
+	int r = fd_read_regular_at(state, RESTARTS_NAME, 2 * FILE_MAX_BYTES, &text, &size);
 
 	if (r == -ENOENT || r == -EFBIG || r == -EINVAL)
 		return 0; /* not as we leave it */
 	if (r < 0)
 		return err_code(err, r, "read '" RESTARTS_NAME "'");
+	while (size > 0 && text[size - 1] != '\n')
+		size--;
 	from = text;
 	while (size - (size_t)(from - text) > FILE_MAX_BYTES / 2) {
 		const char *next = memchr(from, '\n', size - (size_t)(from - text));
@@ -234,7 +240,9 @@ int restarts_read(
 	list = arena_calloc(arena, lines + 1, sizeof(*list));
 	if (!list)
 		return err_oom(err);
-	for (const char *p = text, *end; (end = strchr(p, '\n')); p = end + 1)
+	/* A line may have a NUL in it, after a crash of the machine. */
+	for (const char *p = text, *end; (end = memchr(p, '\n', size - (size_t)(p - text)));
+		p = end + 1)
 		n += read_line(arena, p, (size_t)(end - p), &list[n]);
 	*ret = list;
 	*ret_n = n;

@@ -137,3 +137,32 @@ TEST(a_spec_that_names_none_claims_none)
 	remains_claim(NULL, 0, "a", &path);
 	assert_null(path);
 }
+
+TEST(a_note_of_an_init_is_whole_and_of_this_boot)
+{
+	static const struct {
+		const char *note;
+		int result;
+	} rows[] = {
+		{ "42 7 b-1\n", 0 },
+		{ "42 7 b-1", -EBADMSG },
+		{ "42 7 b", -EBADMSG },
+		{ "42 7 b-2\n", -EBADMSG },
+		{ "42 7 b-1\n2", -EBADMSG },
+		{ "42 ", -EBADMSG },
+		{ "42", -EBADMSG },
+		{ "", -EBADMSG },
+		{ "0 7 b-1\n", -EBADMSG },
+		{ "-1 7 b-1\n", -EBADMSG },
+		{ "4294967338 7 b-1\n", -EBADMSG },
+		{ "42  7 b-1\n", -EBADMSG },
+	};
+	uint64_t start = 0;
+	pid_t pid = 0;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(
+			remains_parse_init(rows[i].note, "b-1\n", &pid, &start), rows[i].result);
+	assert_int_equal(pid, 42);
+	assert_int_equal(start, 7);
+}

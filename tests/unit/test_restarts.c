@@ -170,3 +170,19 @@ TEST(the_file_stays_short)
 	assert_int_equal(list[n - 1].number, 2000);
 	test_tmpdir_remove(&dir);
 }
+
+TEST(a_line_that_was_cut_takes_nothing_along)
+{
+	struct test_tmpdir dir = test_tmpdir();
+	auto_done(arena) struct arena arena = { 0 };
+	struct restart *list;
+	size_t n;
+
+	put(dir.fd, "restarts", "{\"number\":5,\"reason\":\"r\"}\n{\"number\":6,\"rea");
+	assert_ok(restarts_note(dir.fd, 7, "was killed", NULL));
+	assert_ok(restarts_read(dir.fd, &arena, &list, &n, NULL));
+	assert_int_equal(n, 2);
+	assert_int_equal(list[0].number, 5);
+	assert_int_equal(list[1].number, 7);
+	test_tmpdir_remove(&dir);
+}
