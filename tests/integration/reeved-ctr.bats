@@ -88,14 +88,14 @@ platform() {
 	esac
 }
 
-status_of() { # CTR ID
+status_by() { # CTR ID
 	"$1" tasks ls | awk -v id="$2" '$1 == id { print $3 }'
 }
 
 # both_are ID THEIRS OURS: in this state; "" is any.
 both_are() {
-	[ -z "$2" ] || [ "$(status_of ctr "$1")" = "$2" ] || return 1
-	[ -z "$3" ] || [ "$(status_of rctr "$1")" = "$3" ]
+	[ -z "$2" ] || [ "$(status_by ctr "$1")" = "$2" ] || return 1
+	[ -z "$3" ] || [ "$(status_by rctr "$1")" = "$3" ]
 }
 
 start_both() { # ID COMMAND...

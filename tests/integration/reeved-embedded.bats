@@ -43,18 +43,6 @@ begin() {
 	rctr run -d "$@" --config "$file" "$id" >/dev/null 3>&-
 }
 
-status_of() {
-	rctr tasks ls | awk -v id="$1" '$1 == id { print $3 }'
-}
-
-is_status() {
-	[ "$(status_of "$1")" = "$2" ]
-}
-
-pid_of() {
-	rctr tasks ls | awk -v id="$1" '$1 == id { print $2 }'
-}
-
 # exit_of ID: delete it; the exit code that this tells.
 exit_of() {
 	local said

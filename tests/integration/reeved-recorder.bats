@@ -54,18 +54,10 @@ begin() {
 	rctr run -d --config "$file" "$1" >/dev/null 3>&-
 }
 
-pid_of() {
-	rctr tasks ls | awk -v id="$1" '$1 == id { print $2 }'
-}
-
-stopped() {
-	[ "$(rctr tasks ls | awk -v id="$1" '$1 == id { print $3 }')" = STOPPED ]
-}
-
 # end ID STATUS: it has ended with that.
 end() {
 	local got
-	wait_until 20 stopped "$1"
+	wait_until 20 is_status "$1" STOPPED
 	got=$(rctr tasks rm "$1" 2>&1 | sed -n 's/.*exit code \([0-9]*\).*/\1/p')
 	equal "${got:-0}" "$2" "status of $1"
 	rctr containers rm "$1"

@@ -71,6 +71,19 @@ rctr() {
 	within "${CTR_TIMEOUT:-60}" ctr --address "$RD/sock" "$@"
 }
 
+# Of a task of reeved; not of the runtime's container, as lib.bash has them.
+status_of() { # ID
+	rctr tasks ls | awk -v id="$1" '$1 == id { print $3 }'
+}
+
+is_status() { # ID STATUS
+	[ "$(status_of "$1")" = "$2" ]
+}
+
+pid_of() { # ID
+	rctr tasks ls | awk -v id="$1" '$1 == id { print $2 }'
+}
+
 # What differs from one daemon or moment to the next, without its value. Of a filter that cannot be read containerd says
 # twice that it is invalid; 1.6 says less of a label that is too long than 2.x, and has another order of mount options.
 plain() {

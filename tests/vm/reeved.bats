@@ -115,18 +115,6 @@ end_of() { # ID PID
 	wait_until 20 gone "$2"
 }
 
-status_of() {
-	rctr tasks ls | awk -v id="$1" '$1 == id { print $3 }'
-}
-
-is_status() {
-	[ "$(status_of "$1")" = "$2" ]
-}
-
-pid_of() {
-	rctr tasks ls | awk -v id="$1" '$1 == id { print $2 }'
-}
-
 # ended ID CODE: it has, and its delete says so.
 ended() {
 	wait_until 20 is_status "$1" STOPPED
