@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "container/annotation.h"
 
 /* Sockets that a service manager has given us; its word counts only if they are meant for this process. */
 static uint32_t listen_fds(void)
@@ -142,10 +143,13 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 int creation_publish(struct creation *c, struct err *err)
 {
 	const struct pidref *init = container_init(c->container);
+	const char *receiver = c->options->pidfd_socket;
 	int r = 0;
 
-	if (!str_empty(c->options->pidfd_socket))
-		r = console_send_fd(c->options->pidfd_socket, "pidfd", init->fd, err);
+	if (str_empty(receiver))
+		receiver = annotation_pidfd_receiver(container_spec(c->container));
+	if (receiver)
+		r = console_send_fd(receiver, "pidfd", init->fd, err);
 	return r < 0 ? r : pid_file_write(&c->pid_file, init->pid, err);
 }
 

@@ -65,6 +65,13 @@ const char *annotation_mount_context(const struct spec *s)
 	return found ? found : "context";
 }
 
+const char *annotation_pidfd_receiver(const struct spec *s)
+{
+	const char *value = spec_annotation(s, ANNOTATION_PIDFD_RECEIVER);
+
+	return str_empty(value) ? NULL : value;
+}
+
 bool annotation_refuses_unknown_calls(const struct spec *s)
 {
 	const char *value = spec_annotation(s, ANNOTATION_UNKNOWN_CALL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Annotation: what crun's annotations of a document say, beside those about a systemd unit (container_unit.c). They only
- * choose among what the document could say itself. One that asks for a container of another kind is refused, for without it
+ * Annotation: what crun's annotations of a document say, beside those about a systemd unit (container_unit.c). But for the receiver of a
+ * pidfd they only choose among what the document could say itself. One that asks for a container of another kind is refused, for without it
  * something else would run.
  *
  * Owner    Strings are the spec's, or constants.
@@ -17,6 +17,7 @@
 #define ANNOTATION_KEEP_GROUPS "run.oci.keep_original_groups"
 #define ANNOTATION_DELEGATE "run.oci.delegate-cgroup"
 #define ANNOTATION_MOUNT_CONTEXT "run.oci.mount_context_type"
+#define ANNOTATION_PIDFD_RECEIVER "run.oci.pidfd_receiver"
 #define ANNOTATION_UNKNOWN_CALL "run.oci.seccomp_fail_unknown_syscall"
 
 /* Before anything is made. The others take what this would have refused for absent. */
@@ -28,5 +29,7 @@ bool annotation_keeps_groups(const struct spec *s);
 const char *annotation_delegate(const struct spec *s);
 /* The mount option by which linux.mountLabel is given: "context", or one of its three sisters. */
 const char *annotation_mount_context(const struct spec *s);
+/* The socket that takes a pidfd of init where the caller names none, NULL: none. Who creates a container by command decides of it. */
+const char *annotation_pidfd_receiver(const struct spec *s);
 /* A system call that linux.seccomp names and nobody knows is an error. */
 bool annotation_refuses_unknown_calls(const struct spec *s);

@@ -72,13 +72,13 @@ int machine_features_write(const char *alias, const char *alias_version, struct 
 {
 	/*
 	 * They tell of which sandbox a container is, whose OOM score follows from it; whose groups it has; which cgroup it runs in; how its file
-	 * systems are labelled; what its filter may name; and what its systemd unit is like.
+	 * systems are labelled; who gets a pidfd of it; what its filter may name; and what its systemd unit is like.
 	 */
 	static const char *const unsafe[] = { "io.kubernetes.cri.container-type",
 		"io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.ContainerType",
 		"io.kubernetes.cri-o.SandboxID", ANNOTATION_KEEP_GROUPS, ANNOTATION_DELEGATE,
-		ANNOTATION_MOUNT_CONTEXT, ANNOTATION_UNKNOWN_CALL, "org.systemd.property.",
-		"run.oci.systemd.subgroup" };
+		ANNOTATION_MOUNT_CONTEXT, ANNOTATION_PIDFD_RECEIVER, ANNOTATION_UNKNOWN_CALL,
+		"org.systemd.property.", "run.oci.systemd.subgroup" };
 	const struct scmp_version *v = seccomp_version();
 	const char *archs[64];
 	char version[32] = "";

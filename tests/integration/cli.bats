@@ -160,6 +160,15 @@ nothing_made() {
 	ct_create --pidfd-socket "$B/sock"
 	wait "$job"
 	equal "$(cat "$B/got")" "$(pid_of)"
+	rt delete --force "$ID"
+	# crun's annotation names one, too
+	bundle '.process.args = ["/bin/sleep", "100"] | .annotations = {"run.oci.pidfd_receiver": $s}' --arg s "$B/other"
+	python3 "$B/receive.py" "$B/other" >"$B/got" 2>&1 3>&- &
+	job=$!
+	wait_until 10 test -S "$B/other"
+	ct_create
+	wait "$job"
+	equal "$(cat "$B/got")" "$(pid_of)"
 }
 
 @test "sockets of a service manager reach the program, if they are meant for it" {
