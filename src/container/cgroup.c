@@ -68,7 +68,7 @@ static int resolve_dir(const struct cgroup_host *host, size_t i, const char *pat
 		.owned = CGROUP_INTENDED,
 		.v2 = h->v2,
 		.below_top = host->whole_v2 && !strchr(relative, '/'),
-		.below_us = *path != '/' && !strchr(path, '/') && host->mode != CGROUP_MODE_V2,
+		.below_us = *path != '/' && !strchr(path, '/'),
 		.fake = host->fake,
 		.fd = -EBADF,
 	};

@@ -69,7 +69,8 @@ struct cgroup_dir {
 	enum cgroup_owned owned;
 	bool v2;
 	bool below_top; /* its parent is the root of all cgroups */
-	bool below_us; /* its parent is the cgroup that we run in: never frozen while we ask, never empty */
+	/* Its parent is the cgroup that we run in, or of v2 the one above: never frozen while we ask, never empty. */
+	bool below_us;
 	bool fake; /* unit tests: plain files stand for cgroupfs and appear when written */
 	int fd;    /* O_PATH or open for reading; -EBADF until needed */
 	struct fd_spent *spent; /* where files of it go that are done with; NULL: they are closed */
