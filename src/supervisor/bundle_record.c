@@ -152,6 +152,19 @@ int bundle_record_save(int bundle, const struct bundle_record *r, struct err *er
 	return code < 0 ? err_code(err, code, "save %s in the bundle", BUNDLE_RECORD_NAME) : 0;
 }
 
+int bundle_record_refresh(int bundle, const struct bundle_record *r, struct err *err)
+{
+	auto_done(buf) struct buf text = { 0 };
+	auto_free char *now = NULL;
+	size_t size;
+
+	if (bundle_record_write(r, &text) == 0 &&
+		fd_read_regular_at(bundle, BUNDLE_RECORD_NAME, limits.bytes, &now, &size) == 0 &&
+		size == text.len && memcmp(now, text.data, size) == 0)
+		return 0;
+	return bundle_record_save(bundle, r, err);
+}
+
 int bundle_record_load(int bundle, struct arena *arena, struct bundle_record *ret, struct err *err)
 {
 	auto_free char *text = NULL;

@@ -42,6 +42,8 @@ struct bundle_record {
 
 /* Replaces the file as a whole; a failure leaves the old one. */
 int bundle_record_save(int bundle, const struct bundle_record *r, struct err *err);
+/* The same where the file may say so already: then nothing is written. */
+int bundle_record_refresh(int bundle, const struct bundle_record *r, struct err *err);
 int bundle_record_load(int bundle, struct arena *arena, struct bundle_record *ret, struct err *err);
 
 int bundle_record_write(const struct bundle_record *r, struct buf *out);

@@ -35,7 +35,8 @@ static int open_bundle(const struct held_task *t)
 	return fd_open(t->init.payload.request.create.bundle, O_PATH | O_DIRECTORY, 0);
 }
 
-void durable_save_bundle(struct held_task *t)
+static void save_bundle(struct held_task *t,
+	int (*save)(int bundle, const struct bundle_record *r, struct err *err))
 {
 	const struct task_proc *init = &t->core.init;
 	const struct backend *b = t->sup->config.backend;
@@ -54,9 +55,19 @@ void durable_save_bundle(struct held_task *t)
 	if (bundle < 0)
 		err_code(&err, bundle, "open bundle '%s'", t->init.payload.request.create.bundle);
 	else
-		bundle_record_save(bundle, &r, &err);
+		save(bundle, &r, &err);
 	if (err.code)
 		held_warn(t, &err);
+}
+
+void durable_save_bundle(struct held_task *t)
+{
+	save_bundle(t, bundle_record_save);
+}
+
+void durable_refresh_bundle(struct held_task *t)
+{
+	save_bundle(t, bundle_record_refresh);
 }
 
 static void append(struct supervisor *sup, const struct journal_record *r);

@@ -17,6 +17,8 @@ void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence);
 
 /* How the init ended, or that it runs; and whether `delete` was called from outside. */
 void durable_save_bundle(struct held_task *t);
+/* The same for one that was taken over, where this stands there as a rule. */
+void durable_refresh_bundle(struct held_task *t);
 /* `delete` may have marked the bundle meanwhile: then what the task does is not published any more. */
 void durable_look_for_mark(struct held_task *t);
 /* So it was, by a mark or by the journal. */

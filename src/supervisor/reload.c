@@ -214,12 +214,11 @@ static void adopt(struct held_task *t)
 	if (!has_process(t))
 		return;
 	job_adopt(t);
-	durable_look_for_mark(t);
-	if (t->core.init.pid == 0)
-		return;
-	/* the earlier worker may have died before it wrote this */
-	durable_save_bundle(t);
-	t->exit_saved = t->core.init.exited;
+	if (t->core.init.pid != 0) {
+		/* the earlier worker may have died before it wrote this */
+		durable_refresh_bundle(t);
+		t->exit_saved = t->core.init.exited;
+	}
 	durable_look_for_mark(t);
 }
 

@@ -44,6 +44,33 @@ TEST(what_is_saved_is_loaded)
 	test_tmpdir_remove(&dir);
 }
 
+static ino_t inode_of(int dir)
+{
+	struct stat st;
+
+	assert_ok(fstatat(dir, BUNDLE_RECORD_NAME, &st, 0));
+	return st.st_ino;
+}
+
+TEST(what_is_refreshed_is_written_where_it_differs)
+{
+	struct test_tmpdir dir = test_tmpdir();
+	auto_done(arena) struct arena arena = { 0 };
+	struct bundle_record r = { .root = "/r", .pid = 4711 }, back = { 0 };
+	struct err err = { 0 };
+	ino_t before;
+
+	assert_ok(bundle_record_refresh(dir.fd, &r, &err)); /* there is none */
+	before = inode_of(dir.fd);
+	assert_ok(bundle_record_refresh(dir.fd, &r, &err));
+	assert_true(inode_of(dir.fd) == before);
+	r.exited = true;
+	assert_ok(bundle_record_refresh(dir.fd, &r, &err));
+	assert_ok(bundle_record_load(dir.fd, &arena, &back, &err));
+	expect_same(&r, &back);
+	test_tmpdir_remove(&dir);
+}
+
 TEST(the_text_is_for_people_too)
 {
 	static const struct bundle_record r = {
