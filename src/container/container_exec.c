@@ -201,7 +201,7 @@ static int start(struct container_process *p, const struct container_exec *req, 
 
 	if (r == 0 && c->cgroup && req->n_cgroups)
 		r = cgroup_below(c->cgroup, req->cgroups, req->n_cgroups, &below, err);
-	else if (c->cgroup)
+	else if (r == 0 && c->cgroup)
 		below = cgroup_find_inner(c->cgroup, &c->init);
 	if (r == 0)
 		r = compile_and_start(p, req, below ? below : c->cgroup, err);

@@ -507,10 +507,9 @@ int spec_validate_resources(const struct spec_resources *r, struct err *err);
 /* The entry of that type, or NULL. */
 const struct spec_namespace *spec_namespace_find(const struct spec *s, enum spec_ns_type type);
 /* True when the container gets a new namespace of that type (listed without a path). */
+bool spec_namespace_is_new(const struct spec *s, enum spec_ns_type type);
 /* Does it say nothing? Then it asks for nothing, as for runc. */
 bool spec_memory_policy_is_none(const struct spec_memory_policy *p);
-
-bool spec_namespace_is_new(const struct spec *s, enum spec_ns_type type);
 /* Value of a key, or NULL. */
 const char *spec_kv_get(const struct spec_kv *kv, size_t n, const char *key);
 const char *spec_annotation(const struct spec *s, const char *key);

@@ -162,7 +162,7 @@ well() {
 	doctor
 	contains "$output" "ok restarts: none"
 	kill -KILL "$(reeved_part guardian)"
-	wait_until 10 gone_guardian
+	wait_until 10 reeved_unguarded
 	reeved_start
 	doctor
 	wrong "the guardian died 1 time"
@@ -175,10 +175,6 @@ well() {
 	rctr tasks kill -s KILL t1
 	wait_until 10 task_gone
 	reeved_stop
-}
-
-gone_guardian() {
-	[ -z "$(reeved_part guardian)" ]
 }
 
 task_gone() {

@@ -214,12 +214,8 @@ pidfd_tells() {
 	rctr containers rm t1 t2
 	reeved_stop
 	# It reaps the worker, whose end the front has seen, and leaves then.
-	wait_until 10 no_guardian
+	wait_until 10 reeved_unguarded
 	reeved_start
-}
-
-no_guardian() {
-	[ -z "$(reeved_part guardian)" ]
 }
 
 @test "MGR-39: replaced in place, by another build and back, with tasks at work" {

@@ -30,6 +30,10 @@ reeved_part() {
 	done
 }
 
+reeved_unguarded() {
+	[ -z "$(reeved_part guardian)" ]
+}
+
 # reeved_kill: end all of the daemon at once, in the hardest way.
 reeved_kill() {
 	local pid pids
