@@ -19,10 +19,12 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cli/log_target.h"
 #include "oci/spec.h"
 
 #define FDS_MAX 1024
+#define DOCUMENT_MAX (4u << 20)
 #define AT(member) offsetof(struct cli_global, member)
 
 // clang-format off
@@ -78,6 +80,18 @@ int cli_no_container(const char *id, struct err *err)
 	int r = state_id_check(id, err);
 
 	return r < 0 ? r : err_set(err, -ENOENT, "container does not exist: '%s'", id);
+}
+
+int cli_read_document(
+	const char *path, const char *what, char **ret, size_t *ret_size, struct err *err)
+{
+	int r;
+
+	if (str_eq(path, "-"))
+		r = fd_read_file(STDIN_FILENO, DOCUMENT_MAX, ret, ret_size);
+	else
+		r = fd_read_file_at(AT_FDCWD, path, DOCUMENT_MAX, ret, ret_size);
+	return r < 0 ? err_code(err, r, "read %s '%s'", what, path) : 0;
 }
 
 int cli_check_fds(uint32_t n, struct err *err)

@@ -96,5 +96,8 @@ int cli_resolve(const struct cli *cli, struct state_dir *d, const char *id, bool
 	char ret_id[STATE_ID_MAX + 1], struct err *err);
 /* -ENOENT, or -EINVAL for what is no id: a root that does not exist has no containers. */
 int cli_no_container(const char *id, struct err *err);
+/* The document at `path`, or with "-" on standard input: "read WHAT 'PATH'" fails. The caller frees. */
+int cli_read_document(
+	const char *path, const char *what, char **ret, size_t *ret_size, struct err *err);
 /* Were the descriptors 3 to 3 + n - 1 passed to us? */
 int cli_check_fds(uint32_t n, struct err *err);

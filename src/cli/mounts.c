@@ -4,30 +4,20 @@
  * crun's; the file is a list of mounts as in config.json, or a document that has one.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/session.h"
 
-#define DOCUMENT_MAX (4u << 20)
-
 static int read_document(const char *path, struct spec **ret, struct err *err)
 {
 	auto_free char *json = NULL;
 	size_t size;
-	int r;
+	int r = cli_read_document(path, "mounts", &json, &size, err);
 
-	if (strcmp(path, "-") == 0)
-		r = fd_read_file(STDIN_FILENO, DOCUMENT_MAX, &json, &size);
-	else
-		r = fd_read_file_at(AT_FDCWD, path, DOCUMENT_MAX, &json, &size);
 	if (r < 0)
-		return err_code(err, r, "read mounts '%s'", path);
+		return r;
 	r = spec_parse_mounts(json, size, ret, err);
 	return r < 0 ? err_in(err, "mounts '%s'", path) : 0;
 }

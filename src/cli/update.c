@@ -4,16 +4,10 @@
  * nothing. What is not named stays as it is.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/session.h"
-
-#define DOCUMENT_MAX (4u << 20)
 
 struct update_options {
 	const char *resources;
@@ -59,14 +53,10 @@ static int read_document(const char *path, struct spec_resources_doc **ret, stru
 {
 	auto_free char *json = NULL;
 	size_t size;
-	int r;
+	int r = cli_read_document(path, "resources", &json, &size, err);
 
-	if (strcmp(path, "-") == 0)
-		r = fd_read_file(STDIN_FILENO, DOCUMENT_MAX, &json, &size);
-	else
-		r = fd_read_file_at(AT_FDCWD, path, DOCUMENT_MAX, &json, &size);
 	if (r < 0)
-		return err_code(err, r, "read resources '%s'", path);
+		return r;
 	r = spec_parse_resources(json, size, ret, err);
 	return r < 0 ? err_in(err, "resources '%s'", path) : 0;
 }

@@ -46,6 +46,7 @@ start() {
 }
 
 doctor() {
+	# Its status tells of all that it finds wrong on this machine; the line that is looked for is one.
 	reeve doctor --root "$RD/root" --state "$RD/state" --config "$RD/reeved.toml" || true
 }
 

@@ -13,6 +13,7 @@ setup_file() {
 teardown_file() {
 	local name
 	for name in reeve-test-secret reeve-test-shut; do
+		# One that its test did not get to load is not there.
 		echo -n "$name" >/sys/kernel/security/apparmor/.remove || true
 	done
 }
