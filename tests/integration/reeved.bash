@@ -89,9 +89,10 @@ pid_of() { # ID
 }
 
 # What differs from one daemon or moment to the next, without its value. Of a filter that cannot be read containerd says
-# twice that it is invalid; 1.6 says less of a label that is too long than 2.x, and has another order of mount options.
+# twice that it is invalid; 1.6 says less of a label that is too long than 2.x, and has another order of mount options. Whether
+# ctr itself says that its stream of progress ended (it cancels the stream when the transfer has failed) is a race within ctr.
 plain() {
-	sed -E -e 's/index=off,|,index=off//' -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
+	sed -E -e '/level=error msg="progress stream failed to recv" error="context canceled"$/d' -e 's/index=off,|,index=off//' -e 's/(label key and value).*greater/\1 greater/' -e 's/key: a+/key: a/' -e 's/(: invalid argument)+/\1/'  -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(Z| \+0000 UTC)/TIME/g' \
 		-e 's/Less than a second|About a minute|[0-9]+ (seconds?|minutes?)/AGE/' -e "s#(${CD:-}|${RD:-})/root#ROOT#g" \
 		-e "s#$CONTAINERD_NAMESPACE/[0-9]+/##g" -e 's#/snapshots/[0-9]+([/ ])#/snapshots/N\1#g' -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UUID/g' -e 's/ +/ /g'
 }
