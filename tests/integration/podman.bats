@@ -710,11 +710,16 @@ teardown() {
 	p volume prune -f >/dev/null
 }
 
+# What they said is asked of their logs, and not of `run` itself: conmon (2.1.6 and 2.1.13) that is kept from running between
+# its first poll and its first wait has the end of a short container before it has accepted podman, which then ends with 0 and
+# shows nothing. It does so with runc and crun too: let strace delay conmon's wait4.
 @test "twenty containers, four at a time" {
 	local i
-	for i in $(seq 20); do echo "$i"; done |
-		xargs -P 4 -I{} timeout 180 "$PODMAN" run --rm $IMAGE sh -c 'echo {}' 3>&- | sort -n >"$BATS_TEST_TMPDIR/out"
-	equal "$(paste -sd' ' "$BATS_TEST_TMPDIR/out")" "$(seq 20 | paste -sd' ')"
+	seq 20 | xargs -P 4 -I{} timeout 180 "$PODMAN" run --name "$ID-{}" $IMAGE sh -c 'echo {}' 3>&- >/dev/null
+	for i in $(seq 20); do
+		equal "$(p logs "$ID-$i")" "$i"
+	done
+	p rm -a >/dev/null
 }
 
 # --- what stands around a container -----------------------------------------------------------------------------
