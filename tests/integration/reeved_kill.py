@@ -41,6 +41,7 @@ LANES = 4
 PATIENCE = 30 * SLOW
 SPARE_FDS, SPARE_KIB = 2, 1024
 HOLD = 0.7  # for so long after a restart no event is told
+SURE_HOLD = 0.5  # whoever subscribes again within that, of the kill, hears everything
 UNTOLD = 3 * SLOW
 
 Answer = collections.namedtuple("Answer", "code text first")
@@ -225,6 +226,7 @@ class Daemon:
         self.address = os.path.join(directory, "sock")
         self.state = os.path.join(directory, "state")
         self.front, self.starts, self.wanted = None, 0, True
+        self.struck = []  # when
         self.keeper, self.gate = None, threading.Lock()
 
     def start(self):
@@ -291,6 +293,7 @@ class Daemon:
         victims = until("a " + kind, lambda: all(self.victims(kind)) and self.victims(kind))
         rng.shuffle(victims)
         births = {pid: birth(pid) for pid in victims}
+        self.struck.append(time.monotonic())
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -586,7 +589,7 @@ def watch(directory, path):
             number += 1
             stream, seen = conn.streams[conn.call(SUBSCRIBE, ns=None)], 0
             gap = max(gap, time.monotonic() - lost)
-            out.write("subscribed %d %.3f\n" % (number, gap))
+            out.write("subscribed %d %.3f %.3f\n" % (number, gap, time.monotonic()))
             gap = 0.0
             with contextlib.suppress(OSError):
                 while not stream.ended and conn.one(3600):
@@ -595,6 +598,7 @@ def watch(directory, path):
                         del stream.data[:sum(5 + len(m) for m in messages)]
                         for m in messages:
                             out.write(row_of(number, m) + "\n")
+            out.write("lost %d %.3f\n" % (number, time.monotonic()))
             conn.close()
 
 
@@ -617,7 +621,7 @@ def row_of(number, envelope):
 
 class Watcher:
     def __init__(self, daemon, path):
-        self.path = path
+        self.path, self.daemon = path, daemon
         self.process = subprocess.Popen([sys.executable, __file__, "watch", daemon.directory, path])
         until("a subscriber", lambda: read(path))
 
@@ -626,6 +630,18 @@ class Watcher:
         self.process.wait()
         self.rows = [line.split() for line in read(self.path).decode().splitlines() if line.count(" ") >= 2]
         self.worst_gap = max(float(r[2]) for r in self.rows if r[0] == "subscribed")
+
+    def deaf(self):
+        """The times (from, to) of which it may have missed something: it was not run in time to subscribe again."""
+        found, lost = [], None
+        for r in self.rows:
+            if r[0] == "lost":
+                lost = float(r[2])
+            elif r[0] == "subscribed" and lost is not None:
+                struck = max((at for at in self.daemon.struck if at <= lost), default=lost)
+                if float(r[3]) - struck > SURE_HOLD:
+                    found.append((struck, float(r[3])))
+        return found
 
     def of(self):
         """What was told of each task, in its order: (connection, kind, exec, status)."""
@@ -677,6 +693,7 @@ class Storm:
         self.recorded, self.blind, self.deaths, self.unborn = False, False, 0, 0
         self.losing, self.losses, self.wipes, self.refused, self.ended = False, 0, 0, 0, 0
         self.wiped = []  # when
+        self.unheard = 0
 
     def failed(self, what):
         self.wrong.append(what)
@@ -769,8 +786,11 @@ class Storm:
         again = 0
         lives = [life for life in lives if not any(life["began"] < at < life["over"] + UNTOLD for at in self.wiped)]
         for w in watchers:
-            told = w.of()
+            told, deaf = w.of(), w.deaf()
             for life in lives:
+                if any(life["began"] <= end and begin <= life["over"] + UNTOLD for begin, end in deaf):
+                    self.unheard += 1
+                    continue
                 again += check_events(life, told.get(life["id"], []), codes, self.wrong)
         return again
 
@@ -799,9 +819,9 @@ class Storm:
     def report(self, lives, again, watchers, lost):
         print("recorder %s; %d lives, %d execs; %d calls cut off; %d tasks not started when their guardian died; %d events told twice; "
               "%d execs refused after a loss; %d tasks ended that nobody knew; %d codes of nobody's knowledge; "
-              "longest time to subscribe again %.3f s" % (
+              "longest time to subscribe again %.3f s, %d lives not compared for it" % (
                   "on" if self.recorded else "off", len(lives), sum(len(x["execs"]) for x in lives), lost, self.unborn, again,
-                  self.refused, self.ended, len(self.unknown), max(w.worst_gap for w in watchers)))
+                  self.refused, self.ended, len(self.unknown), max(w.worst_gap for w in watchers), self.unheard))
         for kind, times in self.times.items():
             print("%s %d times: served again after %.3f s, at most %.3f s" % (
                 kind, len(times), sorted(times)[len(times) // 2], max(times)))
