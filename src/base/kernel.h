@@ -41,6 +41,7 @@ struct kernel_pidfd_info {
 };
 _Static_assert(sizeof(struct kernel_pidfd_info) == 64, "first published size");
 #define KERNEL_PIDFD_GET_INFO _IOWR(0xff, 11, struct kernel_pidfd_info) /* 6.13 */
+#define KERNEL_PIDFD_INFO_PID (1ull << 0)                               /* not of a reaped one */
 #define KERNEL_PIDFD_INFO_EXIT (1ull << 3)                              /* 6.15 */
 
 #ifndef MFD_NOEXEC_SEAL

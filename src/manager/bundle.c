@@ -452,8 +452,9 @@ int bundle_remove(const struct bundle_store *s, const char *ns, const char *id, 
 
 /* ---- finding ---- */
 
-static int each_name(
-	int parent, const char *name, void (*fn)(void *arg, int dir, const char *name), void *arg)
+typedef void name_fn(void *arg, int dir, const struct dirent *e);
+
+static int each_name(int parent, const char *name, name_fn *fn, void *arg)
 {
 	int fd = fd_open_at(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	const struct dirent *e;
@@ -468,16 +469,19 @@ static int each_name(
 	}
 	while ((e = readdir(dir)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			fn(arg, dirfd(dir), e->d_name);
+			fn(arg, dirfd(dir), e);
 	closedir(dir);
 	return 0;
 }
 
-static bool is_dir(int parent, const char *name)
+/* Some file systems do not say it in the list. */
+static bool is_dir(int parent, const struct dirent *e)
 {
 	struct stat st;
 
-	return fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type == DT_DIR;
+	return fstatat(parent, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
 static bool is_name(const char *name)
@@ -491,21 +495,22 @@ struct finding {
 	const char *ns;
 };
 
-static void found_bundle(void *arg, int dir, const char *name)
+static void found_bundle(void *arg, int dir, const struct dirent *e)
 {
 	const struct finding *f = arg;
 
-	if (is_name(name) && is_dir(dir, name))
-		f->fn(f->arg, f->ns, name, NULL);
+	if (is_name(e->d_name) && is_dir(dir, e))
+		f->fn(f->arg, f->ns, e->d_name, NULL);
 }
 
-static void found_namespace(void *arg, int dir, const char *name)
+static void found_namespace(void *arg, int dir, const struct dirent *e)
 {
 	struct finding *f = arg;
+	const char *name = e->d_name;
 	struct err why;
 	int r;
 
-	if (!is_name(name) || !is_dir(dir, name))
+	if (!is_name(name) || !is_dir(dir, e))
 		return;
 	f->ns = name;
 	r = each_name(dir, name, found_bundle, f);
@@ -531,9 +536,10 @@ struct sweeping {
 	bool works; /* below ROOT: names that nobody knows go, too */
 };
 
-static void sweep_name(void *arg, int dir, const char *name)
+static void sweep_name(void *arg, int dir, const struct dirent *e)
 {
 	const struct sweeping *s = arg;
+	const char *name = e->d_name;
 	struct err why;
 	int r = 0;
 
@@ -547,13 +553,14 @@ static void sweep_name(void *arg, int dir, const char *name)
 	s->sweep->failed(s->sweep->arg, &why);
 }
 
-static void sweep_namespace(void *arg, int dir, const char *name)
+static void sweep_namespace(void *arg, int dir, const struct dirent *e)
 {
 	struct sweeping *s = arg;
+	const char *name = e->d_name;
 	struct err why;
 	int r;
 
-	if (!is_name(name) || !is_dir(dir, name))
+	if (!is_name(name) || !is_dir(dir, e))
 		return;
 	s->ns = name;
 	r = each_name(dir, name, sweep_name, s);

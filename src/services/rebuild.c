@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A container whose task lives must be known, or no client can end it. In a store that is sound, a
- * bundle without a record is left as it is: somebody has removed the container on purpose.
+ * bundle without a record is left as it is: somebody has removed the container on purpose. There all
+ * records are read once, in the order of the file; each bundle's own is asked for where that fails.
  */
 #include "services/rebuild.h"
 
@@ -21,10 +22,18 @@
 #define BINARY_NAME "shim-binary-path" /* of containerd, in bundles without an intent */
 #define UNKNOWN_RUNTIME "io.containerd.reeve.v2"
 
+struct damaged {
+	struct damaged *next;
+	const char *ns, *id;
+};
+
 struct rebuild {
 	struct core *core;
 	const struct bundle_store *bundles;
 	bool lost;
+	bool ask_each; /* the list below does not say it */
+	struct damaged *damaged;
+	struct arena arena;
 	size_t made, seen;
 };
 
@@ -36,12 +45,45 @@ static void tell(const struct rebuild *b, enum log_level level, const char *ns, 
 			b->core->log, level, "container '%s' of namespace '%s': %s", id, ns, text);
 }
 
+static int note_damaged(void *arg, const struct store_item *item)
+{
+	struct rebuild *b = arg;
+	struct damaged *d;
+
+	if (item->data)
+		return 0;
+	d = arena_alloc(&b->arena, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	*d = (struct damaged){ b->damaged, arena_strdup(&b->arena, item->ns),
+		arena_strdup(&b->arena, item->key) };
+	if (!d->ns || !d->id)
+		return -ENOMEM;
+	b->damaged = d;
+	return 0;
+}
+
+static void find_damaged(struct rebuild *b)
+{
+	struct err why = { 0 };
+
+	b->ask_each = b->lost ||
+		      store_each(b->core->store, STORE_CONTAINER, NULL, note_damaged, b, &why) < 0;
+}
+
 static bool is_lost(struct rebuild *b, struct core_call *c, const char *id)
 {
+	const struct damaged *d = b->damaged;
 	struct store_item item;
 	struct err why = { 0 };
-	int r = store_get(b->core->store, STORE_CONTAINER, c->ns, id, c->arena, &item, &why);
+	int r;
 
+	if (!b->ask_each) {
+		while (d && !(str_eq(d->ns, c->ns) && str_eq(d->id, id)))
+			d = d->next;
+		return d != NULL;
+	}
+	r = store_get(b->core->store, STORE_CONTAINER, c->ns, id, c->arena, &item, &why);
 	return r == -EUCLEAN || (r == -ENOENT && b->lost);
 }
 
@@ -117,8 +159,10 @@ int rebuild_containers(struct core *core, const struct settings *s, bool lost, s
 
 	if (r < 0)
 		return r;
+	find_damaged(&b);
 	r = bundle_each(&bundles, look_at_bundle, &b, err);
 	bundle_store_close(&bundles);
+	arena_done(&b.arena);
 	if (r < 0)
 		return r;
 	*ret_n = b.made;

@@ -96,6 +96,8 @@ struct backend {
 	 */
 	int (*adopt)(void *arg, const struct backend_adopt *req, struct backend_container **ret,
 		struct err *err);
+	/* The init that adopt() has found; borrowed. NULL: none. Optional. */
+	const struct pidref *(*init)(struct backend_container *c);
 	/* An exec of it, between made() and exec_release(), which may be repeated. */
 	int (*adopt_exec)(struct backend_container *c, const struct pidref *process, int barrier,
 		struct backend_call *call, struct backend_process **ret, struct err *err);

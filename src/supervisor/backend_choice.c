@@ -102,6 +102,11 @@ static int choice_adopt(
 	return r;
 }
 
+static const struct pidref *choice_init(struct backend_container *c)
+{
+	return c->inner && c->of->init ? c->of->init(c->inner) : NULL;
+}
+
 static int choice_adopt_exec(struct backend_container *c, const struct pidref *process, int barrier,
 	struct backend_call *call, struct backend_process **ret, struct err *err)
 {
@@ -216,6 +221,7 @@ const struct backend backend_choice = {
 	.exec_release = choice_exec_release,
 	.barrier = choice_barrier,
 	.adopt = choice_adopt,
+	.init = choice_init,
 	.adopt_exec = choice_adopt_exec,
 	.cancel = choice_cancel,
 	.kill = choice_kill,

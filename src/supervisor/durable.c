@@ -35,12 +35,12 @@ static int open_bundle(const struct held_task *t)
 	return fd_open(t->init.payload.request.create.bundle, O_PATH | O_DIRECTORY, 0);
 }
 
-static void save_bundle(struct held_task *t,
+/* `bundle` is what opening it gave. */
+static void save_in(struct held_task *t, int bundle,
 	int (*save)(int bundle, const struct bundle_record *r, struct err *err))
 {
 	const struct task_proc *init = &t->core.init;
 	const struct backend *b = t->sup->config.backend;
-	auto_close int bundle = open_bundle(t);
 	struct bundle_record r = {
 		.root = t->container ? b->state_root(t->container) : NULL,
 		.program = t->container && b->program ? b->program(t->container) : NULL,
@@ -62,12 +62,9 @@ static void save_bundle(struct held_task *t,
 
 void durable_save_bundle(struct held_task *t)
 {
-	save_bundle(t, bundle_record_save);
-}
+	auto_close int bundle = open_bundle(t);
 
-void durable_refresh_bundle(struct held_task *t)
-{
-	save_bundle(t, bundle_record_refresh);
+	save_in(t, bundle, bundle_record_save);
 }
 
 static void append(struct supervisor *sup, const struct journal_record *r);
@@ -110,15 +107,31 @@ void durable_answer_mark(struct held_task *t)
 			mark, "1", 1); /* without it whoever waits loses some patience */
 }
 
-void durable_look_for_mark(struct held_task *t)
+static void look_for_mark_in(struct held_task *t, int bundle)
 {
-	auto_close int bundle = open_bundle(t);
-
 	/* The bundle goes with the task, and not before; a shim's `delete` removes it. */
 	if ((bundle == -ENOENT && !t->sup->config.own_bundles) ||
 		(bundle >= 0 &&
 			faccessat(bundle, BUNDLE_MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0))
 		durable_take_away(t);
+}
+
+void durable_look_for_mark(struct held_task *t)
+{
+	auto_close int bundle = open_bundle(t);
+
+	look_for_mark_in(t, bundle);
+}
+
+void durable_adopt_bundle(struct held_task *t)
+{
+	auto_close int bundle = open_bundle(t);
+
+	if (t->core.init.pid != 0) {
+		save_in(t, bundle, bundle_record_refresh);
+		t->exit_saved = t->core.init.exited;
+	}
+	look_for_mark_in(t, bundle);
 }
 
 void durable_remove_mark(struct held_task *t)

@@ -17,10 +17,10 @@ void durable_acked(struct supervisor *sup, uint64_t task, uint64_t sequence);
 
 /* How the init ended, or that it runs; and whether `delete` was called from outside. */
 void durable_save_bundle(struct held_task *t);
-/* The same for one that was taken over, where this stands there as a rule. */
-void durable_refresh_bundle(struct held_task *t);
 /* `delete` may have marked the bundle meanwhile: then what the task does is not published any more. */
 void durable_look_for_mark(struct held_task *t);
+/* Both for one that was taken over: the earlier worker may have died before it wrote, and as a rule it did not. */
+void durable_adopt_bundle(struct held_task *t);
 /* So it was, by a mark or by the journal. */
 void durable_take_away(struct held_task *t);
 /* Whoever waits may tell the end: no event of the task is on its way any more. */

@@ -63,23 +63,29 @@ int journal_make(int dir, const char *name, struct journal *ret, struct err *err
 	return 0;
 }
 
-int journal_append(struct journal *j, const struct journal_record *r, struct err *err)
+static int make_head(const struct journal_record *r, struct record_head *ret, struct err *err)
 {
-	struct record_head head = {
+	if (r->size > JOURNAL_DATA_MAX)
+		return err_set(err, -EMSGSIZE, "journal: a record of %zu bytes", r->size);
+	*ret = (struct record_head){
 		.size = (uint32_t)r->size,
 		.type = r->type,
 		.wall_ns = r->wall_ns,
 		.task = r->task,
 	};
-	struct iovec parts[2] = { { &head, sizeof(head) }, { (void *)r->data, r->size } };
-	size_t whole = sizeof(head) + r->size;
+	ret->crc = checksum(*ret, r->data);
+	return 0;
+}
+
+static int write_parts(struct journal *j, const struct iovec *parts, int n_parts, struct err *err)
+{
+	size_t whole = 0;
 	ssize_t n;
 
-	if (r->size > JOURNAL_DATA_MAX)
-		return err_set(err, -EMSGSIZE, "journal: a record of %zu bytes", r->size);
-	head.crc = checksum(head, r->data);
+	for (int i = 0; i < n_parts; i++)
+		whole += parts[i].iov_len;
 	do {
-		n = pwritev(j->fd, parts, r->size ? 2 : 1, (off_t)j->size);
+		n = pwritev(j->fd, parts, n_parts, (off_t)j->size);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "write the journal");
@@ -87,6 +93,35 @@ int journal_append(struct journal *j, const struct journal_record *r, struct err
 		return err_set(err, -ENOSPC, "write the journal: %zd of %zu bytes", n, whole);
 	j->size += whole;
 	return 0;
+}
+
+int journal_append(struct journal *j, const struct journal_record *r, struct err *err)
+{
+	struct record_head head;
+	struct iovec parts[2] = { { &head, sizeof(head) }, { (void *)r->data, r->size } };
+	int code = make_head(r, &head, err);
+
+	return code < 0 ? code : write_parts(j, parts, r->size ? 2 : 1, err);
+}
+
+int journal_gather(struct buf *out, const struct journal_record *r, struct err *err)
+{
+	struct record_head head;
+	int code = make_head(r, &head, err);
+
+	if (code < 0)
+		return code;
+	buf_add(out, (const char *)&head, sizeof(head));
+	if (r->size)
+		buf_add(out, r->data, r->size);
+	return buf_ok(out) < 0 ? err_oom(err) : 0;
+}
+
+int journal_append_gathered(struct journal *j, const struct buf *gathered, struct err *err)
+{
+	struct iovec all = { gathered->data, gathered->len };
+
+	return write_parts(j, &all, 1, err);
 }
 
 int journal_read_file(int fd, void **ret_data, size_t *ret_size, struct err *err)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 #define JOURNAL_VERSION 1
 #define JOURNAL_HEAD 16        /* bytes of the file before the first record */
@@ -51,6 +52,9 @@ struct journal {
 /* A new one without a record; the fd is the caller's. In memory (dir < 0), or as the file `name` there. */
 int journal_make(int dir, const char *name, struct journal *ret, struct err *err);
 int journal_append(struct journal *j, const struct journal_record *r, struct err *err);
+/* Many records by one write: gather them, then append what was gathered. */
+int journal_gather(struct buf *out, const struct journal_record *r, struct err *err);
+int journal_append_gathered(struct journal *j, const struct buf *gathered, struct err *err);
 /* All its bytes, on the heap. -EBADMSG: not a journal, or of a version that is not known. */
 int journal_read_file(int fd, void **ret_data, size_t *ret_size, struct err *err);
 

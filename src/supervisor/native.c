@@ -381,6 +381,11 @@ static int native_adopt(
 	return 0;
 }
 
+static const struct pidref *native_init(struct backend_container *c)
+{
+	return c->container ? container_init(c->container) : NULL;
+}
+
 static int native_barrier(struct backend_container *c, struct backend_process *p)
 {
 	if (p)
@@ -709,6 +714,7 @@ const struct backend native_backend = {
 	.exec_release = native_exec_release,
 	.barrier = native_barrier,
 	.adopt = native_adopt,
+	.init = native_init,
 	.adopt_exec = native_adopt_exec,
 	.cancel = native_cancel,
 	.kill = native_kill,

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "exit/recorder.h"
 
 #define AGAIN_NS (2 * NS_PER_MS)
@@ -90,7 +91,7 @@ static void ask(struct orphan *o)
 }
 
 /* Field 4 of its stat, after the name, which may contain anything; 0: not known. */
-static pid_t parent_of(pid_t pid)
+static pid_t parent_in_stat(pid_t pid)
 {
 	auto_free char *text = NULL;
 	const char *at;
@@ -103,10 +104,21 @@ static pid_t parent_of(pid_t pid)
 	return at && strlen(at) > 4 ? (pid_t)strtol(at + 4, NULL, 10) : 0;
 }
 
+/* Since Linux 6.13 by one call. */
+static pid_t parent_of(const struct pidref *who)
+{
+	struct kernel_pidfd_info info;
+
+	if (kernel_pidfd_info(who->fd, KERNEL_PIDFD_INFO_PID, &info) == 0 &&
+		(info.mask & KERNEL_PIDFD_INFO_PID))
+		return (pid_t)info.ppid;
+	return parent_in_stat(who->pid);
+}
+
 bool orphan_is_one(const struct held_proc *p)
 {
 	pid_t guardian = p->task->sup->config.shim_pid;
-	pid_t parent = guardian && p->who.fd >= 0 ? parent_of(p->who.pid) : 0;
+	pid_t parent = guardian && p->who.fd >= 0 ? parent_of(&p->who) : 0;
 
 	return parent && parent != guardian;
 }

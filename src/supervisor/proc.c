@@ -204,19 +204,37 @@ void proc_drop_barrier(struct held_proc *p)
 
 /* ---- after a restart ---- */
 
+/* The back end's own, when its inode says that it is the same: else NULL. */
+static const struct pidref *found_by_backend(struct held_proc *p, const struct pidref *then)
+{
+	struct backend_container *c = p->task->container;
+	const struct pidref *found = NULL;
+
+	if (p->slot == TASK_INIT && c && backend_of(p)->init)
+		found = backend_of(p)->init(c);
+	return found && found->fd >= 0 && found->pid == then->pid && found->inode &&
+			       found->inode == then->inode
+		       ? found
+		       : NULL;
+}
+
 static void adopt_identity(struct held_proc *p)
 {
 	const struct task_proc *core = core_of(p);
 	auto_done(pidref) struct pidref now = PIDREF_NULL;
 	struct pidref then = p->who;
+	const struct pidref *found;
 
 	if (core->token == 0 || core->pid == 0 || core->exited)
 		return;
 	then.pid = (pid_t)core->pid;
 	then.fd = -EBADF;
+	found = found_by_backend(p, &then);
 	/* One of which nothing is known but its number could be anybody. */
-	if ((then.inode || then.start_time) &&
-		pidref_reopen(then.pid, then.inode, then.start_time, &now) == 0)
+	if (found)
+		proc_watch(p, found, core->token);
+	else if ((then.inode || then.start_time) &&
+		 pidref_reopen(then.pid, then.inode, then.start_time, &now) == 0)
 		proc_watch(p, &now, core->token);
 	else
 		proc_watch(p, &then, core->token);

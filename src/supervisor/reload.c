@@ -214,12 +214,7 @@ static void adopt(struct held_task *t)
 	if (!has_process(t))
 		return;
 	job_adopt(t);
-	if (t->core.init.pid != 0) {
-		/* the earlier worker may have died before it wrote this */
-		durable_refresh_bundle(t);
-		t->exit_saved = t->core.init.exited;
-	}
-	durable_look_for_mark(t);
+	durable_adopt_bundle(t);
 }
 
 static void hang_up(struct held_task *t)

@@ -82,7 +82,7 @@ static void put_task(
 	wire_put_int(w, TASK_KNOWN, t->known);
 }
 
-static int write_task(const struct held_task *t, struct journal *j, struct err *err)
+static int write_task(const struct held_task *t, struct buf *out, struct err *err)
 {
 	size_t core_size = task_encode(&t->core, NULL, 0);
 	auto_free uint8_t *core = malloc(core_size);
@@ -98,7 +98,7 @@ static int write_task(const struct held_task *t, struct journal *j, struct err *
 		return err_oom(err);
 	w = (struct wire_out){ .data = bytes, .cap = w.len };
 	put_task(&w, t, core, core_size);
-	return journal_append(j,
+	return journal_gather(out,
 		&(struct journal_record){ .type = JOURNAL_TASK,
 			.wall_ns = held_wall_ns(t->sup),
 			.task = t->number,
@@ -107,14 +107,14 @@ static int write_task(const struct held_task *t, struct journal *j, struct err *
 		err);
 }
 
-static int write_numbers(const struct supervisor *sup, struct journal *j, struct err *err)
+static int write_numbers(const struct supervisor *sup, struct buf *out, struct err *err)
 {
 	uint8_t bytes[32];
 	struct wire_out w = { .data = bytes, .cap = sizeof(bytes) };
 
 	wire_put_int(&w, NUMBERS_LAST_TASK, sup->last_number);
 	wire_put_int(&w, NUMBERS_LAST_CONN, sup->last_conn);
-	return journal_append(j,
+	return journal_gather(out,
 		&(struct journal_record){ .type = JOURNAL_NUMBERS,
 			.wall_ns = held_wall_ns(sup),
 			.data = bytes,
@@ -122,7 +122,7 @@ static int write_numbers(const struct supervisor *sup, struct journal *j, struct
 		err);
 }
 
-static int write_events(const struct supervisor *sup, struct journal *j, struct err *err)
+static int write_events(const struct supervisor *sup, struct buf *out, struct err *err)
 {
 	auto_done(buf) struct buf events = { 0 };
 	int r;
@@ -134,7 +134,7 @@ static int write_events(const struct supervisor *sup, struct journal *j, struct 
 		r = buf_ok(&events);
 	if (r < 0)
 		return err_code(err, r, "save the events that wait");
-	return journal_append(j,
+	return journal_gather(out,
 		&(struct journal_record){ .type = JOURNAL_EVENTS,
 			.wall_ns = held_wall_ns(sup),
 			.data = events.data,
@@ -144,15 +144,16 @@ static int write_events(const struct supervisor *sup, struct journal *j, struct 
 
 int snapshot_write(const struct supervisor *sup, struct journal *j, struct err *err)
 {
-	int r = write_numbers(sup, j, err);
+	auto_done(buf) struct buf all = { 0 };
+	int r = write_numbers(sup, &all, err);
 
 	if (r == 0)
-		r = write_events(sup, j, err);
+		r = write_events(sup, &all, err);
 	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
 		for (const struct held_task *t = sup->buckets[i]; t && r == 0; t = t->next)
 			if (t->core.state != TASK_NEW)
-				r = write_task(t, j, err);
-	return r;
+				r = write_task(t, &all, err);
+	return r < 0 ? r : journal_append_gathered(j, &all, err);
 }
 
 /* ---- reading ---- */
