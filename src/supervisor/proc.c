@@ -12,10 +12,12 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "exit/recorder.h"
 #include "supervisor/orphan.h"
 #include "supervisor/recording.h"
 
 #define BARRIER "sync"
+#define IDENTITY "pidfd"
 
 static const struct backend *backend_of(const struct held_proc *p)
 {
@@ -86,10 +88,59 @@ static void drop_orphan(struct held_proc *p)
 	p->orphan = NULL;
 }
 
+/*
+ * An orphan's pidfd outlives us where the recorder does not tell: while somebody holds it, it tells the end of one that is long
+ * reaped (Linux 6.15).
+ */
+static void keep_identity(struct held_proc *p)
+{
+	char name[HELD_NAME_SIZE];
+	struct err err;
+	int fd, r;
+
+	if (p->who.fd < 0 || !p->who.inode || exit_recorder_is_on(p->task->sup->config.recorder))
+		return;
+	held_name(p, IDENTITY, name);
+	fd = fcntl(p->who.fd, F_DUPFD_CLOEXEC, 3);
+	r = fd < 0 ? -errno : fdtable_put(fds_of(p), name, fd);
+	if (r < 0) {
+		err_code(&err, r, "keep the pidfd of process %d", p->who.pid);
+		held_warn(p->task, &err);
+	}
+}
+
+/* What a worker before us has kept of the process that was `then`. */
+static bool take_identity(struct held_proc *p, const struct pidref *then, struct pidref *ret)
+{
+	char name[HELD_NAME_SIZE];
+	int fd;
+
+	held_name(p, IDENTITY, name);
+	fd = fdtable_get(fds_of(p), name);
+	fd = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || pidref_take(then->pid, fd, ret) < 0)
+		return false;
+	if (ret->inode && ret->inode == then->inode)
+		return true;
+	pidref_done(ret);
+	return false;
+}
+
+static void drop_identity(struct held_proc *p)
+{
+	char name[HELD_NAME_SIZE];
+
+	held_name(p, IDENTITY, name);
+	fdtable_close(fds_of(p), name);
+}
+
 /* It is in the journal. */
 static void on_exit_fed(struct held_input *slot)
 {
-	recording_end(container_of(slot, struct held_proc, exit));
+	struct held_proc *p = container_of(slot, struct held_proc, exit);
+
+	recording_end(p);
+	drop_identity(p);
 }
 
 static void on_exit_(struct exit_watch *w, const struct exit_info *info)
@@ -160,6 +211,7 @@ void proc_forget(struct held_proc *p)
 	drop_orphan(p);
 	held_forget(&p->exit);
 	pidref_done(&p->who);
+	drop_identity(p);
 	if (p->process)
 		backend_of(p)->exec_free(p->process);
 	p->process = NULL;
@@ -224,12 +276,14 @@ static void adopt_identity(struct held_proc *p)
 	auto_done(pidref) struct pidref now = PIDREF_NULL;
 	struct pidref then = p->who;
 	const struct pidref *found;
+	bool kept;
 
 	if (core->token == 0 || core->pid == 0 || core->exited)
 		return;
 	then.pid = (pid_t)core->pid;
 	then.fd = -EBADF;
-	found = found_by_backend(p, &then);
+	kept = take_identity(p, &then, &now);
+	found = kept ? &now : found_by_backend(p, &then);
 	/* One of which nothing is known but its number could be anybody. */
 	if (found)
 		proc_watch(p, found, core->token);
@@ -239,8 +293,11 @@ static void adopt_identity(struct held_proc *p)
 	else
 		proc_watch(p, &then, core->token);
 	/* Also one that was an orphan to the worker before us. */
-	if (p->task->sup->orphaned || orphan_is_one(p))
-		orphan_watch(p);
+	if (!kept && !p->task->sup->orphaned && !orphan_is_one(p))
+		return;
+	if (!kept)
+		keep_identity(p);
+	orphan_watch(p);
 }
 
 void proc_adopt(struct held_proc *p)

@@ -31,6 +31,10 @@ deaths() { # CASE
 	deaths both_killed_without
 }
 
+@test "MGR-35: what has outlived a guardian ends while there is no worker: its status is known without the recorder" {
+	deaths an_orphan_ends_unseen
+}
+
 @test "MGR-38: no byte is lost or comes twice while workers die and are replaced" {
 	deaths no_byte_is_lost
 }

@@ -374,6 +374,34 @@ def both_killed_without(directory, bundle):
     both_killed(directory, bundle, False)
 
 
+def an_orphan_ends_unseen(directory, bundle):
+    """What a guardian has taken over it is not the parent of; it ends while there is no worker, and the recorder is off."""
+    d = Daemon(os.path.join(directory, "d"), bundle).start()
+    script = "trap 'exit %d' USR1; while :; do sleep 0.01; done"
+    pids = [("", d.begin("a", ["sh", "-c", script % 7]))]
+    d.good("Exec", d.exec_fields("a", "x", ["sh", "-c", script % 9]))
+    pids.append(("x", first(d.good("Start", [(1, "a"), (2, "x")]), 1)))
+    for _, pid in pids:
+        wait_until(10, "its trap", lambda: int(re.search(r"SigCgt:\s*(\w+)", read_file("/proc/%d/status" % pid))[1], 16) >> 9 & 1)
+    d.kill_all()
+    told = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 15)
+    with d:
+        d.kill_worker()  # whoever is next has it from one that had it from the file
+        for exec_id, pid in reversed(pids):
+            guardian, worker = d.parts("reeve-guardian")[0], d.worker()
+            os.kill(guardian, signal.SIGSTOP)
+            os.kill(worker, signal.SIGKILL)
+            wait_until(10, "the end of the worker", lambda: not alive(worker))
+            os.kill(pid, signal.SIGUSR1)
+            wait_until(10, "its end", lambda: not alive(pid))
+            os.kill(guardian, signal.SIGCONT)
+            d.worker(worker)
+            equal(d.wait("a", exec_id), (9 if exec_id else 7) if told else 255, "status of '%s'" % exec_id)
+            equal("process %d: lost" % pid in d.log(), not told, "whether the log says of '%s' that it is lost" % exec_id)
+        d.good("DeleteProcess", [(1, "a"), (2, "x")])
+        d.end("a")
+
+
 # ---- MGR-38 ----
 
 
@@ -494,5 +522,6 @@ def no_byte_is_lost_on_a_terminal(directory, bundle):
 
 
 if __name__ == "__main__":
-    cases = [every_call, both_killed_with_recorder, both_killed_without, no_byte_is_lost, no_byte_is_lost_on_a_terminal]
+    cases = [every_call, both_killed_with_recorder, both_killed_without, an_orphan_ends_unseen, no_byte_is_lost,
+             no_byte_is_lost_on_a_terminal]
     sys.exit(main({f.__name__: f for f in cases}))

@@ -19,6 +19,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,7 @@ SPARE_FDS, SPARE_KIB = 2, 1024
 HOLD = 0.7  # for so long after a restart no event is told
 SURE_HOLD = 0.5  # whoever subscribes again within that, of the kill, hears everything
 UNTOLD = 3 * SLOW
+PIDFD_TELLS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 15)
 
 Answer = collections.namedtuple("Answer", "code text first")
 
@@ -723,7 +725,8 @@ class Storm:
         born = birth(worker)
         if dark and kind == "worker":
             with_no_error(os.kill, worker, signal.SIGSTOP)
-        self.blind = kind in ("guardian", "both", "all") and not self.recorded
+        # What has outlived a guardian is told by a pidfd that the next one keeps, on Linux 6.15.
+        self.blind = not self.recorded and (kind in ("guardian", "both", "all") or (self.deaths > 0 and not PIDFD_TELLS))
         if self.blind:
             self.unseen |= set(self.bundle.ending)
         self.deaths += kind in ("guardian", "both", "all")
