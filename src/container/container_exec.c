@@ -5,6 +5,7 @@
 #include "container/container_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,11 +128,40 @@ static size_t list_kept(int init, const struct cgroup_entry *e, int keep[KEEP_MA
 	return n;
 }
 
+/* Where v2 could only count or stop the executor: what bounds a cgroup is in v1. */
+static bool v2_is_bare(const struct cgroup *cg)
+{
+	uint32_t bounds =
+		CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_MEMORY);
+
+	for (size_t i = 0; i < cg->n_dirs; i++)
+		if (!cg->dirs[i].v2)
+			bounds &= ~cg->dirs[i].controllers;
+	return bounds == 0;
+}
+
+/*
+ * A command's executor may begin in a bare v2 cgroup itself. Then its child has no copy of the directory, and none has to be
+ * made from which no path leads up, whose last close would wait for a grace period. While we wait in vfork it must run: not
+ * in a cgroup that is paused.
+ */
+static int open_for_stage(
+	const struct container_process *p, const struct container_exec *req, struct cgroup *cg)
+{
+	const struct host *h = p->container->host;
+	const struct cgroup_dir *v2 = cg ? cgroup_v2_dir(cg) : NULL;
+
+	if (!v2 || !h->reaper.own || h->parent_pid || h->entry || req->ignore_paused ||
+		!v2_is_bare(cg))
+		return -EBADF;
+	return fd_open(v2->path, O_PATH | O_DIRECTORY, 0);
+}
+
 static int compile_and_start(struct container_process *p, const struct container_exec *req,
-	struct cgroup *cg, struct err *err)
+	struct cgroup *cg, int stage_cgroup, struct err *err)
 {
 	struct container *c = p->container;
-	const struct cgroup_entry *entry = open_entry(p, cg);
+	const struct cgroup_entry *entry = stage_cgroup < 0 ? open_entry(p, cg) : NULL;
 	const char *dirs[CGROUP_HIERARCHIES_MAX];
 	int keep[KEEP_MAX];
 	struct seccomp_filter filter = { 0 };
@@ -152,6 +182,8 @@ static int compile_and_start(struct container_process *p, const struct container
 		.stdio = { req->stdio[0], req->stdio[1], req->stdio[2] },
 		.keep = keep,
 		.n_keep = list_kept(c->init.fd, entry, keep),
+		.cgroup_dir = stage_cgroup,
+		.stage_in_cgroup = stage_cgroup >= 0,
 		.preserve_fds = req->preserve_fds,
 		.rlimits = p->rlimits,
 		.n_rlimits = req->process->n_rlimits,
@@ -167,15 +199,21 @@ static int compile_and_start(struct container_process *p, const struct container
 	};
 	int r = container_filter(c, &filter, err);
 
-	if (r < 0)
+	if (r < 0) {
+		fd_close(stage_cgroup);
 		return r;
+	}
 	in.cgroup.entry = entry;
+	if (stage_cgroup >= 0)
+		in.cgroup.clone_dir = NULL;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	r = compile_exec(&in, &plan, err);
 	container_warn_of_caps(c, plan.unknown_cap);
 	stdio_owner_map(req->stdio, c->spec->linux_);
 	if (r == 0)
 		r = launch_start(c->host, &lr, &h, &p->launch, err);
+	else
+		fd_close(stage_cgroup);
 	plan_done(&plan);
 	seccomp_filter_done(&filter);
 	return r;
@@ -193,6 +231,15 @@ static int copy_rlimits(
 	return 0;
 }
 
+static int start_in(struct container_process *p, const struct container_exec *req,
+	struct cgroup *cg, struct err *err)
+{
+	int dir = open_for_stage(p, req, cg);
+	int r = dir < 0 ? -EAGAIN : compile_and_start(p, req, cg, dir, err);
+
+	return r == -EAGAIN ? compile_and_start(p, req, cg, -EBADF, err) : r;
+}
+
 static int start(struct container_process *p, const struct container_exec *req, struct err *err)
 {
 	auto_freep(cgroup) struct cgroup *below = NULL;
@@ -204,7 +251,7 @@ static int start(struct container_process *p, const struct container_exec *req, 
 	else if (r == 0 && c->cgroup)
 		below = cgroup_find_inner(c->cgroup, &c->init);
 	if (r == 0)
-		r = compile_and_start(p, req, below ? below : c->cgroup, err);
+		r = start_in(p, req, below ? below : c->cgroup, err);
 	return r;
 }
 

@@ -676,6 +676,17 @@ static int spawn_inside(struct launch *l, const struct spawn *common, int cgroup
 	return spawn_process(&s, &l->born, ret_pidfd, &ignored) < 0 ? -EAGAIN : 0;
 }
 
+/* -EAGAIN: the cgroup takes no fork, or the kernel cannot. */
+static int spawn_in_cgroup(struct launch *l, const struct spawn *common, int cgroup)
+{
+	struct spawn_into into = { .cgroup = cgroup };
+	struct err ignored = { 0 };
+	struct spawn s = *common;
+
+	s.into = &into;
+	return spawn_process(&s, &l->stage, &l->stage_pidfd, &ignored) < 0 ? -EAGAIN : 0;
+}
+
 static void tell_born(struct launch *l, int pidfd)
 {
 	struct plan_msg m = { .type = PLAN_MSG_STARTED, .value = l->born };
@@ -728,13 +739,15 @@ static int spawn_it(
 	s.moved = theirs;
 	s.moved_to = place_of_sync(&s, theirs);
 	snprintf(numbers[0], sizeof(numbers[0]), "%d", s.moved_to);
-	if (plan_fd < 0 && spawn_inside(l, &s, cgroup, ret_born) == 0) {
-		fd_spend(l->host->spent, take_fd(&theirs));
-		fd_spend(l->host->spent, take_fd(&cgroup));
-		return 0;
-	}
-	r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);
-	return r < 0 ? err_in(err, "start the executor") : 0;
+	if (req->stage_in_cgroup)
+		r = spawn_in_cgroup(l, &s, cgroup);
+	else if (plan_fd >= 0 || spawn_inside(l, &s, cgroup, ret_born) < 0)
+		r = spawn_process(&s, &l->stage, l->host->reaper.own ? NULL : &l->stage_pidfd, err);
+	if (r < 0)
+		return req->stage_in_cgroup ? r : err_in(err, "start the executor");
+	fd_spend(l->host->spent, take_fd(&theirs));
+	fd_spend(l->host->spent, take_fd(&cgroup));
+	return 0;
 }
 
 int launch_start(const struct host *h, struct launch_request *req,

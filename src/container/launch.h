@@ -39,6 +39,7 @@ struct launch_request {
 	const int *keep;   /* further fds that slots of the plan name */
 	size_t n_keep;
 	int cgroup_dir; /* that the plan's first process is born in, where it is open already (taken over); else <= 0 */
+	bool stage_in_cgroup; /* the executor begins there already, and what it clones is there with it; else -EAGAIN */
 	unsigned preserve_fds;
 	/* id maps, written at PLAN_GO_MAPS */
 	const struct spec_id_mapping *uid_maps, *gid_maps;

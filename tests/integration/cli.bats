@@ -220,6 +220,17 @@ in_terminal() {
 	cmp "$B/before" "$B/after"
 }
 
+# On a hybrid machine the executor of the first is in the v2 cgroup from its start, that of the second is not.
+@test "exec is in every cgroup that init is in" {
+	local option
+	ct_sleep
+	for option in "" --ignore-paused; do
+		# shellcheck disable=SC2086 # none is no word
+		equal "$(rt exec $option "$ID" /bin/cat /proc/self/cgroup </dev/null)" \
+			"$(rt exec "$ID" /bin/cat /proc/1/cgroup </dev/null)"
+	done
+}
+
 @test "exec is put in cgroups below the container's, also of single controllers" {
 	ct_sleep
 	if is_v2; then
