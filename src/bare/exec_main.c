@@ -307,6 +307,36 @@ static long write_proc(
 	return r < 0 ? r : 0;
 }
 
+__attribute__((noreturn)) static void no_return(void)
+{
+	exec_exit(137);
+}
+
+static void end_by(int sig)
+{
+	exec_exit(128 + sig);
+}
+
+/* The program gets them as they were before: executing it takes handlers away. */
+static void end_by_signals(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+	/* end_by() does not return, so nothing is restored; x86-64 wants an address nevertheless. */
+	struct sigaction end = {
+		.sa_handler = end_by, .sa_flags = SA_RESTORER, .sa_restorer = no_return
+	};
+
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sys_call4(__NR_rt_sigaction, signals[i], &end, NULL, sizeof(end.sa_mask));
+}
+
+static long op_ready(struct exec *x, const struct plan_step *s)
+{
+	if (s->flags & PLAN_F_FIRST)
+		end_by_signals();
+	return ask_go(x, PLAN_MSG_READY, PLAN_GO_READY);
+}
+
 static long op_listen(struct exec *x, const struct plan_step *s)
 {
 	int *listen = &x->slots[s->fd[0]];
@@ -480,7 +510,7 @@ static long run_step(struct exec *x, const struct plan_step *s)
 	case PLAN_LOOKUP:
 		return exec_op_lookup(x, s);
 	case PLAN_READY:
-		return ask_go(x, PLAN_MSG_READY, PLAN_GO_READY);
+		return op_ready(x, s);
 	case PLAN_LISTEN:
 		return op_listen(x, s);
 	case PLAN_CAPS:

@@ -91,7 +91,7 @@
 	X(CWD)          /* chdir str[0] (F_MKDIR: made before when missing); verified to lie inside; F_RETRY: EACCES is retried by USER */ \
 	X(USER)         /* num[0] uid, num[1] gid, blob = groups (u32[]); num[2] = 1: setgroups is denied; F_RETRY: str[0] = cwd to try again; num[3] = bounding set to keep; F_KEEP_CAPS, F_SAME_GROUPS, F_SAME_IDS */ \
 	X(LOOKUP)       /* find the program: args list str[1] (num[0]), env list str[2] (num[1]); F_SET_HOME: HOME from passwd of uid num[2] */ \
-	X(READY)        /* send READY; wait for GO PLAN_GO_READY */ \
+	X(READY)        /* send READY; wait for GO PLAN_GO_READY; F_FIRST: until the program runs HUP, INT, QUIT and TERM end it */ \
 	X(LISTEN)       /* wait for one `start` on the listening slot fd[0]; its connection takes the place of the sync socket */ \
 	X(CAPS)         /* blob = struct plan_caps; F_HELD */ \
 	X(NNP)          /* no_new_privs */ \
@@ -130,6 +130,7 @@ enum plan_flag {
 	PLAN_F_SAME_IDS = PLAN_F_OPTIONAL,     /* USER: the launcher has these ids */
 	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */
 	PLAN_F_ALONE = PLAN_F_BIND,            /* OPEN */
+	PLAN_F_FIRST = PLAN_F_OPTIONAL, /* READY: of a pid namespace, whom signals without a handler do not reach */
 	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
 	PLAN_F_LIVE =
 		PLAN_F_BIND, /* ROOTFS: others run in there: no name is safe, and a plan that fails undoes its mounts */

@@ -182,8 +182,10 @@ static int print_help(
 {
 	auto_done(buf) struct buf out = { 0 };
 
-	buf_addf(
-		&out, "usage: %s [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:\n", cli->dialect->name);
+	buf_addf(&out,
+		"NAME:\n   %s - Open Container Initiative runtime\n\n"
+		"usage: %s [OPTIONS] COMMAND [ARGUMENTS]\n\ncommands:\n",
+		cli->dialect->name, cli->dialect->name);
 	for (; *commands; commands++)
 		buf_addf(&out, "  %-12s%s\n", (*commands)->name, (*commands)->summary);
 	buf_adds(&out, "\noptions:\n");
@@ -202,8 +204,8 @@ static int print_command_help(const struct cli *cli, const struct cli_command *c
 	auto_done(buf) struct buf out = { 0 };
 	struct args_table table = table_of(c);
 
-	buf_addf(&out, "usage: %s %s%s%s\n\n%s\n\noptions:\n", cli->dialect->name, c->name,
-		*c->usage ? " " : "", c->usage, c->summary);
+	buf_addf(&out, "NAME:\n   %s %s - %s\n\nusage: %s %s%s%s\n\noptions:\n", cli->dialect->name,
+		c->name, c->summary, cli->dialect->name, c->name, *c->usage ? " " : "", c->usage);
 	args_help(&table, &out);
 	return cli_print(&out, err);
 }
@@ -227,7 +229,7 @@ static int choose_format(const struct cli_global *g, enum log_format *ret, struc
 	else if (str_eq(g->log_format, "json"))
 		*ret = LOG_JSON;
 	else
-		return err_set(err, -EINVAL, "unknown log format \"%s\"", g->log_format);
+		return err_set(err, -EINVAL, "invalid log-format: %s", g->log_format);
 	return 0;
 }
 
@@ -343,7 +345,8 @@ static int run_named(struct cli *cli, const struct cli_command *const *commands,
 		if (c)
 			return run_command(cli, c, (int)words->n - 1, words->items + 1, err);
 	}
-	err_set(err, -EINVAL, "unknown command '%s'; `%s --help` lists them", name,
+	err_set(err, -EINVAL,
+		"unknown command '%s': No help topic for '%s', `%s --help` lists them", name, name,
 		cli->dialect->name);
 	fail(cli, NULL, err);
 	return cli->dialect->unknown_command;

@@ -63,7 +63,7 @@ static int make_process(struct exec *e, const struct args_list *args, struct err
 	if (o->process)
 		r = exec_process_read(o->process, &e->doc, err);
 	else if (args->n < 2)
-		r = err_set(err, -EINVAL, "process args cannot be empty");
+		r = err_set(err, -EINVAL, "exec args cannot be empty");
 	else if (!spec->process)
 		r = err_set(err, -EINVAL, "the container's configuration has no process");
 	else

@@ -460,8 +460,8 @@ static int find_sub(const char *const *subs, size_t n, const struct cgroup_dir *
 			continue;
 		r = cgroup_path_clean(path, arena, ret);
 		if (r < 0)
-			return err_set(err, r,
-				"bad sub cgroup path '%s': not below the container's", subs[i]);
+			return err_set(err, r, "bad sub cgroup path: %s is not a sub cgroup path",
+				subs[i]);
 	}
 	return 0;
 }

@@ -40,8 +40,8 @@ static int set_limit_and_swap(struct cgroup_dir *d, const struct spec_memory *m,
 	if (r == -EBUSY && cgroup_get(d, "memory.usage_in_bytes", usage) == 0 &&
 		cgroup_get(d, "memory.max_usage_in_bytes", peak) == 0)
 		return err_set(err, r,
-			"linux.resources.memory.limit: write %" PRId64
-			" to memory.limit_in_bytes: in use %.20s, at most so far %.20s",
+			"linux.resources.memory.limit: unable to set memory limit to %" PRId64
+			" (current usage: %.20s, peak usage: %.20s)",
 			m->limit, usage, peak);
 	return r;
 }

@@ -169,7 +169,7 @@ static int read_usage(struct cgroup_dir *d, const char *file, uint64_t *ret)
 	return r < 0 ? r : str_to_u64(value, UINT64_MAX, ret);
 }
 
-/* A limit below the use would start the OOM killer: refuse it when so asked. */
+/* A limit below the use would start the OOM killer: refuse it when so asked, with the words that users of runc look for. */
 static int check_usage(struct cgroup_dir *d, const struct spec_memory *m, struct err *err)
 {
 	uint64_t memory, swap = 0;
@@ -178,10 +178,6 @@ static int check_usage(struct cgroup_dir *d, const struct spec_memory *m, struct
 	if (r < 0)
 		return err_code(
 			err, r, "linux.resources.memory.checkBeforeUpdate: read memory.current");
-	if (m->limit > 0 && memory > (uint64_t)m->limit)
-		return err_set(err, -EBUSY,
-			"linux.resources.memory.limit: %" PRId64 " is below the %" PRIu64 " in use",
-			m->limit, memory);
 	if (m->swap > 0) {
 		r = read_usage(d, "memory.swap.current", &swap);
 		if (r < 0 && r != -ENOENT)
@@ -190,10 +186,15 @@ static int check_usage(struct cgroup_dir *d, const struct spec_memory *m, struct
 				"memory.swap.current");
 		if (memory + swap > (uint64_t)m->swap)
 			return err_set(err, -EBUSY,
-				"linux.resources.memory.swap: %" PRId64 " is below the %" PRIu64
-				" in use",
+				"linux.resources.memory.swap: rejecting memory+swap limit %" PRId64
+				", below the %" PRIu64 " in use",
 				m->swap, memory + swap);
 	}
+	if (m->limit > 0 && memory > (uint64_t)m->limit)
+		return err_set(err, -EBUSY,
+			"linux.resources.memory.limit: rejecting memory limit %" PRId64
+			", below the %" PRIu64 " in use",
+			m->limit, memory);
 	return 0;
 }
 

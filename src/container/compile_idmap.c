@@ -109,8 +109,8 @@ static int find_map(const struct spec *spec, const struct spec_mount *m,
 		return 0;
 	} else {
 		return err_set(err, -EINVAL,
-			"an id-mapped mount needs uidMappings and gidMappings, or a user namespace "
-			"of the container");
+			"id-mapped mounts must have both uid and gid mappings specified, or a user "
+			"namespace of the container");
 	}
 	return u->uids && u->gids ? 0 : err_oom(err);
 }

@@ -489,7 +489,8 @@ static int add_program(const struct compile_init *in, struct plan *p, struct err
 		r = compile_lookup(p, process, in->listen_fds_env);
 	if (r < 0)
 		return r;
-	plan_add(p, PLAN_READY);
+	plan_add(p, PLAN_READY)->flags =
+		spec_namespace_is_new(spec, SPEC_NS_PID) ? PLAN_F_FIRST : 0;
 	if (in->start_by_socket)
 		plan_add(p, PLAN_LISTEN)->fd[0] = plan_slot(p, in->listen_fd);
 	if (!process->n_args)

@@ -125,7 +125,7 @@ static int may_delete(struct container *c, bool force, struct err *err)
 	s = container_status(c);
 	if (s == CONTAINER_STOPPED || s == CONTAINER_CREATED)
 		return 0;
-	return err_set(err, -EBUSY, "cannot delete container '%s' that is not stopped: %s",
+	return err_set(err, -EBUSY, "cannot delete container %s that is not stopped: %s",
 		container_id(c), container_status_name(s));
 }
 

@@ -109,8 +109,9 @@ static int check_time_offsets(const struct spec *s, struct err *err)
 				t->nanosecs);
 	}
 	if (l->n_time_offsets > 0 && !spec_namespace_is_new(s, SPEC_NS_TIME))
-		return spec_check_fail(
-			err, -EINVAL, "linux.timeOffsets: need a new namespace of type time");
+		return spec_check_fail(err, -EINVAL,
+			"linux.timeOffsets: time namespace offsets specified, but no new namespace "
+			"of type time");
 	return 0;
 }
 

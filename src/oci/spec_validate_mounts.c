@@ -55,11 +55,13 @@ static int check_mappings(const struct spec_mount *m, const struct mount_options
 	size_t i, struct err *err)
 {
 	if ((m->n_uid_mappings > 0 || o->idmap) && (!bind || o->remount))
-		return spec_check_fail(
-			err, -EINVAL, "mounts[%zu]: only a bind mount can map ids", i);
+		return spec_check_fail(err, -EINVAL,
+			"mounts[%zu]: id-mapped mounts are only supported for bind-mounts", i);
 	if ((m->n_uid_mappings > 0) != (m->n_gid_mappings > 0))
-		return spec_check_fail(
-			err, -EINVAL, "mounts[%zu]: uidMappings and gidMappings go together", i);
+		return spec_check_fail(err, -EINVAL,
+			"mounts[%zu]: id-mapped mounts must have both uid and gid mappings "
+			"specified",
+			i);
 	return 0;
 }
 

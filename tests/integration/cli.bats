@@ -253,7 +253,7 @@ in_terminal() {
 	run -255 rt exec --cgroup one --cgroup two "$ID" /bin/true </dev/null
 	contains "$output" "must name its controllers"
 	run -255 rt exec --cgroup pids:../x "$ID" /bin/true </dev/null
-	contains "$output" "bad sub cgroup path 'pids:../x'"
+	contains "$output" "bad sub cgroup path: pids:../x is not a sub cgroup path"
 	run -255 rt exec --cgroup pids:none "$ID" /bin/true </dev/null
 	for dir in /sys/fs/cgroup/*/test/"$ID"/sub; do wait_until 5 rmdir "$dir"; done
 }

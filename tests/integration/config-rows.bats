@@ -105,9 +105,9 @@ mapped() {
 @test "a mount that cannot be mapped is named" {
 	not_for runc crun -- "texts of ours"
 	refused '.mounts += [{"destination": "/m", "type": "bind", "source": "/tmp", "options": ["bind", "idmap"]}]'
-	contains "$output" "mount '/m': an id-mapped mount needs uidMappings and gidMappings, or a user namespace of the container"
+	contains "$output" "mount '/m': id-mapped mounts must have both uid and gid mappings specified, or a user namespace of the container"
 	refused '.mounts += [{"destination": "/m", "type": "tmpfs", "options": ["idmap"]}]'
-	contains "$output" "only a bind mount can map ids"
+	contains "$output" "id-mapped mounts are only supported for bind-mounts"
 	refused '.mounts += [{"destination": "/m", "type": "bind", "source": "/proc", "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}], "gidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}]}]'
 	contains "$output" "map the ids of mount source '/proc' (not every file system can)"
 }

@@ -163,6 +163,52 @@ alike() {
 	by runc delete --force runc
 }
 
+# refuses WORDS ARGUMENT...: reeve and runc fail, and say these words; NAME stands for the id, which is the runtime's name.
+refuses() {
+	local words=$1 name
+	shift
+	for name in reeve runc; do
+		if by "$name" "${@//NAME/$name}" >"$B/said" 2>&1 </dev/null; then fail "$name $*"; fi
+		contains "$(cat "$B/said")" "${words//NAME/$name}"
+	done
+}
+
+@test "what is refused is refused with the words of runc" {
+	running reeve
+	running runc
+	refuses "cannot delete container NAME that is not stopped: running" delete NAME
+	refuses "exec args cannot be empty" exec NAME
+	refuses " .. is not a sub cgroup path" exec --cgroup .. NAME /bin/true
+	refuses "cannot allocate tty if runc will detach without setting console socket" exec -d -t NAME /bin/true
+	refuses "cannot use console socket if runc will not detach or allocate tty" exec -d --console-socket /nosuch NAME /bin/true
+	refuses "No help topic for 'nosuch'" nosuch
+	refuses "invalid log-format: xml" --log-format xml list
+	if is_v2; then
+		echo '{"memory": {"limit": 1024, "checkBeforeUpdate": true}}' >"$B/doc"
+		refuses "rejecting memory limit 1024" update --resources "$B/doc" NAME
+		echo '{"memory": {"limit": 1024, "swap": 2048, "checkBeforeUpdate": true}}' >"$B/doc"
+		refuses "rejecting memory+swap limit 2048" update --resources "$B/doc" NAME
+	else
+		refuses "unable to set memory limit to 4096 (current usage: " update --memory 4096 NAME
+	fi
+	by runc delete --force runc
+	rt delete --force reeve
+	bundle '.linux.timeOffsets = {"boottime": {"secs": 1}}'
+	refuses "time namespace offsets specified, but " create --bundle "$B" NAME
+	bundle '.mounts += [{"destination": "/m", "type": "tmpfs", "uidMappings": [$m], "gidMappings": [$m]}]' --argjson m '{"containerID": 0, "hostID": 1, "size": 1}'
+	refuses "id-mapped mounts are only supported for bind-mounts" create --bundle "$B" NAME
+	bundle '.mounts += [{"destination": "/m", "type": "bind", "options": ["bind"], "source": "/", "uidMappings": [{"containerID": 0, "hostID": 1, "size": 1}]}]'
+	refuses "id-mapped mounts must have both uid and gid mappings specified" create --bundle "$B" NAME
+}
+
+@test "the help of a command begins with its name, as runc's does" {
+	local command
+	for command in create run update checkpoint; do
+		by runc "$command" -h | grep . | sed -n 's/ - .*//; 1,2p' >"$B.theirs"
+		rt "$command" -h | grep . | sed -n 's/ - .*//; 1,2p' | sed "s/${RT##*/}/runc/" | diff "$B.theirs" -
+	done
+}
+
 @test "global options of engines are taken before every command" {
 	running reeve
 	local command

@@ -348,6 +348,22 @@ teardown() {
 	wait_until 10 status_is stopped
 }
 
+@test "signals that end a program end a container that waits for its start" {
+	not_for crun -- "waits on"
+	local name
+	for name in TERM INT HUP QUIT; do
+		bundle
+		ct_create
+		rt kill "$ID" "$name"
+		wait_until 10 status_is stopped
+		run -1 rt start "$ID"
+		rt delete "$ID"
+	done
+	ct_create
+	rt kill "$ID" USR1
+	rt start "$ID"
+}
+
 @test "kill takes names with and without SIG in any case, and numbers" {
 	not_for crun -- "takes no lower case"
 	bundle_sh 'n=0; trap "n=\$((n+1)); echo got \$n" USR1; echo ready; while :; do sleep 0.02; done'

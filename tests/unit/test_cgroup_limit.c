@@ -290,7 +290,13 @@ TEST(an_update_of_memory_looks_at_what_is_used_when_asked_to)
 	fake_open(&f, ON_V2);
 	put_file(&f, "cg/unified/c/memory.current", "1001\n");
 	assert_int_equal(cgroup_apply(f.cg, &res, true, &f.err), -EBUSY);
-	assert_text_has(f.err.text, "linux.resources.memory.limit: 1000 is below the 1001 in use");
+	assert_text_has(f.err.text,
+		"linux.resources.memory.limit: rejecting memory limit 1000, below the 1001 in use");
+	m.swap = 1000; /* the one for both is spoken of first */
+	assert_int_equal(cgroup_apply(f.cg, &res, true, &f.err), -EBUSY);
+	assert_text_has(f.err.text, "linux.resources.memory.swap: rejecting memory+swap limit "
+				    "1000, below the 1001 in use");
+	m.swap = 0;
 	put_file(&f, "cg/unified/c/memory.current", "1000\n");
 	assert_ok(cgroup_apply(f.cg, &res, true, &f.err));
 	assert_written(&f, "memory.current=1000 memory.max=1000");

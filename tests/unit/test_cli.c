@@ -161,7 +161,7 @@ TEST(bad_usage_ends_with_its_status)
 	struct test_tmpdir t = setup();
 
 	assert_int_equal(CALL("nope"), 3);
-	assert_text_has(err_out, "unknown command 'nope'");
+	assert_text_has(err_out, "unknown command 'nope': No help topic for 'nope'");
 	assert_int_equal(CALL("--nope", "say"), 1);
 	assert_text_has(err_out, "flag provided but not defined: --nope");
 	assert_int_equal(CALL("say", "--text"), 1);
@@ -223,10 +223,11 @@ TEST(help_and_version)
 	struct test_tmpdir t = setup();
 
 	assert_int_equal(CALL("--help"), 0);
+	assert_text_has(out, "NAME:\n   reeve - Open Container Initiative runtime\n");
 	assert_text_has(out, "  say         say it\n");
 	assert_int_equal(CALL("help"), 0);
 	assert_int_equal(CALL("help", "say"), 0);
-	assert_text_has(out, "usage: reeve say [OPTIONS]\n");
+	assert_text_has(out, "NAME:\n   reeve say - say it\n\nusage: reeve say [OPTIONS]\n");
 	assert_text_has(out, "  -t, --text TEXT");
 	assert_int_equal(CALL("help", "nope"), 3);
 	assert_int_equal(CALL("say", "--help"), 0);

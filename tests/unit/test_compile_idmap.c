@@ -125,7 +125,7 @@ TEST(nothing_to_map_by_is_an_error_that_names_the_mount)
 	struct made m = make(BIND(",\"options\":[\"idmap\"]"), "", "");
 
 	assert_int_equal(m.r, -EINVAL);
-	assert_text_has(m.err.text, "mount '/d': an id-mapped mount needs");
+	assert_text_has(m.err.text, "mount '/d': id-mapped mounts must have both uid and gid mappings");
 	done(&m);
 }
 

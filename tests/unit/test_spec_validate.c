@@ -152,7 +152,7 @@ TEST(namespaces_and_what_needs_them)
 		{ BARE("\"readonlyPaths\":[\"/x\"]"), "linux.readonlyPaths: needs a namespace of type mount" },
 		{ LINUX("\"maskedPaths\":[\"/x\",\"y\"]"), "linux.maskedPaths[1]: 'y'" },
 		{ LINUX("\"readonlyPaths\":[\"\"]"), "linux.readonlyPaths[0]: ''" },
-		{ BARE("\"timeOffsets\":{\"boottime\":{\"secs\":1}}"), "linux.timeOffsets: need a new namespace of type time" },
+		{ BARE("\"timeOffsets\":{\"boottime\":{\"secs\":1}}"), "linux.timeOffsets: time namespace offsets specified, but no new namespace of type time" },
 		{ BARE("\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{\"x\":{\"secs\":1}}"), "linux.timeOffsets: 'x' is neither" },
 		{ BARE("\"namespaces\":[{\"type\":\"time\"}],\"timeOffsets\":{\"boottime\":{\"nanosecs\":1000000000}}"), "linux.timeOffsets.boottime.nanosecs" },
 		{ LINUX("\"netDevices\":{\"eth0\":{}}"), NULL },
@@ -211,8 +211,8 @@ TEST(mounts)
 		{ MOUNT("\"destination\":\"/proc/cpuinfo\",\"type\":\"bind\",\"source\":\"/y\""), NULL },
 		{ MOUNT("\"destination\":\"/process\",\"type\":\"tmpfs\""), NULL },
 		{ MOUNT("\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"idmap=uids=0-1-1\"]"), "mounts[0].options: option 'idmap=uids=0-1-1'" },
-		{ MOUNT("\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"uidMappings\":[" MAP("0", "0", "1") "]"), "mounts[0]: uidMappings and gidMappings go together" },
-		{ MOUNT("\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"idmap\"]"), "mounts[0]: only a bind mount can map ids" },
+		{ MOUNT("\"destination\":\"/x\",\"type\":\"bind\",\"source\":\"/y\",\"uidMappings\":[" MAP("0", "0", "1") "]"), "mounts[0]: id-mapped mounts must have both uid and gid mappings specified" },
+		{ MOUNT("\"destination\":\"/x\",\"type\":\"tmpfs\",\"options\":[\"idmap\"]"), "mounts[0]: id-mapped mounts are only supported for bind-mounts" },
 	};
 
 	RUN_ROWS(rows);
