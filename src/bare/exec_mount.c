@@ -114,20 +114,29 @@ long exec_op_tree(struct exec *x, const struct plan_step *s)
 {
 	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
 	unsigned nofollow = s->flags & PLAN_F_NOFOLLOW ? SYS_AT_SYMLINK_NOFOLLOW : 0;
+	const char *path = exec_str(x, s->str[0]);
+	int at = SYS_AT_FDCWD;
 	int fd;
 	long r;
 
-	x->detail = exec_str(x, s->str[0]);
+	x->detail = path;
 	if (s->flags & PLAN_F_COPY_LINK) {
 		x->slots[s->fd[0]] = open_link(x->detail);
 		if (x->slots[s->fd[0]] >= 0)
 			return 0;
 	}
+	if (s->flags & PLAN_F_INSIDE) {
+		at = exec_open_in_root(x, path, O_PATH, 0);
+		if (at < 0)
+			return at;
+		path = "";
+	}
 	/* The attributes of the mount itself may differ from those for all below it ("ro" against "rro"):
 	 * propagation and the recursive ones with the clone, the others on the top alone. */
-	fd = exec_clone_tree(x, SYS_AT_FDCWD, x->detail, rec | nofollow,
-		rec ? s->num[3] >> 32 : s->num[0], rec ? s->num[3] & 0xffffffff : s->num[1],
-		s->num[2]);
+	fd = exec_clone_tree(x, at, path, rec | nofollow, rec ? s->num[3] >> 32 : s->num[0],
+		rec ? s->num[3] & 0xffffffff : s->num[1], s->num[2]);
+	if (at >= 0)
+		exec_drop(at);
 	if (fd == -ENOENT && (s->flags & PLAN_F_OPTIONAL))
 		return 0;
 	if (fd < 0)

@@ -44,9 +44,9 @@
 	X(SETNS_SLOT)   /* join by slot fd[0], a pidfd or a namespace file; num[0] = mask of CLONE_NEW* */ \
 	X(UNSHARE)      /* num[0] = CLONE_NEW* mask */ \
 	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host; str[0] is gone afterwards; F_ALONE: a directory, read-only and without a way up, where mounts may be made */ \
-	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that */ \
+	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that; F_INSIDE: str[0] in root, str[1] its host path for messages */ \
 	X(USERNS)       /* host side: slot fd[0] <- a user namespace for IDMAP with the lines str[0] of uids and str[1] of gids */ \
-	X(IDMAP)        /* host side: ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
+	X(IDMAP)        /* ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
 	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none; num[1] = slot of its cgroup.procs, open for writing, or 0; nothing to do when born there */ \
 	X(WRITE_SLOT)   /* write blob to slot fd[0] and close it */ \
 	X(DUMPABLE)     /* num[0] = 1: who has started us may open our files of /proc; ROOT_IDS ends that */ \
@@ -130,8 +130,10 @@ enum plan_flag {
 	PLAN_F_SAME_IDS = PLAN_F_OPTIONAL,     /* USER: the launcher has these ids */
 	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */
 	PLAN_F_ALONE = PLAN_F_BIND,            /* OPEN */
-	PLAN_F_FIRST = PLAN_F_OPTIONAL, /* READY: of a pid namespace, whom signals without a handler do not reach */
-	PLAN_F_INSIDE = PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already */
+	PLAN_F_FIRST =
+		PLAN_F_OPTIONAL, /* READY: of a pid namespace, whom signals without a handler do not reach */
+	PLAN_F_INSIDE =
+		PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already; TREE */
 	PLAN_F_LIVE =
 		PLAN_F_BIND, /* ROOTFS: others run in there: no name is safe, and a plan that fails undoes its mounts */
 };

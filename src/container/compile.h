@@ -159,10 +159,19 @@ bool compile_cgroupns_is_late(const struct spec *spec);
 
 /* ---- mounts (compile_mount.c) ---- */
 
+/* Where a bind comes from. */
+struct compile_source {
+	const char *path; /* on the host; NULL: it is no bind */
+	const char *
+		in_root; /* the same in the container's root, opened when the mounts before are made; or NULL */
+	int32_t userns; /* slot of the namespace that it maps ids by, or PLAN_SLOT_NONE */
+};
+
 /* Steps before PLAN_CLONE that open bind sources; remembers their slots for compile_mounts(). */
 struct compile_trees {
-	int32_t *slots; /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
-	int32_t *late;  /* one per spec mount: the slot of one that becomes read-only at the end */
+	struct compile_source *sources; /* one per spec mount */
+	int32_t *slots;                 /* one per spec mount; PLAN_SLOT_NONE where it is no bind */
+	int32_t *late; /* one per spec mount: the slot of one that becomes read-only at the end */
 	int32_t *devices; /* one per device: of a node that is made for a user namespace */
 	int32_t rootfs;
 	struct compile_userns *userns; /* those that id-mapped mounts share */

@@ -137,13 +137,12 @@ static int32_t add_namespace(
 	return slot;
 }
 
-int compile_idmap(const struct spec *spec, const struct spec_mount *m,
-	const struct mount_options *o, struct plan *p, struct compile_trees *t, int32_t tree,
-	const char *source, struct err *err)
+int compile_idmap_userns(const struct spec *spec, const struct spec_mount *m,
+	const struct mount_options *o, struct plan *p, struct compile_trees *t, int32_t *ret,
+	struct err *err)
 {
 	struct compile_userns wanted = { 0 };
 	struct compile_userns *u;
-	struct plan_step *s;
 	int r = find_map(spec, m, o, &t->arena, &wanted, err);
 
 	if (r < 0)
@@ -160,10 +159,17 @@ int compile_idmap(const struct spec *spec, const struct spec_mount *m,
 		u->next = t->userns;
 		t->userns = u;
 	}
-	s = plan_add(p, PLAN_IDMAP);
+	*ret = u->slot;
+	return 0;
+}
+
+void compile_idmap(struct plan *p, const struct mount_options *o, int32_t tree, int32_t userns,
+	const char *source)
+{
+	struct plan_step *s = plan_add(p, PLAN_IDMAP);
+
 	s->fd[0] = tree;
-	s->num[0] = (uint64_t)u->slot;
+	s->num[0] = (uint64_t)userns;
 	s->str[0] = plan_str(p, source);
 	s->flags = o->idmap == MOUNT_OPTION_RIDMAP ? PLAN_F_RECURSIVE : 0;
-	return 0;
 }

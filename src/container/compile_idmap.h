@@ -14,7 +14,11 @@
 /* Whether the mount asks for it, by its mappings or by an option. */
 bool compile_idmap_wanted(const struct spec_mount *m, const struct mount_options *o);
 
-/* Steps that map the tree in slot `tree`, just opened from `source`. Equal maps share a namespace. */
-int compile_idmap(const struct spec *spec, const struct spec_mount *m,
-	const struct mount_options *o, struct plan *p, struct compile_trees *t, int32_t tree,
-	const char *source, struct err *err);
+/* A step of the host side that makes the user namespace for it, in slot *ret. Equal maps share one. */
+int compile_idmap_userns(const struct spec *spec, const struct spec_mount *m,
+	const struct mount_options *o, struct plan *p, struct compile_trees *t, int32_t *ret,
+	struct err *err);
+
+/* The step that maps the tree in slot `tree`, just opened from `source`. */
+void compile_idmap(struct plan *p, const struct mount_options *o, int32_t tree, int32_t userns,
+	const char *source);

@@ -2,6 +2,8 @@
 /*
  * Mounts of the spec as plan steps. Bind sources are opened on the host side, before anything of the container
  * exists: with all privileges, in the host's own tree, and whatever the container's root then does to its paths.
+ * Sources below the path of the container's root are the exception: they mean that root as the mounts before have made
+ * it, as with both peers, and are resolved in it, so that no link in there leads to the host's files.
  * Targets are resolved in the container, below its root. Propagation: a detached copy of a shared mount would stay
  * in the host's peer group, so every copy is made a slave (or what the spec asks) while nobody can see it.
  */
@@ -218,9 +220,54 @@ static int add_device_nodes(
 	return 0;
 }
 
+static void add_bind(const struct compile_init *in, struct plan *p, struct compile_trees *t,
+	size_t i, const struct mount_options *o)
+{
+	const struct compile_source *source = &t->sources[i];
+	struct plan_step *s =
+		add_tree(p, &t->slots[i], source->in_root ? source->in_root : source->path,
+			o->bind == MOUNT_OPTION_RBIND, o, base_propagation(in->spec));
+
+	if (source->in_root) {
+		s->flags |= PLAN_F_INSIDE;
+		s->str[1] = plan_str(p, source->path);
+	}
+	if (source->userns != PLAN_SLOT_NONE)
+		compile_idmap(p, o, t->slots[i], source->userns, source->path);
+}
+
+static bool has_dotdot(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "..")); at += 2)
+		if ((at == path || at[-1] == '/') && (!at[2] || at[2] == '/'))
+			return true;
+	return false;
+}
+
+/*
+ * The path of a source in the container's root, NULL when it is not there. A root that is the host's lies below
+ * itself; and a tree that maps ids must be made by who rules over the file system, which no user namespace does.
+ */
+static const char *path_in_root(const struct compile_init *in, const struct spec_mount *m,
+	const struct mount_options *o, const char *path)
+{
+	const char *rest;
+
+	if (!in->rootfs || str_eq(in->rootfs, "/") || o->src_nofollow || o->copy_symlink ||
+		!spec_namespace_find(in->spec, SPEC_NS_MOUNT))
+		return NULL;
+	if (compile_idmap_wanted(m, o) && spec_namespace_find(in->spec, SPEC_NS_USER))
+		return NULL;
+	rest = below(path, in->rootfs);
+	if (!rest || (*rest && *rest != '/') || has_dotdot(rest))
+		return NULL;
+	return *rest ? rest : "/";
+}
+
 static int add_source(const struct compile_init *in, struct plan *p, struct compile_trees *t,
 	size_t i, uint64_t base, struct err *err)
 {
+	struct compile_source *source = &t->sources[i];
 	const struct spec_mount *m = &in->spec->mounts[i];
 	struct mount_options o;
 	const char *path;
@@ -243,10 +290,14 @@ static int add_source(const struct compile_init *in, struct plan *p, struct comp
 	path = host_path(in, &t->arena, m->source);
 	if (!path)
 		return err_oom(err);
-	add_tree(p, &t->slots[i], path, o.bind == MOUNT_OPTION_RBIND, &o, base);
-	return compile_idmap_wanted(m, &o)
-		       ? compile_idmap(in->spec, m, &o, p, t, t->slots[i], path, err)
-		       : 0;
+	source->path = path;
+	source->in_root = path_in_root(in, m, &o, path);
+	source->userns = PLAN_SLOT_NONE;
+	if (compile_idmap_wanted(m, &o))
+		r = compile_idmap_userns(in->spec, m, &o, p, t, &source->userns, err);
+	if (r == 0 && !source->in_root)
+		add_bind(in, p, t, i, &o);
+	return r;
 }
 
 int compile_mount_sources(
@@ -257,7 +308,8 @@ int compile_mount_sources(
 
 	t->slots = arena_calloc(&t->arena, n + 1, sizeof(int32_t));
 	t->late = arena_calloc(&t->arena, n + 1, sizeof(int32_t));
-	if (!t->slots || !t->late)
+	t->sources = arena_calloc(&t->arena, n + 1, sizeof(*t->sources));
+	if (!t->slots || !t->late || !t->sources)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++)
 		t->slots[i] = t->late[i] = PLAN_SLOT_NONE;
@@ -536,6 +588,8 @@ static int add_mount(const struct compile_init *in, struct plan *p, struct compi
 		add_remount(p, m, &o);
 		return 0;
 	}
+	if (t->sources[i].in_root)
+		add_bind(in, p, t, i, &o);
 	if (t->slots[i] != PLAN_SLOT_NONE) {
 		add_attach(p, t->slots[i], m->destination, &o);
 		return 0;

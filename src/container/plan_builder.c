@@ -189,7 +189,7 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 						     : "join the container's namespaces");
 		break;
 	case PLAN_TREE:
-		snprintf(out, size, "open mount source '%s'", str_at(p, s, 0));
+		snprintf(out, size, "open mount source '%s'", str_at(p, s, s->str[1] ? 1 : 0));
 		break;
 	case PLAN_USERNS:
 		snprintf(out, size, "make a user namespace for an id-mapped mount");

@@ -60,6 +60,15 @@ mapped() {
 	equal "${lines[*]}" "1000:2000 1005:2005 0:0 file"
 }
 
+@test "ids of a source below the root are mapped, as the mounts before have made it" {
+	not_for old-runc crun -- "knows no id-mapped mounts, or opens sources before it makes mounts"
+	bundle_sh 'touch /t/x; stat -c %u:%g /m/x' '.mounts += [{"destination": "/t", "type": "tmpfs", "source": "tmpfs"},
+		{"destination": "/m", "type": "bind", "source": ($b + "/rootfs/t"), "options": ["bind"], "uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}],
+		"gidMappings": [{"containerID": 0, "hostID": 2000, "size": 10}]}]' --arg b "$B"
+	run -0 ct_run
+	equal "$output" 1000:2000
+}
+
 @test "ridmap maps the mounts below too" {
 	not_for old-runc -- "runc 1.1 knows no id-mapped mounts"
 	mapped_source

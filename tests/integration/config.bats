@@ -310,6 +310,31 @@ OWN_CGROUPNS='.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "
 	equal "$output" deep
 }
 
+# What stands before it in the order of mounts is seen through a source that lies below the root's own path.
+SOURCES_IN_ROOT='.mounts += [{"destination": "/t", "type": "tmpfs", "source": "tmpfs", "options": ["mode=0755"]},
+	{"destination": "/one", "type": "bind", "source": ($b + "/rootfs/t"), "options": ["bind"]},
+	{"destination": "/two", "type": "bind", "source": "rootfs/t", "options": ["rbind", "ro"]},
+	{"destination": "/names", "type": "bind", "source": ($b + "/rootfs/proc/sys"), "options": ["bind"]}]'
+
+@test "a source below the root is that root, as the mounts before have made it" {
+	inside 'touch /one/x; ls /t; touch /two/y 2>&1; cat /names/kernel/hostname' \
+		'.hostname = "inside" | '"$SOURCES_IN_ROOT" --arg b "$B"
+	equal "$output" $'x\ntouch: /two/y: Read-only file system\ninside'
+	[ ! -e "$B/rootfs/t/x" ]
+}
+
+@test "in a user namespace a source below the root is that, too" {
+	not_for old-runc crun -- "opens sources before it makes mounts"
+	bundle_sh 'touch /one/x; ls /t; cat /names/kernel/hostname' \
+		'.hostname = "inside" | .linux.namespaces += [{"type": "user"}] | .linux.uidMappings = [$m] | .linux.gidMappings = [$m] | '"$SOURCES_IN_ROOT" \
+		--arg b "$B" --argjson m '{"containerID": 0, "hostID": 100000, "size": 65536}'
+	chown -R 100000:100000 "$B/rootfs"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_RUN_TMPDIR" "$B"
+	run -0 ct_run
+	equal "$output" $'x\ninside'
+	chown -R 0:0 "$B/rootfs"
+}
+
 @test "propagation of the root is what is asked for, private when nothing is" {
 	inside 'grep -E " / / " /proc/self/mountinfo || grep -m 1 " / " /proc/self/mountinfo'
 	[[ "$output" != *shared:* ]] || fail "$output"

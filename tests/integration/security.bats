@@ -492,6 +492,18 @@ masked_inside() {
 	host_untouched
 }
 
+@test "CVE-2022-23648: a bind from below the root does not follow the image's links to the host" {
+	bundle_sh 'cat /one/file /two 2>/dev/null; ls /one' '.mounts += [{destination: "/one", type: "bind", source: ($b + "/rootfs/dir"), options: ["bind"]},
+		{destination: "/two", type: "bind", source: ($b + "/rootfs/up/file"), options: ["bind"]}]' --arg b "$B"
+	ln -s "$HOST/sub" "$B/rootfs/dir"
+	mkdir -p "$B/rootfs/$HOST/sub"
+	ln -s "$(far_up "$HOST/sub")" "$B/rootfs/up"
+	touch "$B/rootfs/$HOST/sub/file"
+	attempt_run
+	run ! grep "the host" "$BATS_TEST_TMPDIR/out"
+	host_untouched
+}
+
 @test "no-pivot: a container with CAP_SYS_ADMIN does not find the host's tree" {
 	bundle '.process.args = ["/bin/hostile", "climb", $host] | .process.capabilities[] += ["CAP_SYS_ADMIN", "CAP_SYS_CHROOT"]' --arg host "$HOST/sub/file"
 	run -0 ct_run --no-pivot

@@ -204,6 +204,41 @@ TEST(bind_sources_are_opened_on_the_host_side_and_relative_ones_below_the_bundle
 	done(&m);
 }
 
+TEST(a_source_below_the_root_is_opened_in_it_between_the_mounts)
+{
+	struct made m = make("", 0, "", "", "",
+		",\"mounts\":[{\"destination\":\"/t\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
+		"{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"rootfs/t\"}]");
+	int tree = find(&m, PLAN_TREE, find(&m, PLAN_CLONE, 0));
+
+	assert_true(tree > find(&m, PLAN_MOUNT_FS, 0) && tree < find(&m, PLAN_MOUNT_TREE, 0));
+	assert_true(m.plan.steps[tree].flags & PLAN_F_INSIDE);
+	assert_string_equal(text(&m, tree, 0), "/t");
+	assert_string_equal(text(&m, tree, 1), "/b/rootfs/t");
+	assert_int_equal(
+		m.plan.steps[find(&m, PLAN_MOUNT_TREE, 0)].fd[0], m.plan.steps[tree].fd[0]);
+	done(&m);
+}
+
+TEST(a_source_that_may_lead_out_of_the_root_or_only_begins_alike_is_the_hosts)
+{
+	static const char *const sources[] = { "/b/rootfs/../x", "/b/rootfs/a/..", "/b/rootfs2",
+		"/b" };
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
+		char top[200];
+		struct made m;
+
+		snprintf(top, sizeof(top),
+			",\"mounts\":[{\"destination\":\"/"
+			"d\",\"type\":\"bind\",\"source\":\"%s\"}]",
+			sources[i]);
+		m = make("", 0, "", "", "", top);
+		assert_true(find(&m, PLAN_TREE, find(&m, PLAN_CLONE, 0)) < 0);
+		done(&m);
+	}
+}
+
 TEST(a_shared_mount_keeps_its_peers_until_it_is_attached)
 {
 	struct made m = make("", 0, "", "", "",

@@ -82,6 +82,28 @@ TEST(a_mounts_own_mappings_become_a_namespace_on_the_host_side)
 	done(&m);
 }
 
+TEST(the_namespace_for_a_source_below_the_root_is_made_on_the_host_side_too)
+{
+	struct made m = make("{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"rootfs/"
+			     "s\"," MAPS("7000") "}",
+		"", "");
+	int clone = at(&m, find(&m, PLAN_CLONE, 0));
+	const struct plan_step *ns = find(&m, PLAN_USERNS, 0);
+	const struct plan_step *tree = find(&m, PLAN_TREE, clone);
+	const struct plan_step *map = find(&m, PLAN_IDMAP, 0);
+
+	assert_true(at(&m, ns) < clone && clone < at(&m, tree) && at(&m, tree) < at(&m, map));
+	assert_int_equal(map->num[0], ns->fd[0]);
+	assert_int_equal(map->fd[0], tree->fd[0]);
+	done(&m);
+	/* in a user namespace nobody may map what is not his */
+	m = make("{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"rootfs/s\"," MAPS(
+			 "7000") "}",
+		NEW_USER, "," MAPS("9000"));
+	assert_null(find(&m, PLAN_TREE, at(&m, find(&m, PLAN_CLONE, 0))));
+	done(&m);
+}
+
 TEST(without_mappings_the_containers_own_are_taken)
 {
 	struct made m =
@@ -125,7 +147,8 @@ TEST(nothing_to_map_by_is_an_error_that_names_the_mount)
 	struct made m = make(BIND(",\"options\":[\"idmap\"]"), "", "");
 
 	assert_int_equal(m.r, -EINVAL);
-	assert_text_has(m.err.text, "mount '/d': id-mapped mounts must have both uid and gid mappings");
+	assert_text_has(
+		m.err.text, "mount '/d': id-mapped mounts must have both uid and gid mappings");
 	done(&m);
 }
 
