@@ -231,6 +231,14 @@ in_terminal() {
 	done
 }
 
+@test "exec starts also where its executor cannot begin in the cgroup" {
+	ct_sleep
+	run -0 --separate-stderr strace -o "$B/trace" -e inject=clone3:error=EAGAIN:when=1 \
+		"$RT" --root "$RT_ROOT" exec "$ID" /bin/cat /proc/self/cgroup </dev/null
+	equal "$output" "$(rt exec "$ID" /bin/cat /proc/1/cgroup </dev/null)"
+	[ ! -d /sys/fs/cgroup/unified ] || grep -q 'clone3(.*CLONE_INTO_CGROUP.*INJECTED' "$B/trace"
+}
+
 @test "exec is put in cgroups below the container's, also of single controllers" {
 	ct_sleep
 	if is_v2; then
