@@ -120,7 +120,8 @@ struct supervisor {
 	struct supervisor_config config;
 	struct task nobody; /* what requests for unknown tasks are fed to */
 	struct held_task *buckets[HOLDER_BUCKETS];
-	size_t n_tasks;
+	struct held_task **numbered; /* all of them, by number */
+	size_t n_tasks, cap_numbered;
 	struct effects fx;
 	bool busy; /* effects are being performed */
 	struct held_input *queue, **queue_end;

@@ -44,6 +44,45 @@ static struct held_task *find(const struct supervisor *sup, const char *ns, cons
 	return t;
 }
 
+/* Index of the first whose number is above this. */
+static size_t place_above(const struct supervisor *sup, uint64_t number)
+{
+	size_t low = 0, high = sup->n_tasks;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (sup->numbered[mid]->number <= number)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int add_numbered(struct supervisor *sup, struct held_task *t)
+{
+	size_t at = place_above(sup, t->number);
+
+	if (mem_grow(&sup->numbered, &sup->cap_numbered, sup->n_tasks + 1,
+		    sizeof(struct held_task *)) < 0)
+		return -ENOMEM;
+	memmove(&sup->numbered[at + 1], &sup->numbered[at],
+		(sup->n_tasks - at) * sizeof(struct held_task *));
+	sup->numbered[at] = t;
+	sup->n_tasks++;
+	return 0;
+}
+
+static void remove_numbered(struct supervisor *sup, const struct held_task *t)
+{
+	size_t at = place_above(sup, t->number) - 1;
+
+	sup->n_tasks--;
+	memmove(&sup->numbered[at], &sup->numbered[at + 1],
+		(sup->n_tasks - at) * sizeof(struct held_task *));
+}
+
 struct held_proc *held_proc_of(struct held_task *t, uint32_t slot)
 {
 	return slot == TASK_INIT ? &t->init : t->execs[slot];
@@ -108,7 +147,7 @@ void held_task_leave(struct held_task *t)
 	struct supervisor *sup = t->sup;
 
 	unlink_task(&sup->buckets[bucket_of(t->ns, t->core.id)], t);
-	sup->n_tasks--;
+	remove_numbered(sup, t);
 	durable_remove_mark(t);
 	recording_end_all(t);
 	perform_stop(t);
@@ -503,14 +542,13 @@ struct held_task *held_task_new(
 	t->ns = strdup(ns);
 	t->number = number;
 	t->init = (struct held_proc){ .task = t, .slot = TASK_INIT, .who = PIDREF_NULL };
-	if (!t->ns || task_init(&t->core, id) < 0) {
+	if (!t->ns || task_init(&t->core, id) < 0 || add_numbered(sup, t) < 0) {
 		task_free(t);
 		return NULL;
 	}
 	bucket = bucket_of(ns, id);
 	t->next = sup->buckets[bucket];
 	sup->buckets[bucket] = t;
-	sup->n_tasks++;
 	if (number > sup->last_number)
 		sup->last_number = number;
 	return t;
@@ -518,22 +556,17 @@ struct held_task *held_task_new(
 
 struct held_task *held_task_find(struct supervisor *sup, uint64_t number)
 {
-	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
-		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
-			if (t->number == number)
-				return t;
-	return NULL;
+	size_t above = place_above(sup, number);
+	struct held_task *t = above > 0 ? sup->numbered[above - 1] : NULL;
+
+	return t && t->number == number ? t : NULL;
 }
 
 struct held_task *held_task_next(struct supervisor *sup, uint64_t after)
 {
-	struct held_task *found = NULL;
+	size_t above = place_above(sup, after);
 
-	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
-		for (struct held_task *t = sup->buckets[i]; t; t = t->next)
-			if (t->number > after && (!found || t->number < found->number))
-				found = t;
-	return found;
+	return above < sup->n_tasks ? sup->numbered[above] : NULL;
 }
 
 uint64_t held_wall_ns(const struct supervisor *sup)
@@ -766,6 +799,7 @@ void supervisor_free(struct supervisor *sup)
 {
 	if (!sup)
 		return;
+	sup->n_tasks = 0;
 	for (size_t i = 0; i < HOLDER_BUCKETS; i++)
 		free_list(&sup->buckets[i], true);
 	free_list(&sup->leaving, false);
@@ -774,6 +808,7 @@ void supervisor_free(struct supervisor *sup)
 		fdtable_close(sup->config.fds, JOURNAL_NAME);
 	logger_end_all(&sup->loggers);
 	loop_defer_cancel(&sup->trim);
+	free(sup->numbered);
 	free(sup->fx.v);
 	free(sup);
 }
