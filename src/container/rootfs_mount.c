@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "container/rootfs_idmap.h"
 #include "container/spawn.h"
 
 #define DATA_MAX 4095 /* what mount(2) copies, less the NUL */
@@ -77,6 +78,7 @@ struct options {
 	unsigned long flags;
 	unsigned long propagation;
 	struct buf data;
+	struct rootfs_idmap map;
 };
 
 static const struct flag_word *find_word(const struct flag_word *words, size_t n, const char *word)
@@ -85,6 +87,16 @@ static const struct flag_word *find_word(const struct flag_word *words, size_t n
 		if (str_eq(words[i].word, word))
 			return &words[i];
 	return NULL;
+}
+
+static void add_data(struct buf *data, const char *key, const char *value)
+{
+	buf_addf(data, "%s%s%s", data->len ? "," : "", key, value);
+}
+
+static bool is_mapped(const struct options *o)
+{
+	return o->map.uids || o->map.gids;
 }
 
 static void parse_options(const struct rootfs_mount *m, struct options *o)
@@ -100,12 +112,18 @@ static void parse_options(const struct rootfs_mount *m, struct options *o)
 			o->flags &= ~f->clear;
 		} else if (p) {
 			o->propagation |= p->set;
+		} else if (str_starts(word, "uidmap=")) {
+			o->map.uids = word + strlen("uidmap=");
+		} else if (str_starts(word, "gidmap=")) {
+			o->map.gids = word + strlen("gidmap=");
+		} else if (str_starts(word, "lowerdir=")) {
+			o->map.lower = word + strlen("lowerdir=");
 		} else if (!str_starts(word, "X-containerd.")) {
-			if (o->data.len)
-				buf_addc(&o->data, ',');
-			buf_adds(&o->data, word);
+			add_data(&o->data, "", word);
 		}
 	}
+	if (o->map.lower && !is_mapped(o))
+		add_data(&o->data, "lowerdir=", o->map.lower);
 	if (str_eq(m->type, "bind") && !(o->flags & MS_BIND))
 		o->flags |= MS_BIND;
 }
@@ -236,6 +254,9 @@ static int mount_one(const struct rootfs_mount *m, const char *target, struct er
 	r = buf_ok(&o.data);
 	if (r < 0)
 		err_oom(err);
+	else if (is_mapped(&o))
+		r = rootfs_idmap_mount(
+			&o.map, m->type, m->source, target, o.flags, o.data.data, err);
 	else if (o.data.len > DATA_MAX)
 		r = mount_long(m, target, &o, err);
 	else if (mount(m->source, target, type, o.flags, o.data.data) < 0)

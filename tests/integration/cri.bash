@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Pods, as a kubelet makes them: containerd's CRI plugin with our shim as the runtime handler "reeve", called by
-# tests/cri, which stands in for crictl. Sourced after containerd.bash.
+# Pods, as a kubelet makes them: containerd's CRI plugin with our shim as the runtime handler "reeve", and as "by-path" under
+# the name of runc's, called by tests/cri, which stands in for crictl. Sourced after containerd.bash.
 #
 #   SANDBOXER   podsandbox (a pause container) or, from containerd 2.x on, shim (the shim itself holds the pod)
 
@@ -21,6 +21,9 @@ cri_runtime() { # NAME-OF-THE-PLUGIN [FURTHER-LINE]
 		  ${2:-}
 		[plugins."$1".containerd]
 		  default_runtime_name = "reeve"
+		[plugins."$1".containerd.runtimes.by-path]
+		  runtime_type = "io.containerd.runc.v2"
+		  runtime_path = "$(command -v "$SHIM_BINARY")"
 		[plugins."$1".containerd.runtimes.reeve]
 		  runtime_type = "$SHIM_RUNTIME"
 	TOML
@@ -113,7 +116,7 @@ host_network_works() {
 # A pod with a network of its own.
 export own_network='.hostname = "box" | .linux.security_context.namespace_options.network = "POD"'
 
-# pod_up NAME [JQ-FILTER]: run a pod; its id is in POD. With the host's network, where that works, unless the filter says
+# pod_up NAME [JQ-FILTER]: run a pod of the runtime handler HANDLER (reeve); its id is in POD. With the host's network, where that works, unless the filter says
 # otherwise. The containers of the pod have its namespace options, as those of a kubelet have.
 pod_up() {
 	local network='.'
@@ -128,7 +131,7 @@ pod_up() {
 			security_context: {namespace_options: {network: "NODE", pid: "CONTAINER", ipc: "POD"}}
 		}
 	} | '"$network | ${2:-.}" >"$BATS_TEST_TMPDIR/pod"
-	POD=$(cri RunPodSandbox "$(jq -c '{config: ., runtime_handler: "reeve"}' "$BATS_TEST_TMPDIR/pod")" .pod_sandbox_id)
+	POD=$(cri RunPodSandbox "$(jq -c --arg handler "${HANDLER:-reeve}" '{config: ., runtime_handler: $handler}' "$BATS_TEST_TMPDIR/pod")" .pod_sandbox_id)
 	mv "$BATS_TEST_TMPDIR/pod" "$BATS_TEST_TMPDIR/pod-$POD"
 	[ -n "$POD" ]
 }

@@ -130,6 +130,63 @@ ns() {
 	container_has "$CT" .state CONTAINER_RUNNING
 }
 
+@test "a pod with a user namespace: the ids of its layers, of what it writes and of a mapped volume" {
+	[ "$CONTAINERD" != 1.6 ] || skip "peer containerd $CONTAINERD: knows no user namespaces of pods"
+	not_for_goshim "runc 1.1 cannot reach a bundle of a user namespace below our directory"
+	local map='[{host_id: 100000, container_id: 0, length: 65536}]' data=$BATS_TEST_TMPDIR/data
+	mkdir "$data"
+	touch "$data/file"
+	HANDLER=by-path pod_up "$NAME" "$own_network | .linux.security_context.namespace_options.userns_options = {mode: \"POD\", uids: $map, gids: $map}"
+	container_up a "$forever" ".mounts = [{container_path: \"/data\", host_path: \"$data\", uidMappings: $map, gidMappings: $map}]"
+	equal "$(exec_in "$CT" cat /proc/self/uid_map | xargs)" "0 100000 65536" "the map"
+	equal "$(exec_in "$CT" stat -c %u:%g /bin/busybox /data/file)" $'0:0\n0:0' "owners inside"
+	exec_in "$CT" sh -c 'touch /new /data/new && chown 1000:7 /new'
+	equal "$(exec_in "$CT" stat -c %u:%g /new)" 1000:7
+	equal "$(stat -c %u:%g "/proc/$(container_pid "$CT")/root/new" "$data/new")" $'101000:100007\n0:0' "owners outside"
+}
+
+@test "mounts come in from the host, go out to it, or neither, as a volume asks for" {
+	local dir=$BATS_TEST_TMPDIR/volume privileged='.linux.security_context.privileged = true' mode id
+	mkdir "$dir"
+	mount -t tmpfs volume "$dir"
+	mount --make-shared "$dir"
+	mkdir "$dir/in" "$dir/out"
+	pod_up "$NAME" "$privileged"
+	for mode in PRIVATE HOST_TO_CONTAINER BIDIRECTIONAL; do
+		container_up "${mode,,}" "$forever" "$privileged | .mounts = [{container_path: \"/v\", host_path: \"$dir\", propagation: \"PROPAGATION_$mode\"}]"
+		mount -t tmpfs in "$dir/in"
+		exec_in "$CT" mount -t tmpfs out /v/out
+		id=$(exec_in "$CT" grep -c ' /v/in ' /proc/self/mountinfo || true)
+		id+=$(grep -c " $dir/out " /proc/self/mountinfo || true)
+		case $mode in
+		PRIVATE) equal "$id" 00 "$mode" ;;
+		HOST_TO_CONTAINER) equal "$id" 10 "$mode" ;;
+		BIDIRECTIONAL) equal "$id" 11 "$mode" ;;
+		esac
+		exec_in "$CT" umount /v/out
+		umount "$dir/in"
+	done
+	pod_stop "$POD"
+	umount "$dir"
+}
+
+@test "what the runtime can do is told where its type is runc's, and a volume is read-only to its last mount" {
+	[ "$CONTAINERD" = 2.1 ] || skip "peer containerd $CONTAINERD: asks no runtime for what it can do"
+	not_for_goshim "what it can do is what runc 1.1 can"
+	local dir=$BATS_TEST_TMPDIR/volume
+	equal "$(cri Status '{}' '.runtime_handlers[] | select(.name == "by-path") | .features | map(tostring) | join(" ")')" "true true"
+	mkdir "$dir"
+	mount -t tmpfs volume "$dir"
+	mkdir "$dir/below"
+	mount -t tmpfs below "$dir/below"
+	HANDLER=by-path pod_up "$NAME"
+	container_up a "$forever" ".mounts = [{container_path: \"/v\", host_path: \"$dir\", readonly: true, recursive_read_only: true}]"
+	run ! exec_in "$CT" touch /v/below/x
+	contains "$output" "Read-only file system"
+	pod_stop "$POD"
+	umount -R "$dir"
+}
+
 @test "sysctls, name servers and the cgroup of a pod" {
 	pod_up "$NAME" "$own_network"' | .linux.sysctls = {"net.ipv4.ip_unprivileged_port_start": "79", "kernel.shmmni": "123"}
 		| .dns_config = {servers: ["192.0.2.1"], searches: ["example.org"]}'

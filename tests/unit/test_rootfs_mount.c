@@ -104,6 +104,127 @@ TEST(layers_that_do_not_fit_a_page_are_mounted_too)
 	overlay_of(100);
 }
 
+/* Two layers below an upper directory, all root's, mounted with the ids of a user namespace. */
+static int mapped_overlay(
+	const char *dir, const char *rootfs, const char *uids, const char *gids, struct err *err)
+{
+	struct buf options[4] = { 0 };
+	struct buf list = { 0 };
+	auto_free char *upper = NULL, *work = NULL;
+	const char *words[4];
+	struct rootfs_mount m = { .type = "overlay", .source = "overlay", .options = words };
+	int r;
+
+	make_layers(dir, 2, &list);
+	assert_true(asprintf(&upper, "%s/upper", dir) > 0 && asprintf(&work, "%s/work", dir) > 0);
+	assert_ok(mkdir(upper, 0755));
+	assert_ok(mkdir(work, 0755));
+	buf_addf(&options[0], "uidmap=%s", uids);
+	buf_addf(&options[1], "workdir=%s,upperdir=%s", work, upper);
+	buf_addf(&options[2], "lowerdir=%s", list.data);
+	buf_addf(&options[3], "gidmap=%s", gids);
+	m.n_options = gids ? 4 : 3;
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		words[i] = options[i].data;
+	r = rootfs_mount(rootfs, &m, 1, err);
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		buf_done(&options[i]);
+	buf_done(&list);
+	return r;
+}
+
+static void assert_owner(const char *dir, const char *name, uid_t uid, gid_t gid)
+{
+	auto_free char *path = NULL;
+	struct stat st;
+
+	assert_true(asprintf(&path, "%s/%s", dir, name) > 0);
+	assert_ok(lstat(path, &st));
+	assert_int_equal(st.st_uid, uid);
+	assert_int_equal(st.st_gid, gid);
+}
+
+TEST(layers_show_the_ids_of_a_user_namespace)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL, *file = NULL;
+	struct err err = { 0 };
+
+	own_mounts();
+	assert_ok(mount("tmpfs", t.path, "tmpfs", 0, NULL));
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	if (mapped_overlay(t.path, rootfs, "0:100000:1000,1000:5000:1", "0:200000:65536", &err) <
+		0) {
+		if (err.code == -EINVAL && str_starts(err.text, "map the ids"))
+			test_skip("this kernel cannot map a tmpfs");
+		fail_msg("%s", err.text);
+	}
+	assert_true(is_overlay(rootfs));
+	assert_owner(rootfs, "000", 100000, 200000);
+	assert_owner(rootfs, "001", 100000, 200000);
+	/* what is written is as it is written: the upper directory is the pod's own */
+	assert_true(asprintf(&file, "%s/new", rootfs) > 0);
+	assert_ok(mkdir(file, 0755));
+	assert_ok(lchown(file, 100007, 200007));
+	assert_owner(t.path, "upper/new", 100007, 200007);
+	assert_ok(rootfs_unmount(rootfs, &err));
+	assert_ok(rmdir(rootfs)); /* busy if anything were left */
+	assert_ok(umount2(t.path, MNT_DETACH));
+	test_tmpdir_remove(&t);
+}
+
+TEST(a_map_that_is_none_mounts_nothing)
+{
+	static const struct {
+		const char *uids, *gids, *text;
+	} rows[] = {
+		{ "0:1", "0:1:2", "'0:1' is no map of ids" },
+		{ "0:1:2", "0:1:2 ", "'0:1:2 ' is no map of ids" },
+		{ "0:1:2,0:1:2", "0:1:2", "uid_map" },
+		{ "0:1:2", NULL, "needs both uidmap and gidmap" },
+	};
+
+	own_mounts();
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct test_tmpdir t = test_tmpdir();
+		auto_free char *rootfs = NULL;
+		struct err err = { 0 };
+
+		assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+		assert_int_equal(
+			mapped_overlay(t.path, rootfs, rows[i].uids, rows[i].gids, &err), -EINVAL);
+		assert_text_has(err.text, rows[i].text);
+		assert_ok(rmdir(rootfs));
+		test_tmpdir_remove(&t);
+	}
+}
+
+TEST(a_bind_shows_the_ids_of_a_user_namespace)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL;
+	const char *words[] = { "rbind", "ro", "uidmap=0:100000:65536", "gidmap=0:100000:65536" };
+	struct rootfs_mount m = {
+		.type = "bind", .source = t.path, .options = words, .n_options = 4
+	};
+	struct err err = { 0 };
+
+	own_mounts();
+	assert_ok(mount("tmpfs", t.path, "tmpfs", 0, NULL));
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	if (rootfs_mount(rootfs, &m, 1, &err) < 0) {
+		if (err.code == -EINVAL && str_starts(err.text, "map the ids"))
+			test_skip("this kernel cannot map a tmpfs");
+		fail_msg("%s", err.text);
+	}
+	assert_owner(rootfs, "rootfs", 100000, 100000);
+	assert_int_equal(access(rootfs, W_OK), -1);
+	assert_int_equal(errno, EROFS);
+	assert_ok(rootfs_unmount(rootfs, &err));
+	assert_ok(umount2(t.path, MNT_DETACH));
+	test_tmpdir_remove(&t);
+}
+
 struct unmounting {
 	struct rootfs_unmounting u;
 	struct loop *loop;
