@@ -91,10 +91,25 @@ static int size_shift(const char *suffix)
 	return 10 * (int)(unit - units + 1);
 }
 
+/* ".25" is 250000000, in parts of 1000000000. */
+static int read_fraction(const char *s, uint64_t *ret, const char **ret_end)
+{
+	size_t digits = strspn(s, "0123456789");
+	uint64_t v = 0;
+
+	if (digits < 1 || digits > 9)
+		return -EINVAL;
+	for (size_t i = 0; i < 9; i++)
+		v = v * 10 + (uint64_t)(i < digits ? s[i] - '0' : 0);
+	*ret = v;
+	*ret_end = s + digits;
+	return 0;
+}
+
 int str_to_size(const char *s, int64_t *ret)
 {
+	uint64_t v, fraction = 0;
 	const char *end;
-	uint64_t v;
 	int r, shift;
 
 	if (!s)
@@ -103,7 +118,11 @@ int str_to_size(const char *s, int64_t *ret)
 		*ret = -1;
 		return 0;
 	}
-	shift = size_shift(s + strspn(s, "0123456789"));
+	end = s + strspn(s, "0123456789");
+	r = *end == '.' ? read_fraction(end + 1, &fraction, &end) : 0;
+	if (r < 0)
+		return r;
+	shift = size_shift(*end == ' ' ? end + 1 : end);
 	if (shift < 0)
 		return shift;
 	r = read_digits(s, INT64_MAX, &v, &end);
@@ -111,7 +130,8 @@ int str_to_size(const char *s, int64_t *ret)
 		return r;
 	if (v > (uint64_t)INT64_MAX >> shift)
 		return -ERANGE;
-	*ret = (int64_t)(v << shift);
+	*ret = (int64_t)(v << shift) +
+	       (int64_t)(((unsigned __int128)fraction << shift) / 1000000000);
 	return 0;
 }
 

@@ -19,8 +19,8 @@ int str_to_u64(const char *s, uint64_t max, uint64_t *ret);
 int str_to_u32(const char *s, uint32_t *ret);
 /* Decimal with an optional '-'. */
 int str_to_i64(const char *s, int64_t *ret);
-/* "100m", "1.5g"? no fractions: digits then optional b,k,kb,m,mb,g,gb,t (any case, powers of 1024);
- * "-1" is -1. */
+/* "100m", "1.5g": digits, an optional fraction of at most nine digits, an optional blank and unit b,k,kb,kib,m,g,t,p (any
+ * case, powers of 1024), cut to whole bytes; "-1" is -1. */
 int str_to_size(const char *s, int64_t *ret);
 
 static inline bool str_eq(const char *a, const char *b)

@@ -61,7 +61,7 @@ static int read_document(const char *path, struct spec_resources_doc **ret, stru
 	return r < 0 ? err_in(err, "resources '%s'", path) : 0;
 }
 
-/* ---- from flags ---- */
+/* ---- from flags; an empty one is as good as none, as by runc ---- */
 
 static int invalid(const char *flag, const char *value, struct err *err)
 {
@@ -70,7 +70,7 @@ static int invalid(const char *flag, const char *value, struct err *err)
 
 static int take_size(const char *flag, const char *value, bool *has, int64_t *to, struct err *err)
 {
-	if (!value)
+	if (str_empty(value))
 		return 0;
 	*has = true;
 	return str_to_size(value, to) < 0 ? invalid(flag, value, err) : 0;
@@ -78,7 +78,7 @@ static int take_size(const char *flag, const char *value, bool *has, int64_t *to
 
 static int take_i64(const char *flag, const char *value, bool *has, int64_t *to, struct err *err)
 {
-	if (!value)
+	if (str_empty(value))
 		return 0;
 	*has = true;
 	return str_to_i64(value, to) < 0 ? invalid(flag, value, err) : 0;
@@ -86,7 +86,7 @@ static int take_i64(const char *flag, const char *value, bool *has, int64_t *to,
 
 static int take_u64(const char *flag, const char *value, bool *has, uint64_t *to, struct err *err)
 {
-	if (!value)
+	if (str_empty(value))
 		return 0;
 	*has = true;
 	return str_to_u64(value, UINT64_MAX, to) < 0 ? invalid(flag, value, err) : 0;
@@ -98,7 +98,7 @@ static int fill_memory(
 	struct spec_memory *m;
 	int r;
 
-	if (!o->memory && !o->memory_reservation && !o->memory_swap)
+	if (str_empty(o->memory) && str_empty(o->memory_reservation) && str_empty(o->memory_swap))
 		return 0;
 	m = d->resources.memory = arena_alloc(&d->arena, sizeof(*m));
 	if (!m)
@@ -157,14 +157,14 @@ static int fill_rest(struct spec_resources_doc *d, const struct update_options *
 	r = take_i64("--pids-limit", o->pids_limit, &p->has_limit, &p->limit, err);
 	if (r < 0)
 		return r;
-	if (o->blkio_weight && str_to_u64(o->blkio_weight, UINT16_MAX, &weight) < 0)
+	if (!str_empty(o->blkio_weight) && str_to_u64(o->blkio_weight, UINT16_MAX, &weight) < 0)
 		return invalid("--blkio-weight", o->blkio_weight, err);
-	if (o->blkio_weight) {
+	if (!str_empty(o->blkio_weight)) {
 		b->has_weight = true;
 		b->weight = (uint16_t)weight;
 		d->resources.block_io = b;
 	}
-	if (o->pids_limit)
+	if (p->has_limit)
 		d->resources.pids = p;
 	return 0;
 }

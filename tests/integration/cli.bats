@@ -291,7 +291,7 @@ in_terminal() {
 	bundle '.process.args = ["/bin/sleep", "100"] | .linux.resources.pids = {"limit": 100}'
 	ct_create
 	local flag
-	for flag in --pids-limit=x --memory=1.5g --cpu-quota=- --cpu-share=-1 --blkio-weight=70000 --cpuset-cpus=a-b; do
+	for flag in --pids-limit=x --memory=1.5x --cpu-quota=- --cpu-share=-1 --blkio-weight=70000 --cpuset-cpus=a-b; do
 		run -1 rt update --pids-limit=77 "$flag" "$ID"
 	done
 	equal "$(cg pids pids.max pids.max)" 100

@@ -138,6 +138,9 @@ alike() {
 	alike --memory 33554432
 	alike --memory-reservation 16m
 	alike --memory 50m --memory-swap 100m
+	alike --memory 60.5M
+	alike --memory '40 MB'
+	alike --memory '' --cpu-quota '' --memory-reservation 8m
 	alike --memory -1
 	alike --pids-limit 77
 	alike --pids-limit -1
