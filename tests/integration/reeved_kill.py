@@ -496,6 +496,9 @@ class Lane(threading.Thread):
                 doubt[0] = True
                 p = self.client.process(name)
                 return p[0] if p else None
+            # The executor ends with its guardian, and the worker may be told of that before it is told of the guardian.
+            if a.code == UNKNOWN and "the executor ended" in a.text and self.storm.deaths > self.deaths:
+                return None
             raise Wrong("%s: %r" % (self.now, a))
 
         return self.repeat(step)
@@ -514,7 +517,8 @@ class Lane(threading.Thread):
                 raise Wrong("%s: it is gone" % self.now)
             if not exec_ and p[1] == STOPPED and self.storm.deaths > self.deaths:
                 raise Unborn
-            if not exec_ and p[1] in (CREATED, STOPPED) and a.code != LOST and self.was_lost():
+            # It may have ended with its guardian, a moment before anybody is told.
+            if not exec_ and p[1] in (CREATED, STOPPED) and a.code != LOST and (self.was_lost() or self.storm.deaths > self.deaths):
                 raise Unborn
             if p[1] == STOPPED or (a.code != LOST and not doubt[0]):
                 raise Wrong("%s: %r, and it is %s" % (self.now, a, p))
