@@ -248,7 +248,7 @@ containerd_leftovers() {
 	find /run/containerd -type s -path '*/s/*' 2>/dev/null | sed 's/^/socket /'
 	find "$CD"/{root,state}/{io.containerd.runtime.v2.task,io.containerd.sandbox.controller.v1.shim}/k8s.io "$CD"/state/*cri*/{containers,sandboxes} \
 		"$CD"/root/*cri*/{containers,sandboxes} /run/containerd/reeve/k8s.io /run/containerd/runc/k8s.io "$CD"/state/*cri*/netns /run/netns \
-		-mindepth 1 -maxdepth 1 2>/dev/null | sed 's/^/directory /'
+		-mindepth 1 -maxdepth 1 ! -name .seccomp 2>/dev/null | sed 's/^/directory /'
 	awk -v cd="$CD" 'index($5, cd "/state") || index($5, "/run/") == 1 && !index($5, cd) { print "mount " $5 }' /proc/self/mountinfo
 	{ shims && shim_workers; } | sort -u | sed 's/^/shim /'
 	ps -o pid=,ppid=,args= --ppid 1 | awk -v mine="$ORPHANS_BEFORE $(cat "$CD/pid") " '!index(mine, " " $1 " ") { print "process " $0 }'

@@ -130,6 +130,27 @@ ns() {
 	container_has "$CT" .state CONTAINER_RUNNING
 }
 
+@test "user, groups, capabilities, privileges and seccomp of a container are those asked for" {
+	local profile=$BATS_TEST_TMPDIR/profile.json
+	echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}' >"$profile"
+	pod_up "$NAME"
+	container_up a "$forever" '.linux.security_context += {run_as_user: {value: 1234}, run_as_group: {value: 2000},
+		supplemental_groups: [5000, 6000], no_new_privs: true}'
+	equal "$(exec_in "$CT" id -u):$(exec_in "$CT" id -g):$(exec_in "$CT" id -G)" "1234:2000:2000 5000 6000"
+	contains "$(exec_in "$CT" cat /proc/1/status)" $'NoNewPrivs:\t1'
+	container_up b "$forever" '.linux.security_context += {run_as_username: "app",
+		capabilities: {drop_capabilities: ["ALL"], add_capabilities: ["NET_ADMIN"]}}'
+	equal "$(exec_in "$CT" id -un)" app
+	contains "$(exec_in "$CT" cat /proc/1/status)" $'CapBnd:\t0000000000001000'
+	container_up c "$forever" ".linux.security_context.seccomp = {profile_type: \"Localhost\", localhost_ref: \"$profile\"}"
+	run ! exec_in "$CT" mkdir /new
+	contains "$output" "Operation not permitted"
+	container_up d "$forever" '.linux.security_context.seccomp = {profile_type: "RuntimeDefault"}'
+	contains "$(exec_in "$CT" cat /proc/1/status)" $'Seccomp:\t2'
+	container_up e "$forever" '.linux.security_context.seccomp = {profile_type: "Unconfined"}'
+	contains "$(exec_in "$CT" cat /proc/1/status)" $'Seccomp:\t0'
+}
+
 @test "a pod with a user namespace: the ids of its layers, of what it writes and of a mapped volume" {
 	[ "$CONTAINERD" != 1.6 ] || skip "peer containerd $CONTAINERD: knows no user namespaces of pods"
 	not_for_goshim "runc 1.1 cannot reach a bundle of a user namespace below our directory"
