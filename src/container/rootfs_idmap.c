@@ -125,7 +125,7 @@ struct overlay {
 
 static int compose(struct overlay *o)
 {
-	char name[16];
+	char name[24];
 
 	/* A place that no overlay names, and that everyone has. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
