@@ -44,14 +44,12 @@ static void on_deferred(struct loop_deferred *d);
 static void on_out(struct loop_fd *s, uint32_t events);
 
 /* Not every kernel user may; and a terminal or a file has no size. Then it stays as it is. */
-static void widen(struct relay *r, bool both)
+static void widen(int fd, bool *widened)
 {
-	if (r->widened)
+	if (*widened || fd < 0)
 		return;
-	r->widened = true;
-	(void)!fcntl(r->in, F_SETPIPE_SZ, WIDE);
-	if (both && r->out >= 0)
-		(void)!fcntl(r->out, F_SETPIPE_SZ, WIDE);
+	*widened = true;
+	(void)!fcntl(fd, F_SETPIPE_SZ, WIDE);
 }
 
 static void detach(struct relay *r)
@@ -200,8 +198,8 @@ static void make_room(struct relay *r)
 	if (r->flags & RELAY_FROM_TTY) {
 		if (!r->buffer)
 			gather(r);
-	} else if (!r->widened && wastes_places(r)) {
-		widen(r, false);
+	} else if (!r->in_widened && wastes_places(r)) {
+		widen(r->in, &r->in_widened);
 	}
 }
 
@@ -313,7 +311,8 @@ static void pace(struct relay *r, uint64_t after_ns)
 
 static void begin_pace(struct relay *r)
 {
-	widen(r, true);
+	widen(r->in, &r->in_widened);
+	widen(r->out, &r->out_widened);
 	r->paced = true;
 	loop_fd_modify(&r->in_source, EPOLLET); /* its end is still told */
 	pace(r, PACE_NS);
@@ -332,17 +331,36 @@ static uint64_t move_gathered(struct relay *r)
 	return r->moved - before;
 }
 
+/* Whoever writes has to wait: for us, or for an output that holds little and has been emptied meanwhile. */
+static bool holds_up(const struct relay *r, uint64_t moved)
+{
+	int left = 0;
+
+	if (moved >= WIDE / 4 * 3)
+		return true;
+	return ioctl(r->in, FIONREAD, &left) == 0 && (uint64_t)left > moved;
+}
+
+static uint64_t next_pace(const struct relay *r, uint64_t moved)
+{
+	uint64_t ns = r->pace_ns;
+
+	if (holds_up(r, moved))
+		return ns / 2 > PACE_MIN_NS ? ns / 2 : PACE_MIN_NS;
+	if (moved < WIDE / 4)
+		return ns * 2 < PACE_NS ? ns * 2 : PACE_NS;
+	return ns;
+}
+
 static void on_paced(struct loop_timer *t)
 {
 	struct relay *r = container_of(t, struct relay, pace);
 	uint64_t n = move_gathered(r);
 
-	if (n >= WIDE / 4 * 3 && r->pace_ns > PACE_MIN_NS) /* whoever writes has to wait */
-		pace(r, r->pace_ns / 2);
-	else if (n > 0)
-		pace(r, n < WIDE / 4 && r->pace_ns < PACE_NS ? r->pace_ns * 2 : r->pace_ns);
-	if (n > 0)
+	if (n > 0) {
+		pace(r, next_pace(r, n));
 		return;
+	}
 	r->paced = false;
 	r->hurry = 0;
 	relay_pump(r); /* knows why */
@@ -418,6 +436,7 @@ int relay_replace_in(struct relay *r, int in)
 	if (error < 0)
 		return error;
 	r->in = in;
+	r->in_widened = false;
 	return 0;
 }
 

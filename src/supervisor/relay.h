@@ -54,9 +54,10 @@ struct relay {
 		need_spool; /* sets `spool` to one that outlives us, or leaves it. NULL: there is none to be had */
 	struct loop_timer pace;
 	uint64_t pace_ns;
-	unsigned int hurry;     /* wake-ups for little, one right after the other */
-	bool paced;             /* the input is looked at by the timer */
-	bool widened;           /* its pipes hold more than at first */
+	unsigned int hurry; /* wake-ups for little, one right after the other */
+	bool paced;         /* the input is looked at by the timer */
+	bool in_widened;    /* the pipe holds more than at first */
+	bool out_widened;
 	bool finishing;         /* nothing will be written any more: empty is the end */
 	bool over;              /* `ended` has been or is about to be called */
 	uint64_t moved;         /* bytes */

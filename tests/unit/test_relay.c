@@ -267,6 +267,78 @@ TEST(a_stream_in_a_hurry_is_paced_and_arrives_whole)
 	bench_done(&b);
 }
 
+/* A stream that has become one in a hurry: the program wrote much by little, the client read it. */
+static void hurry(struct bench *b, int in, int reader)
+{
+	char page[4096] = { 0 }, got[4096];
+
+	for (int i = 0; i < 100000 && !b->relay.paced; i++) {
+		assert_int_equal(write(in, page, sizeof(page)), sizeof(page));
+		rounds(b, 1);
+		while (read(reader, got, sizeof(got)) > 0)
+			;
+	}
+	assert_true(b->relay.paced);
+}
+
+/* The reader had been slow at first, and what was written were single bytes. */
+TEST(a_hurry_widens_the_output_also_where_the_input_has_been_widened_before)
+{
+	struct bench b;
+	int p[2], fifo;
+	char got[4096];
+
+	bench_init(&b);
+	make_pipe(p, 0);
+	fd_set_nonblock(p[1], true);
+	fifo = open_fifo(&b, "out");
+	assert_ok(relay_start(&b.relay, b.loop, p[0], fifo, 0, on_ended));
+	for (int i = 0; i < 100; i++) { /* a place in the output each */
+		assert_int_equal(write(p[1], "x", 1), 1);
+		usleep(300);
+		rounds(&b, 2);
+	}
+	assert_true(fcntl(p[0], F_GETPIPE_SZ) > 65536);
+	while (read(fifo, got, sizeof(got)) > 0)
+		rounds(&b, 1);
+	hurry(&b, p[1], fifo);
+	assert_int_equal(fcntl(fifo, F_GETPIPE_SZ), fcntl(p[0], F_GETPIPE_SZ));
+	close(p[0]);
+	close(p[1]);
+	close(fifo);
+	bench_done(&b);
+}
+
+/* Not every user may have a large fifo: then what fits in is moved more often, not as rarely as if all had been moved. */
+TEST(an_output_that_holds_little_is_filled_more_often)
+{
+	struct bench b;
+	int p[2], fifo;
+	uint64_t at_first;
+	char page[4096] = { 0 }, got[4096];
+
+	bench_init(&b);
+	make_pipe(p, 0);
+	fd_set_nonblock(p[1], true);
+	fifo = open_fifo(&b, "out");
+	assert_ok(relay_start(&b.relay, b.loop, p[0], fifo, 0, on_ended));
+	hurry(&b, p[1], fifo);
+	at_first = b.relay.pace_ns;
+	assert_true(fcntl(fifo, F_SETPIPE_SZ, 65536) == 65536);
+	for (uint64_t end = b.relay.moved + 4 * MIB; b.relay.moved < end;) {
+		while (write(p[1], page, sizeof(page)) > 0)
+			;
+		assert_true(loop_round(b.loop, 5) >= 0);
+		while (read(fifo, got, sizeof(got)) > 0)
+			;
+	}
+	assert_true(b.relay.pace_ns <= at_first / 4);
+	close(p[0]);
+	close(p[1]);
+	close(fifo);
+	bench_done(&b);
+}
+
 TEST(without_a_reader_the_writer_is_held_and_nothing_spins)
 {
 	struct bench b;
