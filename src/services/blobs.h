@@ -31,7 +31,8 @@ struct blobs {
 struct ingest {
 	int fd;
 	char name[SHA256_HEX_SIZE];
-	uint64_t size; /* written, and in the sum */
+	uint64_t size;       /* written, and in the sum */
+	uint64_t updated_ns; /* wall clock at the last write; the file has it too */
 	uint64_t
 		there; /* more than `size`: what somebody else has written; its sum is lost with him */
 	struct sha256 sum;

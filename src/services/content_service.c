@@ -369,10 +369,16 @@ struct core_writer {
 	bool closed, answered;
 };
 
+/* Whose dialogue is over writes nothing more: clients begin the next one before they have heard of the end. */
+static bool is_over(const struct core_writer *w)
+{
+	return (w->closed || w->answered) && !w->syncing && !w->turn.loop;
+}
+
 static const struct core_writer *writer_of(const struct core *k, const char *ns, const char *ref)
 {
 	for (const struct core_writer *w = k->writers; w; w = w->next)
-		if (w->open && str_eq(w->ns, ns) && str_eq(w->ref, ref))
+		if (w->open && !is_over(w) && str_eq(w->ns, ns) && str_eq(w->ref, ref))
 			return w;
 	return NULL;
 }
@@ -638,7 +644,7 @@ static void tell(struct core_writer *w, struct core_call *c, uint32_t action)
 		m.total = (int64_t)w->total;
 	if (action == ACTION_STAT) {
 		m.started_at = core_time(c, w->started_ns);
-		m.updated_at = core_now(c);
+		m.updated_at = core_time(c, w->ingest.updated_ns);
 	}
 	(void)rpc_send(w->door, w->addr, &m.base);
 }

@@ -314,6 +314,41 @@ func refusals() {
 	must("delete the lease", m.Delete(ctx, leases.Lease{ID: unnamed.Lease.ID}))
 }
 
+// What was begun is gone on with at once by another writer, and tells the same; one that was refused holds its reference no more.
+func goOn() {
+	wanted := ocispec.Descriptor{Size: 10, Digest: digest.FromString("0123456789")}
+	open := func() content.Writer {
+		w, err := client.ContentStore().Writer(ctx, content.WithRef("parts"), content.WithDescriptor(ocispec.Descriptor{Size: wanted.Size}))
+		must("writer of a reference that is free", err)
+		return w
+	}
+	write := func(w content.Writer, part string) content.Status {
+		before := time.Now()
+		_, err := w.Write([]byte(part))
+		must("write "+part, err)
+		after := time.Now()
+		s, err := w.Status()
+		must("status", err)
+		require("updated by the write", !s.UpdatedAt.Before(before) && !s.UpdatedAt.After(after), s.UpdatedAt, before, after)
+		return s
+	}
+	w := open()
+	left := write(w, "01234")
+	must("close", w.Close())
+	w = open()
+	s, err := w.Status()
+	must("status", err)
+	require("the same", s.UpdatedAt.Equal(left.UpdatedAt) && s.StartedAt.Equal(left.StartedAt), s, left)
+	fmt.Println("gone on with", s.Offset, "of", s.Total)
+	must("truncate", w.Truncate(s.Offset))
+	write(w, "56789")
+	err = w.Commit(ctx, wanted.Size, digest.FromString("else"))
+	fmt.Println("the wrong digest:", errdefs.IsFailedPrecondition(err))
+	w = open()
+	must("commit", w.Commit(ctx, wanted.Size, wanted.Digest))
+	must("forget it", client.ContentStore().Delete(ctx, wanted.Digest))
+}
+
 func main() {
 	flag.Parse()
 	var err error
@@ -331,6 +366,7 @@ func main() {
 	img := load()
 	refusals()
 	refuseTask(img)
+	goOn()
 	l := &log{}
 	l.envelopes, l.errs = client.Subscribe(ctx, "namespace==goclient,topic~=|^/tasks/|", "namespace==goclient,topic~=|^/containers/|")
 	c := create(img, "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.05; done")

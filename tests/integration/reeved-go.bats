@@ -29,6 +29,8 @@ life() { # SOCKET [ARGUMENT]...
 	[ "$output" = "$theirs" ] || fail "$(diff <(echo "$theirs") <(echo "$output"))"
 	contains "$output" 'prepare for layer already exists'
 	contains "$output" 'lease of "content" "no digest": invalid argument'
+	contains "$output" 'gone on with 5 of 10'
+	contains "$output" 'the wrong digest: true'
 	contains "$output" 'exec ended with 5: "exec says hello\n"'
 	contains "$output" 'deleted with 7: "up\nbye\n"'
 	matches "$output" 'event /tasks/create.event /tasks/start.event /tasks/exec-added e1.event /tasks/exec-started e1.event /tasks/exit exec 5.*event /tasks/exit init 7.event /tasks/delete'
