@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "container/loop_device.h"
 #include "container/rootfs_idmap.h"
 #include "container/spawn.h"
 
@@ -79,6 +80,7 @@ struct options {
 	unsigned long propagation;
 	struct buf data;
 	struct rootfs_idmap map;
+	bool loop, direct_io; /* the source is a file that a loop device is to have, and how */
 };
 
 static const struct flag_word *find_word(const struct flag_word *words, size_t n, const char *word)
@@ -118,12 +120,18 @@ static void parse_options(const struct rootfs_mount *m, struct options *o)
 			o->map.gids = word + strlen("gidmap=");
 		} else if (str_starts(word, "lowerdir=")) {
 			o->map.lower = word + strlen("lowerdir=");
+		} else if (str_eq(word, "loop")) {
+			o->loop = true;
+		} else if (str_eq(word, "direct-io")) {
+			o->direct_io = true;
 		} else if (!str_starts(word, "X-containerd.")) {
 			add_data(&o->data, "", word);
 		}
 	}
 	if (o->map.lower && !is_mapped(o))
 		add_data(&o->data, "lowerdir=", o->map.lower);
+	if (o->direct_io && !o->loop)
+		add_data(&o->data, "", "direct-io");
 	if (str_eq(m->type, "bind") && !(o->flags & MS_BIND))
 		o->flags |= MS_BIND;
 }
@@ -244,24 +252,47 @@ static int mount_long(
 
 /* ---- one mount ---- */
 
+static int attach(const struct rootfs_mount *m, const struct options *o,
+	char name[LOOP_DEVICE_NAME_SIZE], int *ret_fd, struct err *err)
+{
+	const struct loop_device_options options = { .read_only = o->flags & MS_RDONLY,
+		.direct = o->direct_io };
+
+	const char *file = m->source ? m->source : "";
+	int r = loop_device_attach(file, &options, name, ret_fd, err);
+
+	return r < 0 ? err_in(err, "loop device for '%s'", file) : 0;
+}
+
+static int mount_source(const struct rootfs_mount *m, const char *source, const char *target,
+	const struct options *o, struct err *err)
+{
+	const char *type = str_eq(m->type, "bind") ? NULL : m->type;
+
+	if (is_mapped(o))
+		return rootfs_idmap_mount(
+			&o->map, m->type, source, target, o->flags, o->data.data, err);
+	if (o->data.len > DATA_MAX)
+		return mount_long(m, target, o, err);
+	if (mount(source, target, type, o->flags, o->data.data) < 0)
+		return err_sys(err, "mount %s '%s' at '%s'", m->type ? m->type : "",
+			m->source ? m->source : "", target);
+	return 0;
+}
+
 static int mount_one(const struct rootfs_mount *m, const char *target, struct err *err)
 {
+	char device[LOOP_DEVICE_NAME_SIZE];
+	auto_close int held = -EBADF;
 	struct options o = { 0 };
-	const char *type = str_eq(m->type, "bind") ? NULL : m->type;
 	int r;
 
 	parse_options(m, &o);
-	r = buf_ok(&o.data);
-	if (r < 0)
-		err_oom(err);
-	else if (is_mapped(&o))
-		r = rootfs_idmap_mount(
-			&o.map, m->type, m->source, target, o.flags, o.data.data, err);
-	else if (o.data.len > DATA_MAX)
-		r = mount_long(m, target, &o, err);
-	else if (mount(m->source, target, type, o.flags, o.data.data) < 0)
-		r = err_sys(err, "mount %s '%s' at '%s'", m->type ? m->type : "",
-			m->source ? m->source : "", target);
+	r = buf_ok(&o.data) < 0 ? err_oom(err) : 0;
+	if (r == 0 && o.loop)
+		r = attach(m, &o, device, &held, err);
+	if (r == 0)
+		r = mount_source(m, o.loop ? device : m->source, target, &o, err);
 	/* a bind takes its flags only with a remount */
 	if (r == 0 && (o.flags & MS_BIND) && (o.flags & ~(unsigned long)(MS_BIND | MS_REC)) &&
 		mount(NULL, target, NULL, o.flags | MS_REMOUNT, NULL) < 0)

@@ -3,7 +3,9 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -222,6 +224,82 @@ TEST(a_bind_shows_the_ids_of_a_user_namespace)
 	assert_int_equal(errno, EROFS);
 	assert_ok(rootfs_unmount(rootfs, &err));
 	assert_ok(umount2(t.path, MNT_DETACH));
+	test_tmpdir_remove(&t);
+}
+
+#define LOOP_MAJOR 7
+
+static void make_image(const char *path)
+{
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600), status;
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	assert_ok(ftruncate(fd, 4 << 20));
+	close(fd);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		execlp("mkfs.ext4", "mkfs.ext4", "-qF", path, (char *)NULL);
+		_exit(errno == ENOENT ? 77 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		test_skip("there is no mkfs.ext4");
+	assert_int_equal(status, 0);
+}
+
+/* Whether the device still has that file. */
+static bool is_attached(dev_t device, const char *file)
+{
+	char path[64], text[256] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/block/loop%u/loop/backing_file", minor(device));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	return str_starts(text, file);
+}
+
+TEST(an_image_is_mounted_by_a_loop_device_that_ends_with_it)
+{
+	struct test_tmpdir t = test_tmpdir();
+	auto_free char *rootfs = NULL, *image = NULL, *file = NULL;
+	const char *words[] = { "rw", "loop", "direct-io" };
+	struct rootfs_mount m = { .type = "ext4", .options = words, .n_options = 2 };
+	struct err err = { 0 };
+	struct stat st;
+
+	own_mounts();
+	if (access("/dev/loop-control", R_OK | W_OK) < 0)
+		test_skip("no loop devices: %s", strerror(errno));
+	assert_true(asprintf(&rootfs, "%s/rootfs", t.path) > 0);
+	assert_true(asprintf(&image, "%s/image", t.path) > 0);
+	assert_true(asprintf(&file, "%s/new", rootfs) > 0);
+	m.source = image;
+	assert_int_equal(rootfs_mount(rootfs, &m, 1, &err), -ENOENT);
+	assert_text_has(err.text, "loop device for '");
+	make_image(image);
+	for (int i = 0; i < 2; i++) {
+		if (rootfs_mount(rootfs, &m, 1, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_ok(stat(rootfs, &st));
+		assert_int_equal(major(st.st_dev), LOOP_MAJOR);
+		assert_true(is_attached(st.st_dev, image));
+		if (i == 0)
+			assert_ok(mkdir(file, 0755));
+		assert_ok(access(file, F_OK));
+		assert_int_equal(access(rootfs, W_OK), i == 0 ? 0 : -1);
+		assert_ok(rootfs_unmount(rootfs, &err));
+		for (int n = 0; n < 500 && is_attached(st.st_dev, image); n++)
+			usleep(10000); /* the kernel lets go of it after the unmount */
+		assert_false(is_attached(st.st_dev, image));
+		words[0] = "ro";
+		m.n_options = 3;
+	}
 	test_tmpdir_remove(&t);
 }
 
