@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each method is a row. containerd takes "not found" of a stop for done, and of a status for a sandbox that has ended,
- * so a sandbox that is not ours is always that and nothing else.
+ * so a sandbox that is not ours is always that and nothing else; only a start where none was created yet comes too early.
  *
  * The shim that holds a sandbox answers for it until ShutdownSandbox: a containerd that was away must find it again,
  * stopped or not.
@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
@@ -191,9 +192,8 @@ static int do_create(
 	if (r < 0)
 		return r;
 	if (s->sandbox)
-		return err_set(err,
-			str_eq(sandbox_record(s->sandbox)->id, m->sandbox_id) ? -EEXIST : -EBUSY,
-			"this shim holds sandbox '%s'", sandbox_record(s->sandbox)->id);
+		return err_set(err, -EEXIST, "this shim holds sandbox '%s'",
+			sandbox_record(s->sandbox)->id);
 	if (m->n_rootfs)
 		return err_set(err, -EINVAL,
 			"sandbox '%s' is to have a root file system: it runs nothing",
@@ -254,17 +254,28 @@ static void write_info(const struct sandbox *sandbox, struct buf *out)
 	json_write_close(&w, '}');
 }
 
+static Pb__Pair info_row(const char *key, const char *value)
+{
+	Pb__Pair row = PB__PAIR__INIT;
+
+	row.key = (char *)key;
+	row.value = (char *)value;
+	return row;
+}
+
 static int do_status(struct sandbox_service *s, struct rpc_addr to, bool verbose, struct err *err)
 {
 	Pb__Sandbox__StatusResponse m = PB__SANDBOX__STATUS_RESPONSE__INIT;
 	const struct sandbox_record *r = sandbox_record(s->sandbox);
 	auto_done(buf) struct buf text = { 0 };
+	Pb__Pair rows[3], *info[] = { &rows[0], &rows[1], &rows[2] };
 	Pb__Timestamp created, exited;
-	Pb__Pair info = PB__PAIR__INIT, *infos[] = { &info };
+	char pid[16];
 
 	write_info(s->sandbox, &text);
 	if (buf_ok(&text) < 0)
 		return err_oom(err);
+	snprintf(pid, sizeof(pid), "%d", sandbox_pid(s->sandbox));
 	message_set_time(&created, r->created_wall_ns);
 	message_set_time(&exited, r->exited_wall_ns);
 	m.sandbox_id = (char *)r->id;
@@ -272,10 +283,12 @@ static int do_status(struct sandbox_service *s, struct rpc_addr to, bool verbose
 	m.state = (char *)(r->state == SANDBOX_READY ? "SANDBOX_READY" : "SANDBOX_NOTREADY");
 	m.created_at = &created;
 	m.exited_at = &exited;
-	info.key = (char *)"info";
-	info.value = text.data;
-	m.info = infos;
-	m.n_info = verbose ? 1 : 0;
+	rows[0] = info_row("info", text.data);
+	rows[1] = info_row(
+		"pid", pid); /* this and the next for who reads the map and not crictl's document */
+	rows[2] = info_row("state", m.state);
+	m.info = info;
+	m.n_info = verbose ? ARRAY_LEN(info) : 0;
 	ttrpc_reply_message(s->server, to, &m.base);
 	return 0;
 }
@@ -317,6 +330,8 @@ static int perform(struct sandbox_service *s, const struct rpc_request *req, str
 			reply_empty(s, req->addr);
 		return r;
 	}
+	if (!s->sandbox && req->method->kind == START)
+		return err_set(err, -EBUSY, "sandbox '%s' was not created", m->sandbox_id);
 	if (!s->sandbox || !str_eq(sandbox_record(s->sandbox)->id, m->sandbox_id))
 		return err_set(err, -ENOENT, "sandbox '%s'", m->sandbox_id);
 	switch ((enum kind)req->method->kind) {
