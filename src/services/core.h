@@ -25,6 +25,7 @@
 struct blobs;
 struct core_chore;
 struct core_copy;
+struct core_echo;
 struct core_export;
 struct core_import;
 struct core_inner;
@@ -45,6 +46,7 @@ struct core {
 	struct core_writer *writers;    /* of content_service.c: content that is being written */
 	struct core_chore *chores;      /* of chore.c: what helpers do */
 	struct core_export *exports;    /* of image_export.c: archives that go */
+	struct core_echo *echoes;       /* of transfer_echo.c */
 	struct core_import *imports;    /* of image_import.c: archives that come */
 	struct core_inner *inner;       /* of inner.c: calls of services to each other */
 	struct core_stream *streams;    /* of streams.c: what clients have begun */

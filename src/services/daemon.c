@@ -38,6 +38,7 @@
 #include "services/streams.h"
 #include "services/task_checkpoint.h"
 #include "services/tasks.h"
+#include "services/transfer_echo.h"
 #include "settings/settings.h"
 #include "supervisor/fdtable.h"
 
@@ -528,6 +529,7 @@ void daemon_free(struct daemon *m)
 	fd_close_all((int[]){ m->config.api_listener, m->config.events_listener }, 2);
 	chores_end(&m->core);
 	image_exports_end(&m->core);
+	transfer_echoes_end(&m->core);
 	image_imports_end(&m->core);
 	grpc_server_free(m->grpc);
 	ttrpc_server_free(m->ttrpc);

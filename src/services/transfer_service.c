@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transfer, as clients of 2.x ask for it: an archive into the store (image_import.h) or out of it
- * (image_export.h), one name of an image to another. What needs a registry is not done here, and said so as containerd says of what
- * none of its plugins does.
+ * (image_export.h), one name of an image to another, a stream back (transfer_echo.h). What needs a registry is not done here, and said
+ * so as containerd says of what none of its plugins does.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "services/image_import.h"
 #include "services/inner.h"
 #include "services/services.h"
+#include "services/transfer_echo.h"
 
 #include "proto/transfer.pb-c.h"
 
@@ -164,6 +165,9 @@ static int transfer(struct core_call *c)
 		return tag_start(c, in);
 	if (any_is(from, TYPE "ImageStore") && any_is(to, TYPE "ImageExportStream"))
 		return image_export_start(c, in->source, in->destination,
+			in->options ? in->options->progress_stream : "");
+	if (any_is(from, TYPE "ImageImportStream") && any_is(to, TYPE "ImageExportStream"))
+		return transfer_echo_start(c, in->source, in->destination,
 			in->options ? in->options->progress_stream : "");
 	/* No registries: what containerd says of a pair that none of its plugins takes. */
 	return err_set(

@@ -322,3 +322,7 @@ streams() { # TEST...
 @test "an archive goes out byte by byte, or not to its end" {
 	streams exports
 }
+
+@test "what is sent to be sent back comes back, as clients try their streams" {
+	streams echoes echo_resets
+}

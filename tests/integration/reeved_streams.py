@@ -49,6 +49,11 @@ def begin_export(c, name, image):
                   field(2, typed("containerd.types.transfer.ImageExportStream", field(1, name))))
 
 
+def begin_echo(c, sent, returned):
+    return c.call(TRANSFER, field(1, typed("containerd.types.transfer.ImageImportStream", field(1, sent))) +
+                  field(2, typed("containerd.types.transfer.ImageExportStream", field(1, returned))))
+
+
 def window(size):
     return message(typed("containerd.types.transfer.WindowUpdate", field(1, size)))
 
@@ -220,6 +225,64 @@ def exports():
     begin_export(c, "unread", image)
     c.put(n, window(1 << 30), end=False)
     c.sync()
+    c.close()
+
+
+def parts(c, n, kind, number):
+    """Of what came on a stream after the answer to its beginning: a field of each message of that kind."""
+    got = [dict(fields(m)) for m in c.streams[n].messages()]
+    return [dict(fields(m[2]))[number] for m in got if m[1] == b"containerd.types.transfer." + kind]
+
+
+def echoes():
+    """All comes back, whole and in order, however slowly it is read; and no more is asked for than there is room for."""
+    for size, step in (0, 1 << 20), (11, 1 << 20), (11, 1), (190000, 1 << 30), (190000, 7000), (700000, 100000):
+        body = bytes(i % 251 for i in range(size))
+        c = Conn(path)
+        out, back = stream(c, "out"), stream(c, "back")
+        call = begin_echo(c, "out", "back")
+        sent = read = 0
+        if size == 0:
+            c.send(frame(DATA, END_STREAM, out))
+        while not c.streams[call].ended:
+            got = b"".join(parts(c, back, b"Data", 1))
+            asked = sum(parts(c, out, b"WindowUpdate", 1))
+            assert asked - len(got) <= 1 << 20, "more is asked for than is read"
+            n = min(size, asked, sent + 30000) - sent
+            if n > 0:
+                c.put(out, data(body[sent:sent + n]), end=sent + n == size)
+                sent += n
+            if len(got) == read < size:
+                c.put(back, window(step), end=False)
+                read += step
+            c.one(0.05)
+        ended(c, call, OK)
+        assert c.until(lambda: c.streams[back].ended and c.streams[out].ended)
+        assert b"".join(parts(c, back, b"Data", 1)) == body, (size, step)
+        c.close()
+
+
+def echo_resets():
+    """Either stream goes away, and what is read by nobody comes to an end with its client."""
+    for what in "out", "back", "connection":
+        c = Conn(path)
+        streams = {"out": stream(c, "out"), "back": stream(c, "back")}
+        call = begin_echo(c, "out", "back")
+        c.put(streams["out"], data(b"x" * 1000), end=False)
+        if what != "connection":
+            c.send(frame(RST, 0, streams[what], CANCEL))
+            ended(c, call, CANCELLED)
+        c.close()
+    c = Conn(path)
+    stream(c, "out")
+    ended(c, begin_echo(c, "out", "none"), NOT_FOUND)
+    out = stream(c, "much")
+    stream(c, "unread")
+    call = begin_echo(c, "much", "unread")
+    for _ in range(40):
+        c.put(out, data(b"x" * 30000), end=False)
+    assert c.until(lambda: c.streams[call].ended), "more is taken than was asked for"
+    assert c.streams[call].status != OK
     c.close()
 
 
