@@ -600,7 +600,7 @@ static void on_need_spool(struct relay *r)
 /* The terminal is in the table: what its client sends and reads. */
 static int relay_terminal(struct process_io *s, struct err *err)
 {
-	int master = kept(s, "pty"), in = kept(s, "in.fifo"), again, r;
+	int master = kept(s, "pty"), in = kept(s, "in.fifo"), r;
 
 	r = start_relay(s, STREAM_OUT, master, kept_out(s), err);
 	s->relay[STREAM_OUT].spool = kept_spool(s);
@@ -611,16 +611,8 @@ static int relay_terminal(struct process_io *s, struct err *err)
 	relay_pump(&s->relay[STREAM_OUT]); /* what it holds is no event */
 	if (in < 0)
 		in = kept(s, "in.reader");
-	if (r < 0 || in < 0)
-		return r;
-	again = kept(s, "pty.in");
-	if (again < 0) { /* One more fd, for epoll knows each only once. */
-		again = fcntl(master, F_DUPFD_CLOEXEC, 3);
-		r = again < 0 ? -errno : keep(s, "pty.in", again);
-		if (r < 0)
-			return err_code(err, r, "keep the console");
-	}
-	return start_relay(s, STREAM_IN, in, again, err);
+	drop(s, "pty.in"); /* what a worker of an earlier version has kept */
+	return r < 0 || in < 0 ? r : start_relay(s, STREAM_IN, in, master, err);
 }
 
 int process_io_console(struct process_io *s, int master, struct err *err)

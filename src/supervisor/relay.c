@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 
 #define CHUNK (1 << 20)     /* as much as a pipe holds */
 #define CHUNK_TTY (1 << 14) /* the kernel allocates pages for as much as is asked */
@@ -57,6 +58,7 @@ static void detach(struct relay *r)
 	loop_timer_cancel(&r->pace);
 	loop_fd_remove(&r->in_source);
 	loop_fd_remove(&r->out_source);
+	r->watched = fd_close(r->watched);
 }
 
 static void end(struct relay *r)
@@ -162,15 +164,18 @@ static ssize_t move(struct relay *r)
 }
 
 /* Wait for the output only while it is what holds the stream up. A file cannot be watched and is
- * never full. */
+ * never full. What is another relay's input, a terminal, is watched by one more fd: epoll knows each only once. */
 static void watch_out(struct relay *r, bool on)
 {
 	uint32_t events = on ? EPOLLOUT | EPOLLET : EPOLLET;
 
-	if (r->out_source.loop)
+	if (r->out_source.loop) {
 		loop_fd_modify(&r->out_source, events);
-	else if (on)
-		loop_fd_add(r->loop, &r->out_source, r->out, events, on_out);
+	} else if (on && loop_fd_add(r->loop, &r->out_source, r->out, events, on_out) == -EEXIST) {
+		r->watched = fcntl(r->out, F_DUPFD_CLOEXEC, 3);
+		if (r->watched >= 0)
+			loop_fd_add(r->loop, &r->out_source, r->watched, events, on_out);
+	}
 }
 
 /* Full of pages with little in them. */
@@ -402,6 +407,7 @@ int relay_start(
 		.loop = l,
 		.in = in,
 		.out = out,
+		.watched = -EBADF,
 		.flags = flags,
 		.ended = ended,
 		.spool = SPOOL_NULL,

@@ -42,7 +42,8 @@ struct relay_buffer;
 struct relay {
 	struct loop *loop; /* NULL while not started */
 	int in;
-	int out; /* -EBADF: read and dropped */
+	int out;     /* -EBADF: read and dropped */
+	int watched; /* another fd of the output, while it is waited for by that; ours */
 	unsigned int flags;
 	relay_fn *ended;
 	struct loop_fd in_source;

@@ -92,6 +92,10 @@ io() {
 
 # --- terminals ---
 
+@test "what is typed ahead of a program arrives, and the shim has one descriptor of a terminal" {
+	io a_terminal_that_is_read_late
+}
+
 @test "a terminal" {
 	io a_terminal
 }

@@ -4,8 +4,10 @@ terminals sees, at the edges. One case a run: see main() of shim_client."""
 
 import errno
 import fcntl
+import hashlib
 import os
 import select
+import signal
 import sys
 import termios
 import threading
@@ -579,6 +581,34 @@ def a_logging_binary_that_is_not_ready(b):
 
 
 # --- terminals -------------------------------------------------------------------------------------------------------
+
+
+def terminals(pid):
+    """How many descriptors of terminals a process holds."""
+    links = [os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid) if os.path.lexists("/proc/%d/fd/%s" % (pid, fd))]
+    return len([link for link in links if link.endswith("ptmx")])
+
+
+@case
+def a_terminal_that_is_read_late(b):
+    """What is typed ahead of the program waits, more than a terminal holds too. And a shim has one descriptor of it: that is how
+    others see whether it leaks some."""
+    in_, out = b.fifo("in"), b.fifo("out")
+    reader = open_reader(out)
+    writer = os.open(in_, os.O_RDWR | os.O_NONBLOCK)
+    typed = bytes(i % 251 for i in range(60000))
+    b.sh("stty raw -echo; trap : USR1; echo ready; sleep 1000 & wait; kill $!; head -c 60000 | md5sum", (in_, out, "", 1))
+    equal(read_some(reader), b"ready\n", "what it says first")
+    equal(terminals(b.shim.pid), 1, "descriptors of the terminal")
+    equal(os.write(writer, typed), len(typed), "typed ahead")
+    quiet(b)
+    b.c.ok("Kill", b.ids + [(3, signal.SIGUSR1)])
+    equal(read_all(reader), hashlib.md5(typed).hexdigest().encode() + b"  -\n", "what came")
+    equal(b.wait(), 0, "status")
+    b.delete()
+    equal(terminals(b.shim.pid), 0, "descriptors of the terminal")
+    os.close(reader)
+    os.close(writer)
 
 
 @case
