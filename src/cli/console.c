@@ -53,6 +53,20 @@ int console_send_fd(const char *path, const char *word, int fd, struct err *err)
 	return r < 0 ? err_code(err, r, "send to socket '%s'", path) : 0;
 }
 
+/*
+ * Lines that go to no terminal (a pipe, a file) end as the program ends them, as with runc: nobody there wants the
+ * carriage returns. The process is still being set up, so that no line of it is before this.
+ */
+static void plain_lines(int master)
+{
+	struct termios t;
+
+	if (isatty(STDOUT_FILENO) || tcgetattr(master, &t) < 0)
+		return;
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	tcsetattr(master, TCSANOW, &t);
+}
+
 void console_take(struct console *c, int master)
 {
 	static const char name[] = "/dev/ptmx"; /* receivers want a byte and ignore the text */
@@ -61,6 +75,7 @@ void console_take(struct console *c, int master)
 	if (c->socket < 0) {
 		fd_close(c->master);
 		c->master = master;
+		plain_lines(master);
 		return;
 	}
 	r = fd_send(c->socket, name, sizeof(name) - 1, &master, 1);
@@ -194,6 +209,8 @@ static void make_raw(struct console *c)
 		return;
 	raw = c->saved;
 	cfmakeraw(&raw);
+	if (!isatty(STDOUT_FILENO)) /* what others write to it is theirs */
+		raw.c_oflag = c->saved.c_oflag;
 	c->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
 }
 

@@ -194,6 +194,15 @@ in_terminal() {
 	equal "$(cat "$B/sum")" "$(seq 150000 | md5sum)"
 }
 
+@test "a terminal's lines go to a pipe as the program ends them" {
+	bundle_sh 'echo one; echo two' '.process.terminal = true'
+	rt run --bundle "$B" "$ID" </dev/null 2>"$B/stderr" | od -c >"$B/got"
+	printf 'one\ntwo\n' | od -c | diff - "$B/got"
+	ct_sleep
+	rt exec -t "$ID" /bin/echo three </dev/null 2>"$B/stderr" | od -c >"$B/got"
+	printf 'three\n' | od -c | diff - "$B/got"
+}
+
 @test "a terminal passes input on, and end of file by its key" {
 	bundle_sh 'stty -echo -onlcr; echo ready; wc -c' '.process.terminal = true'
 	mkfifo "$B/keys"
