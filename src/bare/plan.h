@@ -82,7 +82,7 @@
 	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot */ \
 	X(ROOT_ATTR)    /* attributes of "/" after PIVOT: num[0] set, num[2] propagation */ \
 	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none, bit 8 + i: to be one */ \
-	X(SCHEDULER)    /* blob = struct sched_attr */ \
+	X(SCHEDULER)    /* blob = struct sched_attr, num[0] = its policy, for who tells of a failure */ \
 	X(IOPRIO)       /* num[0] = class << 13 | priority */ \
 	X(PERSONALITY)  /* num[0] */ \
 	X(AFFINITY)     /* blob = cpu mask; F_TOLERATE */ \

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 
@@ -390,6 +391,19 @@ const struct json_node *json_read_get(const struct json_node *object, const char
 		if (strcmp(m->key, key) == 0)
 			hit = m;
 	return hit && hit->kind != JSON_READ_NULL ? hit : NULL;
+}
+
+const struct json_node *json_read_get_any_case(const struct json_node *object, const char *key)
+{
+	const struct json_node *hit = json_read_get(object, key);
+
+	if (hit || object->kind != JSON_READ_OBJECT)
+		return hit;
+	for (const struct json_node *m = object->first; m; m = m->next)
+		if ((m->key[0] | 0x20) == (key[0] | 0x20) && strcasecmp(m->key, key) == 0 &&
+			m->kind != JSON_READ_NULL)
+			hit = m;
+	return hit;
 }
 
 static bool times_ten(uint64_t *v, uint64_t times)

@@ -52,6 +52,8 @@ int json_read(struct arena *a, const char *text, size_t len, const struct json_l
 
 /* The member of that name (the last of duplicates), or NULL; NULL too when it is null. */
 const struct json_node *json_read_get(const struct json_node *object, const char *key);
+/* The same; where there is none, a member whose name has other capitals, as programs in Go read documents. */
+const struct json_node *json_read_get_any_case(const struct json_node *object, const char *key);
 
 /*
  * The exact integer that a number stands for: 1e3, 10.0 and -0 are integers, 1.5 is not.

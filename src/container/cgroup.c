@@ -501,7 +501,9 @@ int cgroup_below(
 			return err_oom(err);
 		r = cgroup_dir_fd(d);
 		if (r < 0)
-			return err_code(err, r, "adding pid to cgroup '%s'", d->path);
+			return err_set(err, r,
+				"adding pid of the exec to cgroups: %s/cgroup.procs: %s", d->path,
+				r == -ENOENT ? "no such file or directory" : strerror(-r));
 	}
 	*ret = take_ptr(below);
 	return 0;

@@ -236,6 +236,7 @@ int compile_scheduling(
 		};
 
 		s = plan_add(p, PLAN_SCHEDULER);
+		s->num[0] = a.sched_policy;
 		plan_blob(p, s, &a, sizeof(a));
 	}
 	if (process->io_priority && early == host_side) {

@@ -67,6 +67,25 @@ static int find_rootfs(const struct container_create *req, char **ret, struct er
 	return r;
 }
 
+/*
+ * A destination that begins with the path of the container's root lies where the rest says, as with runc: old clients
+ * give it so. A root that is the host's has no such beginning, and nothing is mounted on the root itself.
+ */
+static void strip_root(struct spec *spec, const char *rootfs)
+{
+	size_t len = strlen(rootfs);
+
+	while (len && rootfs[len - 1] == '/')
+		len--;
+	for (size_t i = 0; len && i < spec->n_mounts; i++) {
+		const char **path = &spec->mounts[i].destination;
+
+		if (*path && strncmp(*path, rootfs, len) == 0 && (*path)[len] == '/' &&
+			(*path)[len + strspn(*path + len, "/.")])
+			*path += len;
+	}
+}
+
 /* A namespace that is joined may be the one that we are in: its settings would be the host's. */
 static bool is_callers_namespace(const struct spec_namespace *ns)
 {
@@ -841,6 +860,8 @@ int container_begin(const struct host *h, const struct container_plan *plan,
 		r = need_process(c->spec, err);
 	if (r == 0)
 		r = find_rootfs(req, &rootfs, err);
+	if (r == 0)
+		strip_root(c->spec, rootfs);
 	if (r == 0)
 		r = record_streams(c, req, err);
 	if (r == 0)

@@ -76,9 +76,9 @@ static int access_from_spec(const char *s, unsigned int *ret)
 			access |= DEVICE_WRITE;
 		else if (*s == 'm')
 			access |= DEVICE_MKNOD;
-		else
-			return -EINVAL;
 	}
+	if (!access)
+		return -EINVAL;
 	*ret = access;
 	return 0;
 }
@@ -101,8 +101,8 @@ static int rule_from_spec(
 			(long long)in->minor);
 	if (access_from_spec(in->access, &r.access) < 0)
 		return err_set(err, -EINVAL,
-			"linux.resources.devices[%zu].access: '%s' has other letters than r, w, m",
-			index, in->access);
+			"linux.resources.devices[%zu].access: '%s' has none of r, w, m", index,
+			in->access);
 	*ret = r;
 	return 0;
 }

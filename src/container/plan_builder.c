@@ -161,7 +161,8 @@ static void describe_label(const struct plan *p, const struct plan_step *s, char
 
 	if (strcmp(str_at(p, s, 0), "apparmor/exec") == 0 && length >= 5)
 		snprintf(out, size,
-			"process.apparmorProfile: '%.*s' could not be applied (is it loaded?)",
+			"process.apparmorProfile: apparmor profile '%.*s' could not be applied "
+			"(profile not loaded?)",
 			length - 5, label + 5);
 	else
 		snprintf(out, size, "apply SELinux label '%.*s'", length, label);
@@ -274,6 +275,13 @@ void plan_describe(const struct plan *p, uint32_t step, char *out, size_t size)
 		break;
 	case PLAN_LABEL:
 		describe_label(p, s, out, size);
+		break;
+	case PLAN_SCHEDULER:
+		snprintf(out, size, "process.scheduler: %s",
+			s->num[0] == SCHED_DEADLINE ? "SCHED_DEADLINE wants all processors (a "
+						      "process scheduler can't be "
+						      "used together with AllowedCPUs)"
+						    : "apply it");
 		break;
 	case PLAN_SECCOMP:
 		snprintf(out, size, "load the seccomp filter");

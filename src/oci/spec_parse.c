@@ -358,7 +358,7 @@ static int read_object(struct reader *r, const struct schema *type, const struct
 		return code;
 	for (size_t i = 0; i < type->n_fields; i++) {
 		const struct schema_field *f = &type->fields[i];
-		const struct json_node *member = json_read_get(node, f->name);
+		const struct json_node *member = json_read_get_any_case(node, f->name);
 		struct place here = { .up = place, .name = f->name };
 
 		if (!member && (f->flags & SCHEMA_REQUIRED))

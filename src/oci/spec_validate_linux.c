@@ -299,7 +299,7 @@ static int check_personality(const struct spec *s, struct err *err)
 static int check_policy_nodes(const struct spec_memory_policy *p, struct err *err)
 {
 	struct cpu_list nodes = { 0 };
-	bool some;
+	size_t count;
 	int r = 0;
 
 	if (!str_empty(p->nodes))
@@ -308,18 +308,19 @@ static int check_policy_nodes(const struct spec_memory_policy *p, struct err *er
 		err_in(err, "linux.memoryPolicy.nodes: invalid memory policy node");
 		return r;
 	}
-	some = cpu_list_count(&nodes) > 0;
+	count = cpu_list_count(&nodes);
 	switch (p->mode) {
 	case MPOL_DEFAULT:
 	case MPOL_LOCAL:
-		if (some)
-			return spec_check_fail(
-				err, -EINVAL, "linux.memoryPolicy.nodes: this mode takes none");
+		if (count)
+			return spec_check_fail(err, -EINVAL,
+				"linux.memoryPolicy.nodes: this mode requires 0 nodes but got %zu",
+				count);
 		return 0;
 	case MPOL_PREFERRED:
 		return 0;
 	default: /* BIND, INTERLEAVE, PREFERRED_MANY, WEIGHTED_INTERLEAVE */
-		if (!some)
+		if (!count)
 			return spec_check_fail(
 				err, -EINVAL, "linux.memoryPolicy.nodes: missing for this mode");
 		return 0;

@@ -266,6 +266,14 @@ OWN_CGROUPNS='.linux.namespaces |= (map(select(.type != "cgroup")) + [{"type": "
 	equal "$output" $'bound\nbound'
 }
 
+@test "a mount's destination may begin with the path of the container's root" {
+	bundle
+	inside 'grep -c " /in/m " /proc/self/mounts; ls -d "$0" 2>&1; true' '.mounts += [{"destination": ($root + "/in/m"), "type": "tmpfs", "source": "tmpfs"}] | .process.args += [$root]' \
+		--arg root "$B/rootfs"
+	equal "${lines[0]}" 1
+	contains "$output" "No such file"
+}
+
 @test "rbind brings the mounts below along, bind does not" {
 	mkdir -p "$BATS_TEST_TMPDIR/d/sub"
 	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/d/sub"

@@ -182,6 +182,7 @@ refuses() {
 	refuses "cannot delete container NAME that is not stopped: running" delete NAME
 	refuses "exec args cannot be empty" exec NAME
 	refuses " .. is not a sub cgroup path" exec --cgroup .. NAME /bin/true
+	refuses "/nosuch/cgroup.procs: no such file " exec --cgroup nosuch NAME /bin/true
 	refuses "cannot allocate tty if runc will detach without setting console socket" exec -d -t NAME /bin/true
 	refuses "cannot use console socket if runc will not detach or allocate tty" exec -d --console-socket /nosuch NAME /bin/true
 	refuses "No help topic for 'nosuch'" nosuch
@@ -196,6 +197,10 @@ refuses() {
 	fi
 	by runc delete --force runc
 	rt delete --force reeve
+	if [ "$(nproc)" -gt 1 ]; then
+		bundle '.linux.resources.cpu.cpus = "0" | .process.scheduler = {"policy": "SCHED_DEADLINE", "runtime": 42000, "deadline": 1000000, "period": 1000000}'
+		refuses "process scheduler can't be used together with AllowedCPUs" create --bundle "$B" NAME
+	fi
 	bundle '.linux.timeOffsets = {"boottime": {"secs": 1}}'
 	refuses "time namespace offsets specified, but " create --bundle "$B" NAME
 	bundle '.mounts += [{"destination": "/m", "type": "tmpfs", "uidMappings": [$m], "gidMappings": [$m]}]' --argjson m '{"containerID": 0, "hostID": 1, "size": 1}'

@@ -207,7 +207,7 @@ TEST(bad_rules_are_named)
 	spec.major = UINT32_MAX;
 	assert_int_equal(device_rules_complete(&res, &rules, &n, &err), -EINVAL);
 	spec.major = 5;
-	spec.access = "rx";
+	spec.access = "x";
 	assert_int_equal(device_rules_complete(&res, &rules, &n, &err), -EINVAL);
 	assert_text_has(err.text, "linux.resources.devices[0].access");
 	spec.access = "r";

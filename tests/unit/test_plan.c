@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
+
 #include "test.h"
 
 #include "bare/plan.h"
@@ -166,13 +168,26 @@ static void label(const char *file, const char *value, char *text, size_t size)
 	plan_done(&p);
 }
 
+TEST(a_deadline_that_cannot_be_had_says_what_stands_against_it)
+{
+	struct plan p;
+	char text[200];
+
+	plan_init(&p);
+	plan_add(&p, PLAN_SCHEDULER)->num[0] = SCHED_DEADLINE;
+	plan_describe(&p, 0, text, sizeof(text));
+	assert_text_has(text, "process scheduler can't be used together with AllowedCPUs");
+	plan_done(&p);
+}
+
 TEST(a_label_that_cannot_be_applied_is_named)
 {
 	char text[200];
 
 	label("apparmor/exec", "exec docker-default", text, sizeof(text));
 	assert_string_equal(text,
-		"process.apparmorProfile: 'docker-default' could not be applied (is it loaded?)");
+		"process.apparmorProfile: apparmor profile 'docker-default' could not be applied "
+		"(profile not loaded?)");
 	label("exec", "a:b:c", text, sizeof(text));
 	assert_string_equal(text, "apply SELinux label 'a:b:c'");
 }

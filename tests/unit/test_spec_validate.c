@@ -245,7 +245,7 @@ TEST(devices_and_the_rest_of_linux)
 		{ LINUX("\"memoryPolicy\":{}"), NULL },
 		{ LINUX("\"memoryPolicy\":{\"nodes\":\"0\"}"), "linux.memoryPolicy.mode: missing (invalid memory policy mode)" },
 		{ LINUX("\"memoryPolicy\":{\"flags\":[\"MPOL_F_STATIC_NODES\"]}"), "linux.memoryPolicy.mode: missing" },
-		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\",\"nodes\":\"0\"}"), "linux.memoryPolicy.nodes: this mode takes none" },
+		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\",\"nodes\":\"0\"}"), "linux.memoryPolicy.nodes: this mode requires 0 nodes but got 1" },
 		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\"}"), "linux.memoryPolicy.nodes: missing" },
 		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_PREFERRED\"}"), NULL },
 		{ LINUX("\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"1024\"}"), "linux.memoryPolicy.nodes: invalid memory policy node: list '1024' goes beyond 1023" },
@@ -261,7 +261,8 @@ TEST(resources)
 {
 	static const struct row rows[] = {
 		{ RES("\"devices\":[{\"allow\":true,\"type\":\"\",\"access\":\"\"}]"), NULL },
-		{ RES("\"devices\":[{\"access\":\"rwx\"}]"), "linux.resources.devices[0].access: 'rwx'" },
+		{ RES("\"devices\":[{\"access\":\"rwa\"}]"), NULL },
+		{ RES("\"devices\":[{\"access\":\"x\"}]"), "linux.resources.devices[0].access: 'x'" },
 		{ RES("\"devices\":[{\"major\":-2}]"), "linux.resources.devices[0]: -2:0" },
 		{ RES("\"memory\":{\"limit\":-2}"), "linux.resources.memory.limit: -2 is no amount" },
 		{ RES("\"memory\":{\"reservation\":-2}"), "memory.reservation" },
