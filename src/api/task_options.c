@@ -3,6 +3,9 @@
  * CRI sends runc's message only to the runtime type of that name; to every other it sends what stood
  * in its configuration as TOML text. A key that we do not know is an error: a misspelt SystemdCgroup
  * must not silently run containers elsewhere.
+ *
+ * Clients of containerd 1.6 and 1.7 take every runtime whose name does not begin with io.containerd.runc for the one that
+ * containerd had first, and send its messages, which have other numbers for the same things.
  */
 #include "api/task_options.h"
 
@@ -115,6 +118,21 @@ static void from_runc(const Pb__Options__Runc *m, struct task_options *out)
 	};
 }
 
+static void from_linux(const Pb__Options__LinuxCreate *m, struct task_options *out)
+{
+	*out = (struct task_options){
+		.run = {
+			.no_pivot_root = m->no_pivot_root,
+			.no_new_keyring = m->no_new_keyring,
+			.io_uid = m->io_uid,
+			.io_gid = m->io_gid,
+			.criu_image_path = m->criu_image_path,
+			.criu_work_path = m->criu_work_path,
+		},
+		.shim_cgroup = *m->shim_cgroup ? m->shim_cgroup : NULL,
+	};
+}
+
 static int from_table(const Pb__Options__Runtime *m, struct arena *arena, struct task_options *out,
 	struct err *err)
 {
@@ -146,15 +164,21 @@ int task_options_decode_any(const char *type_url, const void *value, size_t size
 {
 	struct task_options out = { 0 };
 	const ProtobufCMessage *m = NULL;
-	bool runc = any_is(type_url, ANY_RUNC_OPTIONS);
+	const ProtobufCMessageDescriptor *type = NULL;
 	int r = 0;
 
-	if (runc || any_is(type_url, ANY_RUNTIME_OPTIONS))
-		r = message_decode(
-			runc ? &pb__options__runc__descriptor : &pb__options__runtime__descriptor,
-			value, size, arena, &m, err);
-	if (r == 0 && m && runc)
+	if (any_is(type_url, ANY_RUNC_OPTIONS))
+		type = &pb__options__runc__descriptor;
+	else if (any_is(type_url, ANY_LINUX_CREATE))
+		type = &pb__options__linux_create__descriptor;
+	else if (any_is(type_url, ANY_RUNTIME_OPTIONS))
+		type = &pb__options__runtime__descriptor;
+	if (type)
+		r = message_decode(type, value, size, arena, &m, err);
+	if (r == 0 && m && type == &pb__options__runc__descriptor)
 		from_runc((const void *)m, &out);
+	else if (r == 0 && m && type == &pb__options__linux_create__descriptor)
+		from_linux((const void *)m, &out);
 	else if (r == 0 && m)
 		r = from_table((const void *)m, arena, &out, err);
 	if (r < 0)
@@ -178,19 +202,9 @@ int task_options_decode(const void *data, size_t size, struct arena *arena,
 		any->type_url, any->value.data, any->value.len, arena, ret, err);
 }
 
-int task_options_decode_checkpoint(const char *type_url, const void *value, size_t size,
-	struct arena *arena, struct request_checkpoint *ret, struct err *err)
+static void from_runc_checkpoint(
+	const Pb__Options__RuncCheckpoint *o, struct request_checkpoint *ret)
 {
-	const Pb__Options__RuncCheckpoint *o;
-	const ProtobufCMessage *m = NULL;
-	int r;
-
-	if (!any_is(type_url, ANY_RUNC_CHECKPOINT))
-		return 0;
-	r = message_decode(&pb__options__runc_checkpoint__descriptor, value, size, arena, &m, err);
-	if (r < 0)
-		return r;
-	o = (const void *)m;
 	if (str_empty(ret->path))
 		ret->path = o->image_path;
 	ret->work_path = o->work_path;
@@ -202,5 +216,42 @@ int task_options_decode_checkpoint(const char *type_url, const void *value, size
 	ret->file_locks = o->file_locks;
 	ret->empty_namespaces = (const char *const *)o->empty_namespaces;
 	ret->n_empty_namespaces = o->n_empty_namespaces;
+}
+
+static void from_linux_checkpoint(
+	const Pb__Options__LinuxCheckpoint *o, struct request_checkpoint *ret)
+{
+	Pb__Options__RuncCheckpoint same = PB__OPTIONS__RUNC_CHECKPOINT__INIT;
+
+	same.exit = o->exit;
+	same.open_tcp = o->open_tcp;
+	same.external_unix_sockets = o->external_unix_sockets;
+	same.terminal = o->terminal;
+	same.file_locks = o->file_locks;
+	same.empty_namespaces = o->empty_namespaces;
+	same.n_empty_namespaces = o->n_empty_namespaces;
+	same.image_path = o->image_path;
+	same.work_path = o->work_path;
+	from_runc_checkpoint(&same, ret);
+}
+
+int task_options_decode_checkpoint(const char *type_url, const void *value, size_t size,
+	struct arena *arena, struct request_checkpoint *ret, struct err *err)
+{
+	bool runc = any_is(type_url, ANY_RUNC_CHECKPOINT);
+	const ProtobufCMessage *m = NULL;
+	int r;
+
+	if (!runc && !any_is(type_url, ANY_LINUX_CHECKPOINT))
+		return 0;
+	r = message_decode(runc ? &pb__options__runc_checkpoint__descriptor
+				: &pb__options__linux_checkpoint__descriptor,
+		value, size, arena, &m, err);
+	if (r < 0)
+		return r;
+	if (runc)
+		from_runc_checkpoint((const void *)m, ret);
+	else
+		from_linux_checkpoint((const void *)m, ret);
 	return 0;
 }

@@ -20,6 +20,8 @@
 
 #define ANY_RUNC_OPTIONS "containerd.runc.v1.Options"
 #define ANY_RUNC_CHECKPOINT "containerd.runc.v1.CheckpointOptions"
+#define ANY_LINUX_CREATE "containerd.linux.runc.CreateOptions"
+#define ANY_LINUX_CHECKPOINT "containerd.linux.runc.CheckpointOptions"
 #define ANY_PROCESS_DETAILS "containerd.runc.v1.ProcessDetails"
 #define ANY_RUNTIME_OPTIONS "runtimeoptions.v1.Options"
 #define ANY_RUNTIME_INFO "containerd.types.RuntimeInfo"

@@ -12,14 +12,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/task_options.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "manager/identifier.h"
-#include "rpc/any.h"
 #include "services/services.h"
 #include "services/task_checkpoint.h"
-
-#include "proto/options.pb-c.h"
 
 enum {
 	CREATE,
@@ -341,33 +339,25 @@ static int wait_(struct core_call *c)
 
 /* ---- checkpoints ---- */
 
-/* Decoded options of runc's kind, which all runtimes take; NULL: others, or none. */
-static const void *options_of(struct core_call *c, const Pb__Any *any, const char *type,
-	const ProtobufCMessageDescriptor *descriptor)
-{
-	const ProtobufCMessage *m = NULL;
-
-	if (!any || !any_is(any->type_url, type) ||
-		message_decode(descriptor, any->value.data, any->value.len, c->arena, &m, NULL) < 0)
-		return NULL;
-	return m;
-}
-
 /* Into a directory that the client names, or as content, of which images are made. */
 static int checkpoint(struct core_call *c)
 {
 	const Pb__Tasks__CheckpointRequest *in = (const void *)c->req->message;
-	const Pb__Options__RuncCheckpoint *options = options_of(
-		c, in->options, ANY_RUNC_CHECKPOINT, &pb__options__runc_checkpoint__descriptor);
 	Pb__Task__CheckpointRequest m = PB__TASK__CHECKPOINT_REQUEST__INIT;
+	struct request_checkpoint options = { 0 };
+	struct err ignored;
 	int r = task_call_find(c, in->container_id);
 
 	if (r < 0)
 		return r;
-	if (!options || !*options->image_path)
+	/* What is wrong with them the task says. */
+	if (in->options)
+		(void)task_options_decode_checkpoint(in->options->type_url, in->options->value.data,
+			in->options->value.len, c->arena, &options, &ignored);
+	if (str_empty(options.path))
 		return task_checkpoint_make(c, in);
 	m.id = in->container_id;
-	m.path = options->image_path;
+	m.path = (char *)options.path;
 	m.options = in->options;
 	return ask(c, "Checkpoint", &m.base, reply_same, c->req->deadline_boot_ns);
 }
@@ -436,13 +426,16 @@ static int create_unpacked(struct core_call *c)
 static int create(struct core_call *c)
 {
 	const Pb__Tasks__CreateRequest *in = (const void *)c->req->message;
-	const Pb__Options__Runc *options =
-		options_of(c, in->options, ANY_RUNC_OPTIONS, &pb__options__runc__descriptor);
+	struct task_options options = { 0 };
+	struct err ignored;
 	Pb__Api__Container *k = NULL;
 	int r;
 
-	if (options && *options->criu_image_path)
-		return create_from(c, options->criu_image_path, NULL);
+	if (in->options)
+		(void)task_options_decode_any(in->options->type_url, in->options->value.data,
+			in->options->value.len, c->arena, &options, &ignored);
+	if (!str_empty(options.run.criu_image_path))
+		return create_from(c, options.run.criu_image_path, NULL);
 	if (!in->checkpoint)
 		return create_from(c, NULL, NULL);
 	r = task_call_container(c, in->container_id, &k);

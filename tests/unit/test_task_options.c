@@ -45,6 +45,41 @@ TEST(options_of_runc_are_read)
 	assert_string_equal(o.shim_cgroup, "/shims");
 }
 
+/* What containerd 1.6's packages send to a runtime of another name. */
+TEST(options_of_the_first_runtime_are_read)
+{
+	Pb__Options__LinuxCreate m = PB__OPTIONS__LINUX_CREATE__INIT;
+	Pb__Options__LinuxCheckpoint k = PB__OPTIONS__LINUX_CHECKPOINT__INIT;
+	struct request_checkpoint to = { 0 };
+	auto_done(arena) struct arena arena = { 0 };
+	ProtobufCBinaryData bytes;
+	struct task_options o;
+
+	m.no_new_keyring = true;
+	m.shim_cgroup = (char *)"/shims";
+	m.io_gid = 2000;
+	m.criu_image_path = (char *)"/image";
+	assert_ok(message_to_bytes(&m.base, &arena, &bytes));
+	assert_int_equal(task_options_decode_any("containerd.linux.runc.CreateOptions", bytes.data,
+				 bytes.len, &arena, &o, NULL),
+		1);
+	assert_true(o.run.no_new_keyring);
+	assert_false(o.run.no_pivot_root);
+	assert_int_equal(o.run.io_gid, 2000);
+	assert_string_equal(o.run.criu_image_path, "/image");
+	assert_string_equal(o.shim_cgroup, "/shims");
+
+	k.exit = true;
+	k.image_path = (char *)"/image";
+	k.work_path = (char *)"/work";
+	assert_ok(message_to_bytes(&k.base, &arena, &bytes));
+	assert_ok(task_options_decode_checkpoint("containerd.linux.runc.CheckpointOptions",
+		bytes.data, bytes.len, &arena, &to, NULL));
+	assert_true(to.exit);
+	assert_string_equal(to.path, "/image");
+	assert_string_equal(to.work_path, "/work");
+}
+
 TEST(unknown_types_say_nothing)
 {
 	auto_done(arena) struct arena arena = { 0 };
