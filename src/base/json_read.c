@@ -395,15 +395,21 @@ const struct json_node *json_read_get(const struct json_node *object, const char
 
 const struct json_node *json_read_get_any_case(const struct json_node *object, const char *key)
 {
-	const struct json_node *hit = json_read_get(object, key);
+	const struct json_node *hit = NULL;
+	bool exact = false;
 
-	if (hit || object->kind != JSON_READ_OBJECT)
-		return hit;
-	for (const struct json_node *m = object->first; m; m = m->next)
-		if ((m->key[0] | 0x20) == (key[0] | 0x20) && strcasecmp(m->key, key) == 0 &&
-			m->kind != JSON_READ_NULL)
-			hit = m;
-	return hit;
+	if (object->kind != JSON_READ_OBJECT)
+		return NULL;
+	for (const struct json_node *m = object->first; m; m = m->next) {
+		if ((m->key[0] | 0x20) != (key[0] | 0x20) || strcasecmp(m->key, key) != 0)
+			continue;
+		if (strcmp(m->key, key) == 0)
+			exact = true;
+		else if (exact)
+			continue;
+		hit = m;
+	}
+	return hit && hit->kind != JSON_READ_NULL ? hit : NULL;
 }
 
 static bool times_ten(uint64_t *v, uint64_t times)

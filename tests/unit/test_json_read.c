@@ -62,9 +62,10 @@ TEST(the_last_of_duplicate_keys_counts_even_when_it_is_null)
 	assert_null(json_read_get(n, "b"));
 	assert_null(json_read_get(n, "c"));
 	assert_null(json_read_get(parse("[1]"), "a"));
-	n = parse("{\"pagesize\":1,\"pageSize\":null,\"LIMIT\":2,\"limit\":3}");
+	n = parse("{\"pagesize\":1,\"limit\":3,\"LIMIT\":2,\"a\":4,\"a\":null,\"A\":5}");
 	assert_string_equal(json_read_get_any_case(n, "pageSize")->text, "1");
 	assert_string_equal(json_read_get_any_case(n, "limit")->text, "3");
+	assert_null(json_read_get_any_case(n, "a"));
 	assert_null(json_read_get_any_case(n, "page"));
 	assert_null(json_read_get_any_case(parse("[1]"), "a"));
 	arena_done(&arena);
