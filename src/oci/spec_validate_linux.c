@@ -204,6 +204,15 @@ static int check_cgroups_path(const struct spec *s, struct err *err)
 	return 0;
 }
 
+/* `hostname` is the one way to set it, as in runc and crun; `domainname` is the younger of its two, and both may say the same. */
+static bool property_says_else(const struct spec *s, const char *path, const char *value)
+{
+	if (strcmp(path, "kernel/hostname") == 0)
+		return true;
+	return strcmp(path, "kernel/domainname") == 0 && !str_empty(s->domainname) &&
+	       !str_eq(s->domainname, value);
+}
+
 static int check_sysctl(const struct spec *s, const struct spec_kv *kv, struct err *err)
 {
 	char path[SYSCTL_KEY_SIZE];
@@ -221,8 +230,7 @@ static int check_sysctl(const struct spec *s, const struct spec_kv *kv, struct e
 		return spec_check_fail(err, -EINVAL,
 			"linux.sysctl: '%s' needs a namespace of type %s", kv->key,
 			namespace_name(type));
-	if ((strcmp(path, "kernel/hostname") == 0 && !str_empty(s->hostname)) ||
-		(strcmp(path, "kernel/domainname") == 0 && !str_empty(s->domainname)))
+	if (property_says_else(s, path, kv->value))
 		return spec_check_fail(err, -EINVAL,
 			"linux.sysctl: '%s' conflicts with the property of that name", kv->key);
 	return 0;

@@ -181,9 +181,11 @@ TEST(sysctls)
 		{ LINUX("\"sysctl\":{\"/net/x\":\"1\"}"), "is no key" },
 		{ LINUX("\"sysctl\":{\"\":\"1\"}"), "is no key" },
 		{ LINUX("\"sysctl\":{\"net.a\\nb\":\"1\"}"), "'net.a?b' is no key" },
-		{ LINUX("\"sysctl\":{\"kernel.hostname\":\"a\"}"), NULL },
+		{ LINUX("\"sysctl\":{\"kernel.hostname\":\"a\"}"), "'kernel.hostname' conflicts" },
+		{ LINUX("\"sysctl\":{\"kernel.domainname\":\"a\"}"), NULL },
 		{ HEAD "\"hostname\":\"a\",\"linux\":{" ALL_NS ",\"sysctl\":{\"kernel.hostname\":\"b\"}}}", "'kernel.hostname' conflicts" },
 		{ HEAD "\"domainname\":\"a\",\"linux\":{" ALL_NS ",\"sysctl\":{\"kernel/domainname\":\"b\"}}}", "'kernel/domainname' conflicts" },
+		{ HEAD "\"domainname\":\"a\",\"linux\":{" ALL_NS ",\"sysctl\":{\"kernel.domainname\":\"a\"}}}", NULL },
 	};
 
 	RUN_ROWS(rows);
