@@ -3,7 +3,8 @@
  * Mounts, by fds only: a source is a detached tree or a new file system, its attributes are set while nobody can see
  * it, its target is a fd from the resolver. No path is looked up twice and nothing is remounted (spec/oci-runtime.md
  * 2.3). The container's root is attached over "/" of the new mount namespace; absolute paths still see the host's
- * tree until PIVOT, because a path walk starts below what is mounted on its own root.
+ * tree until PIVOT, because a path walk starts below what is mounted on its own root. Who comes in by the namespace starts
+ * above it, though: where there are hooks, the root is attached where they look for it, at its path.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
@@ -182,6 +183,12 @@ long exec_op_propagation(struct exec *x, const struct plan_step *s)
 	return r;
 }
 
+static long attach_root(const struct exec *x, const char *path)
+{
+	return sys_call5(
+		__NR_move_mount, x->rootfd, "", SYS_AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
 long exec_op_rootfs(struct exec *x, const struct plan_step *s)
 {
 	const char *path = exec_str(x, s->str[0]);
@@ -200,7 +207,11 @@ long exec_op_rootfs(struct exec *x, const struct plan_step *s)
 		return 0;
 	}
 	x->rootfd = x->slots[s->fd[0]];
-	r = sys_call5(__NR_move_mount, x->rootfd, "", SYS_AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+	r = -ENOENT;
+	if (s->flags & PLAN_F_IN_PLACE) /* root of a user namespace may have no way to it */
+		r = attach_root(x, path);
+	if (r < 0)
+		r = attach_root(x, "/");
 	/* where hooks start; PIVOT goes there by itself */
 	return r < 0 || !x->hooks ? r : sys_call1(__NR_fchdir, x->rootfd);
 }

@@ -62,7 +62,7 @@
 	X(SYSCTL)       /* host's /proc/sys/str[0] (dots already slashes) <- blob, in the new namespaces; fd[0]: slot with the host's /proc, or none: "/" is still the host's */ \
 	X(LABEL)        /* host's /proc/thread-self/attr/str[0] <- blob; fd[0] as SYSCTL */ \
 	X(PROPAGATION)  /* "/" recursively num[0] = MS_PRIVATE, MS_SLAVE, ... */ \
-	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE; F_LIVE */ \
+	X(ROOTFS)       /* attach slot fd[0] over "/" and make it the container's root for what follows; F_IN_PLACE: over its host path str[0], if there is a way to it; F_CHROOT: no mount namespace, str[0] = host path; F_INSIDE; F_LIVE */ \
 	X(MOUNT_TREE)   /* attach slot fd[0] at str[0] in root; the target is made when missing, file or directory as the source is; num[2] propagation after; F_OPTIONAL as TREE; F_NOFOLLOW: a link at the end of str[0] is covered, not followed; a link in the slot is made anew */ \
 	X(MOUNT_FS)     /* new file system str[0] at str[1] in root, source str[2] (0: none), SELinux label of its root str[3] (0: none), blob = options "k=v\0k\0"; num[0] attr_set, num[2] propagation; slot fd[0] <- the mount, unless none; F_COPY_UP; F_INHERIT_MODE: tmpfs without mode= takes the mode of what it covers */ \
 	X(BIND_DIR)     /* bind the host directory str[1] at str[0] in root; attributes come with a REMOUNT of what it lies in */ \
@@ -134,6 +134,7 @@ enum plan_flag {
 		PLAN_F_OPTIONAL, /* READY: of a pid namespace, whom signals without a handler do not reach */
 	PLAN_F_INSIDE =
 		PLAN_F_REPLACE, /* ROOTFS of an exec: the root is the container's already; TREE */
+	PLAN_F_IN_PLACE = PLAN_F_MOVE, /* ROOTFS: for hooks, which know its path */
 	PLAN_F_LIVE =
 		PLAN_F_BIND, /* ROOTFS: others run in there: no name is safe, and a plan that fails undoes its mounts */
 };

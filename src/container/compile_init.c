@@ -385,6 +385,12 @@ static bool is_private(const struct spec *spec)
 	return pr == SPEC_PROPAGATION_PRIVATE || pr == SPEC_PROPAGATION_RPRIVATE;
 }
 
+/* By the path of the root: in the container's mount namespace, or by joining it. */
+static bool looks_in_before_pivot(const struct spec_hooks *h)
+{
+	return h && (h->n_prestart || h->n_create_runtime || h->n_create_container);
+}
+
 static void add_root(const struct compile_init *in, struct plan *p, const struct compile_trees *t)
 {
 	struct plan_step *s;
@@ -397,7 +403,9 @@ static void add_root(const struct compile_init *in, struct plan *p, const struct
 	s = plan_add(p, PLAN_ROOTFS);
 	s->fd[0] = t->rootfs;
 	s->str[0] = plan_str(p, in->rootfs);
-	s->flags = own ? 0 : PLAN_F_CHROOT;
+	s->flags = !own                                     ? PLAN_F_CHROOT
+		   : looks_in_before_pivot(in->spec->hooks) ? PLAN_F_IN_PLACE
+							    : 0;
 }
 
 static void leave_host(const struct compile_init *in, struct plan *p, bool own)

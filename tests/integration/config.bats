@@ -757,6 +757,19 @@ all_hooks='.hooks = ({"prestart": 1, "createRuntime": 1, "createContainer": 1, "
 	equal "$(cat "$BATS_TEST_TMPDIR/ct")" "$(readlink "/proc/$(pid_of)/ns/mnt")"
 }
 
+# As the hooks of the NVIDIA container toolkit do: the one joins the mount namespace of the process, the other is in it.
+@test "hooks before the pivot find the container's mounts below the path of its root" {
+	bundle_sh 'sleep 100' '.hooks.createRuntime = [{"path": "/bin/sh", "args": ["sh", "-c", "nsenter -m -t $(jq .pid) readlink \($root)/proc/1/ns/mnt >\($dir)/joined"], "env": [$path]}]
+		| .hooks.createContainer = [{"path": "/bin/sh", "args": ["sh", "-c", "cat \($root)/etc/bound >\($dir)/seen; echo more >\($root)/tmp/hook"], "env": [$path]}]
+		| .mounts += [{"destination": "/etc/bound", "source": "/proc/sys/kernel/ostype", "options": ["bind"]}, {"destination": "/tmp", "type": "tmpfs"}]' \
+		--arg dir "$BATS_TEST_TMPDIR" --arg root "$B/rootfs" --arg path "PATH=$PATH"
+	ct_create
+	equal "$(cat "$BATS_TEST_TMPDIR/joined")" "$(readlink "/proc/$(pid_of)/ns/mnt")"
+	equal "$(cat "$BATS_TEST_TMPDIR/seen")" Linux
+	rt start "$ID"
+	equal "$(rt exec "$ID" cat /tmp/hook)" more
+}
+
 @test "a container is stopped when start has told that its hook failed" {
 	not_for runc crun -- "start does not tell"
 	bundle_sh 'sleep 100' '.hooks.startContainer = [{"path": "/bin/false"}]'

@@ -421,6 +421,7 @@ TEST(hooks_in_the_container_stand_where_the_spec_wants_them)
 
 	assert_int_equal(m.plan.steps[barrier].num[0], PLAN_GO_HOOKS);
 	assert_true(barrier < create && create < find(&m, PLAN_PIVOT, 0));
+	assert_true(m.plan.steps[find(&m, PLAN_ROOTFS, 0)].flags & PLAN_F_IN_PLACE);
 	/* hooks have the host's streams */
 	assert_true(find(&m, PLAN_NULL_STDIO, 0) > find(&m, PLAN_PIVOT, 0));
 	assert_int_equal(m.plan.steps[create].num[2], 3);
