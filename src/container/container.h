@@ -233,7 +233,7 @@ int container_change_mounts(struct container *c, const struct spec *mounts, bool
 /*
  * Delete: stopped: resources, state, poststop hooks. created: killed first. running or paused: error without force.
  * force: kills everything of the container and waits, at most ten seconds. Idempotent: every step may be repeated after a crash. done
- * comes after the poststop hooks, whose failures are only warnings.
+ * comes after the poststop hooks, whose failures are only logged.
  */
 int container_delete(
 	struct container *c, bool force, const struct container_handler *handler, struct err *err);

@@ -99,7 +99,7 @@ static void poststop_done(void *arg, const struct err *err)
 	container_done(c, NULL);
 }
 
-/* Best effort, once, after everything is gone: failures are warnings. Without hooks only the end of the operation. */
+/* Best effort, once, after everything is gone: failures are logged. Without hooks only the end of the operation. */
 static int run_poststop(struct container *c, struct err *err)
 {
 	const char *bundle = c->state.record.bundle;

@@ -79,7 +79,7 @@ static void read_output(const struct hook_run *r, char out[OUTPUT_KEPT])
 
 static void describe(struct hook_run *r, int wait_status)
 {
-	const char *path = r->req.hooks[r->next].path;
+	const char *path = r->req.hooks[r->next].path, *kind = r->req.kind;
 	char output[OUTPUT_KEPT];
 	const char *sep;
 
@@ -92,8 +92,9 @@ static void describe(struct hook_run *r, int wait_status)
 		err_set(&r->err, -EIO, "hook '%s' was killed by signal %d%s%s", path,
 			WTERMSIG(wait_status), sep, output);
 	else if (WEXITSTATUS(wait_status))
-		err_set(&r->err, -EIO, "hook '%s' failed with exit status %d%s%s", path,
-			WEXITSTATUS(wait_status), sep, output);
+		err_set(&r->err, -EIO, "'%s': %s%sfailed with exit code %d%s%s", path,
+			kind ? kind : "", kind ? " hook " : "", WEXITSTATUS(wait_status), sep,
+			output);
 }
 
 static void one_ended(struct hook_run *r)
@@ -103,7 +104,8 @@ static void one_ended(struct hook_run *r)
 	if (r->err.code && r->req.kind)
 		err_in(&r->err, "error running %s hook #%zu", r->req.kind, r->next);
 	if (r->err.code && r->req.best_effort) {
-		log_write(r->host->log, LOG_WARN_, "%s", r->err.text);
+		/* An error though the operation goes on: nobody else tells of it, and warnings are not shown unasked. */
+		log_write(r->host->log, LOG_ERROR_, "%s", r->err.text);
 		r->err.code = 0;
 	}
 	if (r->err.code) {

@@ -21,7 +21,7 @@ struct hook_request {
 	const char *state; /* JSON for stdin */
 	const char *cwd;   /* the bundle */
 	const char *kind;  /* as in config.json, for messages; NULL: programs of ours */
-	bool best_effort;  /* a failure is logged as a warning and the list goes on (poststop) */
+	bool best_effort;  /* a failure is logged and the list goes on (poststop) */
 };
 
 /* n_hooks may be 0: then done is called at the end of this round. */

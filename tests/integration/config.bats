@@ -787,6 +787,17 @@ all_hooks='.hooks = ({"prestart": 1, "createRuntime": 1, "createContainer": 1, "
 	[ -e "$BATS_TEST_TMPDIR/second" ]
 }
 
+@test "a poststop hook that fails is told without being asked for, and the operation succeeds" {
+	not_for runc -- "has other words"
+	bundle_sh 'true' '.hooks.poststop = [{"path": "/bin/sh", "args": ["sh", "-c", "exit 3"]}]'
+	run -0 ct_run
+	matches "$output" 'poststop hook failed with exit code:? 3'
+	ct_start
+	wait_until 10 status_is stopped
+	run -0 rt delete "$ID"
+	matches "$output" 'poststop hook failed with exit code:? 3'
+}
+
 # --- configs of other programs ----------------------------------------------------------------------------------
 
 @test "the config of runc spec runs" {
