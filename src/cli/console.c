@@ -21,12 +21,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* By runc's name: suites that its users run look for the whole sentence, whatever the program is called. */
+/* By runc's name: suites that its users run look for the whole sentence, whatever the program is called; crun's for the option. */
 int console_check(bool terminal, bool detach, const char *socket, struct err *err)
 {
 	if (terminal && detach && str_empty(socket))
 		return err_set(err, -EINVAL,
-			"cannot allocate tty if runc will detach without setting console socket");
+			"cannot allocate tty if runc will detach without setting console socket: "
+			"use --console-socket");
 	if (!str_empty(socket) && (!terminal || !detach))
 		return err_set(err, -EINVAL,
 			"cannot use console socket if runc will not detach or allocate tty");

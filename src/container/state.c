@@ -61,8 +61,8 @@ int state_id_check(const char *id, struct err *err)
 			err, -EINVAL, "container id is longer than %d characters", STATE_ID_MAX);
 	if (id[len])
 		return err_set(err, -EINVAL,
-			"invalid container ID format: '%s': letters, digits, '_', '+', '.' and '-' "
-			"only",
+			"invalid container ID format: invalid character in '%s': letters, digits, "
+			"'_', '+', '.' and '-' only",
 			id);
 	if (id[0] == '.')
 		return err_set(

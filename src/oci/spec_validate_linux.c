@@ -219,7 +219,8 @@ static int check_sysctl(const struct spec *s, const struct spec_kv *kv, struct e
 	enum spec_ns_type type;
 
 	if (sysctl_key_path(kv->key, path) < 0)
-		return spec_check_fail(err, -EINVAL, "linux.sysctl: '%s' is no key", kv->key);
+		return spec_check_fail(err, -EINVAL,
+			"linux.sysctl: '%s' is no key, or contains an invalid path", kv->key);
 	type = sysctl_key_namespace(path);
 	if (type == SPEC_NS_ABSENT)
 		return spec_check_fail(err, -EINVAL,

@@ -795,6 +795,15 @@ terminal() {
 	kill "$TERMINAL"
 }
 
+@test "who gives no console socket for a terminal is told of the option" {
+	not_for runc -- "names none"
+	bundle '.process.terminal = true'
+	ct_refused
+	contains "$output" "use --console-socket"
+	run ! ct_run --detach
+	contains "$output" "use --console-socket"
+}
+
 # in_terminal COMMAND: as at a keyboard that says nothing.
 in_terminal() {
 	mkfifo "$BATS_TEST_TMPDIR/keyboard"

@@ -91,6 +91,8 @@ TEST(ids)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		assert_int_equal(state_id_check(bad[i], &err), -EINVAL);
 		assert_text_has(err.text, "invalid container ID format");
+		if (bad[i][0] != '.')
+			assert_text_has(err.text, "invalid character");
 	}
 	assert_int_equal(state_id_check("", &err), -EINVAL);
 	assert_text_has(err.text, "cannot be empty");
