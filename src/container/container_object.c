@@ -153,15 +153,19 @@ char *container_hook_state(const struct container *c, const char *status, pid_t 
 int container_filter(const struct container *c, struct seccomp_filter *ret, struct err *err)
 {
 	const struct spec_seccomp *profile = c->spec->linux_ ? c->spec->linux_->seccomp : NULL;
-
 	struct seccomp_cache once, *cache = c->host->seccomp ? c->host->seccomp : &once;
+	int r;
 
 	*ret = (struct seccomp_filter){ 0 };
 	if (!profile)
 		return 0;
 	seccomp_cache_init_below(&once, -EBADF, 0);
 	cache->parentfd = c->host->state->fd;
-	return seccomp_compile(profile, cache, ret, err);
+	r = seccomp_compile(profile, cache, ret, err);
+	if (r == 0 && ret->program)
+		log_write(c->host->log, LOG_DEBUG_, "seccomp filter flags: %llu",
+			(unsigned long long)ret->flags);
+	return r;
 }
 
 bool container_denies_setgroups(const struct spec *s)

@@ -584,6 +584,16 @@ CapAmb: 0000000000000020"
 	contains "$output" "Operation not permitted"
 }
 
+@test "the flags of a seccomp filter are told who asks for debug records" {
+	not_for old-runc crun -- "has none, or other words"
+	local flags
+	for flags in '["SECCOMP_FILTER_FLAG_LOG"]=2' '["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"]=6' '[]=0' 'null=4'; do
+		bundle_sh true '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "flags": $flags, "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}]}' --argjson flags "${flags%=*}"
+		run -0 rt --debug run --bundle "$B" "$ID" </dev/null
+		contains "$output" "\"seccomp filter flags: ${flags#*=}\""
+	done
+}
+
 @test "a seccomp action or operator that is not known is refused" {
 	refused '.linux.seccomp = {"defaultAction": "SCMP_ACT_NOSUCH"}'
 	refused '.linux.seccomp = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chmod"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 1, "value": 1, "op": "SCMP_NO"}]}]}'
