@@ -94,18 +94,28 @@ int cli_read_document(
 	return r < 0 ? err_code(err, r, "read %s '%s'", what, path) : 0;
 }
 
-int cli_check_fds(uint32_t n, struct err *err)
+/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
+static bool was_passed(uint32_t fd)
 {
-	if (n > FDS_MAX)
-		return err_set(err, -EINVAL, "cannot keep %u descriptors", n);
-	for (uint32_t i = 0; i < n; i++) {
-		int flags = fcntl((int)i + 3, F_GETFD);
+	int flags = fcntl((int)fd, F_GETFD);
 
-		/* An fd of ours may have taken the number of one that was not passed; ours are all close-on-exec. */
-		if (flags < 0 || flags & FD_CLOEXEC)
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
+int cli_count_fds(
+	const struct cli *cli, uint32_t given, uint32_t more, uint32_t *ret_n, struct err *err)
+{
+	uint32_t n;
+
+	if (__builtin_add_overflow(given, more, &n) || n > FDS_MAX)
+		return err_set(err, -EINVAL, "cannot keep so many descriptors");
+	while (cli->dialect->fewer_fds && n > given && !was_passed(n - 1 + 3))
+		n--;
+	for (uint32_t i = 0; i < n; i++)
+		if (!was_passed(i + 3))
 			return err_set(err, -EBADF, "preserved-fd %u (descriptor %u) is not open",
 				i, i + 3);
-	}
+	*ret_n = n;
 	return 0;
 }
 
@@ -201,11 +211,16 @@ static struct args_table table_of(const struct cli_command *c)
 
 static int print_command_help(const struct cli *cli, const struct cli_command *c, struct err *err)
 {
+	const char *head = dialect_help_head(cli->dialect, c->name), *name = cli->dialect->name;
 	auto_done(buf) struct buf out = { 0 };
 	struct args_table table = table_of(c);
 
-	buf_addf(&out, "NAME:\n   %s %s - %s\n\nusage: %s %s%s%s\n\noptions:\n", cli->dialect->name,
-		c->name, c->summary, cli->dialect->name, c->name, *c->usage ? " " : "", c->usage);
+	if (head)
+		buf_addf(&out, "Usage: %s [OPTION...] %s\n%s\n\n", name, head, c->summary);
+	else
+		buf_addf(&out, "NAME:\n   %s %s - %s\n\nusage: %s %s%s%s\n\n", name, c->name,
+			c->summary, name, c->name, *c->usage ? " " : "", c->usage);
+	buf_adds(&out, "options:\n");
 	args_help(&table, &out);
 	return cli_print(&out, err);
 }

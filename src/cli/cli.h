@@ -99,5 +99,9 @@ int cli_no_container(const char *id, struct err *err);
 /* The document at `path`, or with "-" on standard input: "read WHAT 'PATH'" fails. The caller frees. */
 int cli_read_document(
 	const char *path, const char *what, char **ret, size_t *ret_size, struct err *err);
-/* Were the descriptors 3 to 3 + n - 1 passed to us? */
-int cli_check_fds(uint32_t n, struct err *err);
+/*
+ * How many descriptors from 3 on are to be kept: `given` that a service manager has passed, and behind them `more`, which the
+ * caller counts and some dialects lower to those that are there. All must have been passed to us.
+ */
+int cli_count_fds(
+	const struct cli *cli, uint32_t given, uint32_t more, uint32_t *ret_n, struct err *err);

@@ -110,11 +110,9 @@ int creation_begin(struct creation *c, struct cli *cli, const struct creation_op
 	int r;
 
 	*c = (struct creation){ .console = CONSOLE_NULL, .pid_file = PID_FILE_NULL, .options = o };
-	if (__builtin_add_overflow(o->preserve_fds, req.listen_fds, &req.preserve_fds))
-		return err_set(err, -EINVAL, "cannot keep so many descriptors");
 	r = state_id_check(id, err);
 	if (r == 0)
-		r = cli_check_fds(req.preserve_fds, err);
+		r = cli_count_fds(cli, req.listen_fds, o->preserve_fds, &req.preserve_fds, err);
 	if (r == 0)
 		r = load(o, &bundle, &req.spec, &json, &req.json_size, err);
 	/* What is only created may do without. */

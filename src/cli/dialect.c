@@ -6,10 +6,32 @@
 #include "cli/dialect.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
+
+static const char *const crun_help_heads[] = {
+	"checkpoint CONTAINER",
+	"create [OPTION]... CONTAINER",
+	"delete CONTAINER",
+	"exec CONTAINER cmd",
+	"features",
+	"kill CONTAINER [SIGNAL]",
+	"list",
+	"mounts [add|remove] CONTAINER FILE",
+	"pause CONTAINER",
+	"ps",
+	"restore CONTAINER",
+	"resume CONTAINER",
+	"run [OPTION]... CONTAINER",
+	"spec",
+	"start CONTAINER",
+	"state CONTAINER",
+	"update [OPTION]... CONTAINER",
+	NULL,
+};
 
 static const struct dialect dialects[] = {
 	{
@@ -41,12 +63,14 @@ static const struct dialect dialects[] = {
 		.subgroup = "container",
 		.empty_list = "[]",
 		.list_heads = { "NAME", "PID", "STATUS", "BUNDLE PATH", "CREATED", "OWNER" },
+		.help_heads = crun_help_heads,
 		.unknown_command = 1,
 		.usage = 64,
 		.plain_failures = true,
 		.tells_directory = true,
 		.pause_again = true,
 		.bare_ps = true,
+		.fewer_fds = true,
 	},
 };
 
@@ -58,4 +82,14 @@ const struct dialect *dialect_of(const char *program)
 		if (str_eq(name, dialects[i].name))
 			return &dialects[i];
 	return &dialects[0];
+}
+
+const char *dialect_help_head(const struct dialect *d, const char *command)
+{
+	size_t len = strlen(command);
+
+	for (const char *const *u = d->help_heads; u && *u; u++)
+		if (strcspn(*u, " ") == len && str_starts(*u, command))
+			return *u;
+	return NULL;
 }

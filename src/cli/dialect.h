@@ -23,14 +23,18 @@ struct dialect {
 	const char *subgroup; /* of a container below its systemd unit, on cgroup v2; NULL: none */
 	const char *empty_list; /* JSON of no containers; NULL: null */
 	const char *list_heads[6];
-	int unknown_command; /* exit statuses: no such command */
-	int usage;           /* an option that there is none of */
+	const char *const *help_heads; /* NULL: ours; see dialect_help_head() */
+	int unknown_command;           /* exit statuses: no such command */
+	int usage;                     /* an option that there is none of */
 	bool plain_failures; /* a command's own status of a failure does not count: always 1 */
 	bool failure_is_record; /* without a log file, a failure is a record on standard error (level=error) */
 	bool tells_directory; /* --version has a line with the root */
 	bool pause_again;     /* pausing what is paused, and resuming what is not, is no failure */
 	bool bare_ps;         /* the table of ps is the pids alone */
+	bool fewer_fds;       /* of the last that --preserve-fds counts, some may not be there */
 };
 
 /* By the last part of the name that the program was called by. */
 const struct dialect *dialect_of(const char *program);
+/* Behind "Usage: NAME [OPTION...] " in the first line of a command's help. NULL: it begins as ours. */
+const char *dialect_help_head(const struct dialect *d, const char *command);

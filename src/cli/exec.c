@@ -48,6 +48,7 @@ struct exec {
 	struct pid_file pid_file;
 	struct foreground foreground;
 	const struct exec_options *options;
+	uint32_t preserve_fds;
 };
 
 static int make_process(struct exec *e, const struct args_list *args, struct err *err)
@@ -78,7 +79,7 @@ static int make_process(struct exec *e, const struct args_list *args, struct err
 static int prepare(struct exec *e, const struct args_list *args, struct err *err)
 {
 	const struct exec_options *o = e->options;
-	int r = cli_check_fds(o->preserve_fds, err);
+	int r = cli_count_fds(e->session.cli, 0, o->preserve_fds, &e->preserve_fds, err);
 
 	if (r == 0)
 		r = make_process(e, args, err);
@@ -96,7 +97,7 @@ static int begin(struct exec *e, struct err *err)
 	struct container_exec req = {
 		.process = &e->doc->process,
 		.stdio = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO },
-		.preserve_fds = o->preserve_fds,
+		.preserve_fds = e->preserve_fds,
 		.cgroups = o->cgroups.items,
 		.n_cgroups = o->cgroups.n,
 		.ignore_paused = o->ignore_paused,

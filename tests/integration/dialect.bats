@@ -107,6 +107,27 @@ life_by() { # PROGRAM
 	life_by "$AS_CRUN"
 }
 
+@test "as crun, the help of a command begins as crun's" {
+	local command
+	for command in checkpoint create delete exec features kill list mounts pause ps restore resume run spec start state update; do
+		run -0 "$AS_CRUN" "$command" --help
+		equal "${lines[0]}" "$("$PEERS/crun" "$command" --help | head -n 1)"
+		contains "$output" "--help"
+	done
+}
+
+@test "as crun, fewer descriptors may be there than are to be kept" {
+	bundle_sh 'cat <&3; ls /proc/self/fd'
+	echo three >"$B/3"
+	local as
+	for as in "$AS_CRUN" "$PEERS/crun"; do
+		run -0 "$as" --root "$BATS_TEST_TMPDIR/root-${as%/crun}" run --preserve-fds 4 --bundle "$B" "$ID" </dev/null 3<"$B/3" 4<&- 5<&- 6<&-
+		equal "$output" $'three\n0\n1\n2\n3\n4'
+	done
+	run -1 "$AS_RUNC" --root "$RT_ROOT" run --preserve-fds 4 --bundle "$B" "$ID" </dev/null 3<"$B/3" 4<&- 5<&- 6<&-
+	contains "$output" "descriptor 4"
+}
+
 @test "as crun, pause and resume may be said twice, ps prints pids, list has other heads" {
 	ct_sleep
 	run -0 "$AS_CRUN" --root "$RT_ROOT" resume "$ID"

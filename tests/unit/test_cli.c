@@ -260,15 +260,24 @@ TEST(a_full_stdout_is_a_failure)
 TEST(kept_descriptors_must_be_passed)
 {
 	int keep = fcntl(0, F_DUPFD, 3), own = fcntl(0, F_DUPFD_CLOEXEC, 3);
+	struct cli cli = { .dialect = dialect_of("reeve") },
+		   crun = { .dialect = dialect_of("crun") };
 	struct err err;
+	uint32_t n = 7;
 
-	assert_ok(cli_check_fds(0, &err));
+	assert_ok(cli_count_fds(&cli, 0, 0, &n, &err));
+	assert_int_equal(n, 0);
 	if (keep == 3 && own == 4) {
-		assert_ok(cli_check_fds(1, &err));
-		assert_int_equal(cli_check_fds(2, &err), -EBADF);
+		assert_ok(cli_count_fds(&cli, 0, 1, &n, &err));
+		assert_int_equal(n, 1);
+		assert_int_equal(cli_count_fds(&cli, 0, 2, &n, &err), -EBADF);
 		assert_text_has(err.text, "descriptor 4");
+		assert_ok(cli_count_fds(&crun, 0, 2, &n, &err));
+		assert_int_equal(n, 1);
+		assert_int_equal(cli_count_fds(&crun, 2, 1, &n, &err), -EBADF);
 	}
-	assert_int_equal(cli_check_fds(UINT32_MAX, &err), -EINVAL);
+	assert_int_equal(cli_count_fds(&cli, 0, UINT32_MAX, &n, &err), -EINVAL);
+	assert_int_equal(cli_count_fds(&cli, 2, UINT32_MAX, &n, &err), -EINVAL);
 	close(keep);
 	close(own);
 }
