@@ -19,6 +19,7 @@
 
 #define MNT_DETACH_ 2
 #define UMOUNT_NOFOLLOW_ 8
+#define MS_RDONLY_ 1
 #define MS_MOVE_ 8192
 #define MS_REC_ 16384
 #define MS_PROPAGATION (MS_UNBINDABLE_ | MS_PRIVATE_ | MS_SLAVE_ | MS_SHARED_)
@@ -1207,14 +1208,41 @@ long exec_op_readonly(struct exec *x, const struct plan_step *s)
 	return is_absent(r) ? 0 : r;
 }
 
-static long leave_by_move(struct exec *x)
+/*
+ * In a user namespace's mount namespace the host's mounts are locked and cannot be unmounted. Then they are covered, all that
+ * are left: the next may lie below the first at the same place, and what covers that one is not locked.
+ */
+static long leave_mounts(struct exec *x, const struct plan_step *s)
+{
+	const char *path = exec_str(x, s->str[1]);
+	int locked = 0;
+
+	for (uint64_t i = 0; i < s->num[0]; i++) {
+		long r = 0;
+
+		x->detail = path;
+		if (!locked)
+			r = sys_call2(__NR_umount2, path, MNT_DETACH_ | UMOUNT_NOFOLLOW_);
+		locked |= r == -EINVAL || r == -EPERM;
+		if (locked)
+			r = sys_call5(
+				__NR_mount, "tmpfs", path, "tmpfs", MS_RDONLY_, "size=4k,mode=0");
+		if (r < 0 && r != -ENOENT) /* went with what it was in */
+			return r;
+		path += strlen(path) + 1;
+	}
+	return 0;
+}
+
+static long leave_by_move(struct exec *x, const struct plan_step *s)
 {
 	long r = sys_call5(__NR_mount, ".", "/", NULL, MS_MOVE_, NULL);
 
 	/* ROOTFS has put it over "/" already: -EINVAL, or -ELOOP since Linux 6.17 */
 	if (r < 0 && r != -EINVAL && r != -ELOOP)
 		return r;
-	return sys_call1(__NR_chroot, ".");
+	r = leave_mounts(x, s);
+	return r < 0 ? r : sys_call1(__NR_chroot, ".");
 }
 
 long exec_op_pivot(struct exec *x, const struct plan_step *s)
@@ -1226,7 +1254,7 @@ long exec_op_pivot(struct exec *x, const struct plan_step *s)
 	if (s->flags & PLAN_F_CHROOT) {
 		r = sys_call1(__NR_chroot, ".");
 	} else if (s->flags & PLAN_F_MOVE) {
-		r = leave_by_move(x);
+		r = leave_by_move(x, s);
 	} else {
 		r = sys_call2(__NR_pivot_root, ".", ".");
 		if (r >= 0) /* the old root lies over the new one now */

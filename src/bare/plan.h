@@ -79,7 +79,7 @@
 	X(CONSOLE)      /* new pty from the container's devpts: master to the launcher, slave as 0-2 and /dev/console; num[0] rows << 32 | columns; num[1] owner uid, F_NO_BIND */ \
 	X(CONSOLE_CTTY) /* make fd 0 the controlling terminal */ \
 	X(HOOK)         /* run str[0]; args list str[1] (num[0] of them), env list str[2] (num[1]); num[2] timeout seconds or 0; stdin = str[3] + pid + blob; num[3] = its place among those of its kind, for messages; F_FINAL_CAPS: startContainer */ \
-	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot */ \
+	X(PIVOT)        /* leave the host's tree: pivot_root; F_CHROOT: only chroot; F_MOVE: MS_MOVE and chroot, and none of the host's mounts of the list str[1] (num[0] of them) remain */ \
 	X(ROOT_ATTR)    /* attributes of "/" after PIVOT: num[0] set, num[2] propagation */ \
 	X(NULL_STDIO)   /* 0-2 that are the host's /dev/null become the container's; num[0] bit i: i is known to be none, bit 8 + i: to be one */ \
 	X(SCHEDULER)    /* blob = struct sched_attr, num[0] = its policy, for who tells of a failure */ \

@@ -55,7 +55,7 @@ static int step_ok(const char *base, const struct plan_header *h, const struct p
 		return 0;
 	if (s->op == PLAN_CLONE && s->num[1] >= h->n_slots)
 		return 0;
-	if (s->op == PLAN_HOOK || s->op == PLAN_LOOKUP)
+	if (s->op == PLAN_HOOK || s->op == PLAN_LOOKUP || s->op == PLAN_PIVOT)
 		return (!s->num[0] || s->str[1]) && (!s->num[1] || s->str[2]) &&
 		       list_fits(base, h->size, s->str[1], s->num[0]) &&
 		       list_fits(base, h->size, s->str[2], s->num[1]);

@@ -59,6 +59,8 @@ struct compile_init {
 	const struct net_device *net_devices; /* linux.netDevices, as they are on the host */
 	size_t n_net_devices;
 	bool no_pivot;
+	const char *const *kernel_mounts; /* of the host: to be left behind by who does not pivot */
+	size_t n_kernel_mounts;
 	bool no_new_keyring;
 	bool setgroups_denied; /* a user namespace without the right to set groups */
 	bool rootless; /* we are not root: only inside of the user namespace may mounts be made */

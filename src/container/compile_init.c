@@ -415,6 +415,10 @@ static void leave_host(const struct compile_init *in, struct plan *p, bool own)
 	bool readonly = in->spec->root && in->spec->root->readonly;
 
 	s->flags = !own ? PLAN_F_CHROOT : in->no_pivot ? PLAN_F_MOVE : 0;
+	if (s->flags == PLAN_F_MOVE) {
+		s->str[1] = plan_strs(p, in->kernel_mounts, in->n_kernel_mounts);
+		s->num[0] = in->n_kernel_mounts;
+	}
 	if (!own || (!propagation && !readonly))
 		return;
 	s = plan_add(p, PLAN_ROOT_ATTR);

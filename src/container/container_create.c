@@ -24,6 +24,7 @@
 #include "container/annotation.h"
 #include "container/compile.h"
 #include "container/intel_rdt.h"
+#include "container/kernel_mounts.h"
 #include "container/notify_socket.h"
 #include "container/sandbox_group.h"
 #include "container/security_label.h"
@@ -686,6 +687,8 @@ static int compile_and_start(struct container *c, const struct container_create 
 		&in.n_cgroup_mounts);
 	if (r < 0)
 		err_code(err, r, "lay out the cgroup mount");
+	if (r == 0 && req->no_pivot)
+		r = kernel_mounts(&arena, rootfs, &in.kernel_mounts, &in.n_kernel_mounts, err);
 	if (r == 0 && req->start_by_socket) {
 		listen_fd = fd_unix_listen_at(c->state.dirfd, START_SOCKET, SOCK_SEQPACKET, 0600);
 		in.listen_fd = listen_fd;

@@ -515,11 +515,34 @@ masked_inside() {
 	no_finds <(echo "$output")
 }
 
+@test "no-pivot: a fresh procfs or sysfs of a user namespace made inside does not show what is masked" {
+	not_for crun -- "leaves the host's /proc in the mount namespace"
+	bundle_sh 'unshare -Urmpf sh -c "mount -t proc proc /mnt && echo FOUND"; unshare -Urmn sh -c "echo inside; mount -t sysfs sysfs /mnt && echo FOUND"; echo done' \
+		'.process.user = {uid: 1000, gid: 1000}'
+	mkdir -p "$B/rootfs/mnt"
+	run -0 ct_run --no-pivot
+	contains "$output" "inside"
+	no_finds <(echo "$output")
+}
+
+@test "no-pivot: nor where the host's procfs is locked, in a container that maps ids" {
+	not_for crun runc -- "runc has no tmpfs there with these ids; crun leaves the host's /proc"
+	bundle_sh 'unshare -Urmpf sh -c "echo inside; mount -t proc proc /mnt && echo FOUND"; echo done' \
+		'.process.user = {uid: 1000, gid: 1000} | .linux.namespaces += [{type: "user"}] | .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}] | .linux.gidMappings = .linux.uidMappings'
+	mkdir -p "$B/rootfs/mnt"
+	chown -R 100000:100000 "$B/rootfs"
+	chmod 755 "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$B"
+	run -0 ct_run --no-pivot
+	contains "$output" "inside"
+	no_finds <(echo "$output")
+}
+
 @test "a fresh procfs of a user namespace made inside does not show what is masked" {
-	bundle_sh 'unshare -Urm sh -c "mount -t proc proc /mnt && echo FOUND; true" 2>&1; echo done'
+	bundle_sh 'unshare -Urmpf sh -c "echo inside; mount -t proc proc /mnt && echo FOUND"; echo done' \
+		'.process.user = {uid: 1000, gid: 1000}' # whom the kernel lets map itself
 	mkdir -p "$B/rootfs/mnt"
 	run -0 ct_run
-	contains "$output" "done"
+	contains "$output" "inside"
 	no_finds <(echo "$output")
 }
 

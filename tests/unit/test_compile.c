@@ -92,6 +92,33 @@ static const char *text(const struct made *m, int step, int k)
 	return at ? m->plan.data.data + at - 1 : "";
 }
 
+TEST(who_does_not_pivot_leaves_the_hosts_procfs_and_sysfs_behind)
+{
+	static const char *const mounts[] = { "/proc", "/sys" };
+	struct made m = make("", 0, "", "", "", "");
+	struct compile_init in = {
+		.spec = m.spec,
+		.id = "x",
+		.rootfs = "/r",
+		.bundle = "/b",
+		.kernel_mounts = mounts,
+		.n_kernel_mounts = ARRAY_LEN(mounts),
+	};
+	int pivot = find(&m, PLAN_PIVOT, 0);
+
+	assert_int_equal(m.plan.steps[pivot].num[0], 0);
+	for (int i = 0; i < 2; i++) {
+		plan_done(&m.plan);
+		in.no_pivot = i == 1;
+		assert_ok(compile_init(&in, &m.plan, &m.err));
+		pivot = find(&m, PLAN_PIVOT, 0);
+		assert_int_equal(m.plan.steps[pivot].num[0], i == 1 ? 2 : 0);
+	}
+	assert_int_equal(m.plan.steps[pivot].flags, PLAN_F_MOVE);
+	assert_memory_equal(text(&m, pivot, 1), "/proc\0/sys", 11);
+	done(&m);
+}
+
 TEST(joined_namespaces_come_before_the_clone_and_the_mount_namespace_last)
 {
 	struct made m = make("", 0, "",
