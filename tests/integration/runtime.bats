@@ -307,6 +307,18 @@ teardown() {
 	contains "$output" /no/such/program
 }
 
+@test "a program that another may execute is run by who has CAP_DAC_OVERRIDE" {
+	bundle '.process.args = ["/bin/busybox-mine", "echo", "hello"] | .process.user = {uid: 1000, gid: 1000}
+		| .process.capabilities = {bounding: ["CAP_DAC_OVERRIDE"], effective: ["CAP_DAC_OVERRIDE"], permitted: ["CAP_DAC_OVERRIDE"]}'
+	install -m 744 "$B/rootfs/bin/busybox" "$B/rootfs/bin/busybox-mine"
+	run -0 ct_run
+	equal "$output" hello
+	bundle '.process.args = ["/bin/busybox-mine", "echo", "hello"] | .process.user = {uid: 1000, gid: 1000}'
+	install -m 744 "$B/rootfs/bin/busybox" "$B/rootfs/bin/busybox-mine"
+	run ! ct_run
+	contains "${output,,}" "permission denied"
+}
+
 @test "a program that may not be executed is refused with permission denied" {
 	not_for crun -- "finds out at start"
 	bundle '.process.args = ["/etc/passwd"]'
