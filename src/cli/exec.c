@@ -119,7 +119,7 @@ static int release(struct exec *e, struct err *err)
 	int r;
 
 	if (!e->options->detach) {
-		r = foreground_begin(&e->foreground, &e->session, &e->console, err);
+		r = foreground_begin(&e->foreground, e->session.cli, &e->session, &e->console, err);
 		if (r == 0)
 			r = console_relay(&e->console, e->session.loop, err);
 		if (r < 0)

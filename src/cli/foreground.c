@@ -14,10 +14,11 @@
 #include "base/fd.h"
 #include "base/mem.h"
 
-int foreground_begin(struct foreground *f, struct session *s, struct console *c, struct err *err)
+int foreground_begin(struct foreground *f, const struct cli *cli, struct session *s,
+	struct console *c, struct err *err)
 {
 	*f = (struct foreground){ .session = s, .console = c };
-	f->signal_fd = s->cli->process->catch_signals();
+	f->signal_fd = cli->process->catch_signals();
 	return f->signal_fd < 0 ? err_code(err, f->signal_fd, "catch signals") : 0;
 }
 

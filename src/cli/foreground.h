@@ -24,8 +24,9 @@ struct foreground {
 
 #define FOREGROUND_NULL ((struct foreground){ .signal_fd = -9 })
 
-/* From here on signals wait until there is a process to pass them on to. */
-int foreground_begin(struct foreground *f, struct session *s, struct console *c, struct err *err);
+/* From here on signals wait until there is a process to pass them on to. `s` and `c` may be made later: until foreground_wait(). */
+int foreground_begin(struct foreground *f, const struct cli *cli, struct session *s,
+	struct console *c, struct err *err);
 /* Until `p`, our child, has ended: its exit status, 128 and the signal's number if one killed it. */
 int foreground_wait(struct foreground *f, const struct pidref *p, int *ret_status, struct err *err);
 void foreground_done(struct foreground *f);

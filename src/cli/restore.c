@@ -34,20 +34,7 @@ static int stay(struct creation *c, struct foreground *f, struct err *err)
 	return r < 0 ? r : status;
 }
 
-static int run_foreground(struct creation *c, struct err *err)
-{
-	struct foreground f = FOREGROUND_NULL;
-	int r = foreground_begin(&f, &c->session, &c->console, err);
-
-	if (r < 0)
-		session_undo(&c->session, c->container);
-	else
-		r = stay(c, &f, err);
-	foreground_done(&f);
-	return r;
-}
-
-static int run_detached(struct creation *c, struct err *err)
+static int leave(struct creation *c, struct err *err)
 {
 	int r = creation_publish(c, err);
 
@@ -60,6 +47,7 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 {
 	struct creation c = { .console = CONSOLE_NULL, .pid_file = PID_FILE_NULL };
 	struct creation_options creation = ((const struct criu_options *)target)->creation;
+	struct foreground f = FOREGROUND_NULL;
 	auto_free char *images = NULL;
 	struct container_criu o;
 	int r = criu_options_fill(target, &o, &images, err);
@@ -71,9 +59,14 @@ static int run(struct cli *cli, const void *target, const struct args_list *args
 		r = cli->process->become_subreaper();
 	if (r < 0)
 		return err_code(err, r, "become a subreaper");
-	r = creation_begin(&c, cli, &creation, args->items[0], creation.detach, false, err);
+	/* The program runs as soon as criu has made it, before we know: what is sent to us by then is for it. */
+	if (!creation.detach)
+		r = foreground_begin(&f, cli, &c.session, &c.console, err);
 	if (r == 0)
-		r = creation.detach ? run_detached(&c, err) : run_foreground(&c, err);
+		r = creation_begin(&c, cli, &creation, args->items[0], creation.detach, false, err);
+	if (r == 0)
+		r = creation.detach ? leave(&c, err) : stay(&c, &f, err);
+	foreground_done(&f);
 	creation_done(&c, r);
 	return r;
 }

@@ -54,7 +54,7 @@ static int run_foreground(struct creation *c, struct err *err)
 	struct foreground f = FOREGROUND_NULL;
 	int r;
 
-	r = foreground_begin(&f, &c->session, &c->console, err);
+	r = foreground_begin(&f, c->session.cli, &c->session, &c->console, err);
 	if (r < 0)
 		session_undo(&c->session, c->container);
 	else
