@@ -318,6 +318,7 @@ void compile_final(struct plan *p, const struct spec *spec, const struct spec_pr
 	struct plan_caps caps = caps_of(process, &p->unknown_cap);
 	struct plan_step *s;
 
+	p->lost_ambient = caps.ambient & ~(caps.permitted & caps.inheritable);
 	if (filter_needs_privilege(process, filter))
 		add_filter(p, filter);
 	s = plan_add(p, PLAN_CAPS);

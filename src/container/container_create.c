@@ -696,7 +696,7 @@ static int compile_and_start(struct container *c, const struct container_create 
 	}
 	if (r == 0)
 		r = compile_init(&in, &plan, err);
-	container_warn_of_caps(c, plan.unknown_cap);
+	container_warn_of_caps(c, &plan);
 	if (r == 0)
 		container_trace(c, "plan made");
 	if (r == 0)

@@ -208,7 +208,7 @@ static int compile_and_start(struct container_process *p, const struct container
 		in.cgroup.clone_dir = NULL;
 	in.filter = (struct compile_filter){ filter.program, filter.size, filter.flags };
 	r = compile_exec(&in, &plan, err);
-	container_warn_of_caps(c, plan.unknown_cap);
+	container_warn_of_caps(c, &plan);
 	stdio_owner_map(req->stdio, c->spec->linux_);
 	if (r == 0)
 		r = launch_start(c->host, &lr, &h, &p->launch, err);

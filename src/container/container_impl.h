@@ -82,8 +82,8 @@ void container_done(struct container *c, const struct err *err);
 /* What has just been reached, into the debug log: its times show where a start spends its own (`./dev run`). */
 void container_trace(const struct container *c, const char *what);
 
-/* "MUST be logged as a warning": a capability that no kernel knows; NULL: there was none. */
-void container_warn_of_caps(const struct container *c, const char *unknown);
+/* "MUST be logged as a warning": capabilities that no kernel knows, or that cannot be granted. */
+void container_warn_of_caps(const struct container *c, const struct plan *plan);
 
 /* State JSON for hooks with this status; `pid` 0 leaves it out. Heap or NULL. */
 char *container_hook_state(const struct container *c, const char *status, pid_t pid);

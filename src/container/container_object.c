@@ -23,6 +23,7 @@
 #include "container/id_map.h"
 #include "container/notify_socket.h"
 #include "container/seccomp_agent.h"
+#include "oci/cap_name.h"
 #include "oci/state_doc.h"
 
 #define CONFIG_MAX (4u << 20)
@@ -126,10 +127,20 @@ void container_trace(const struct container *c, const char *what)
 	log_write(c->host->log, LOG_DEBUG_, "container '%s': %s", c->state.record.id, what);
 }
 
-void container_warn_of_caps(const struct container *c, const char *unknown)
+void container_warn_of_caps(const struct container *c, const struct plan *plan)
 {
-	if (unknown)
-		log_write(c->host->log, LOG_WARN_, "ignoring unknown capability '%s'", unknown);
+	auto_done(buf) struct buf lost = { 0 };
+
+	if (plan->unknown_cap)
+		log_write(c->host->log, LOG_WARN_, "ignoring unknown capability '%s'",
+			plan->unknown_cap);
+	for (unsigned cap = 0; cap < CAP_NAME_COUNT; cap++)
+		if (plan->lost_ambient >> cap & 1)
+			buf_addf(&lost, "%s%s", lost.len ? ", " : "", cap_name(cap));
+	if (lost.len && buf_ok(&lost) == 0)
+		log_write(c->host->log, LOG_WARN_,
+			"can't raise ambient capability %s: not both permitted and inheritable",
+			lost.data);
 }
 
 char *container_hook_state(const struct container *c, const char *status, pid_t pid)

@@ -674,6 +674,14 @@ teardown() {
 	run -0 grep -c 'level=warning.*CAP_NONE' "$B/log-exec"
 }
 
+@test "ambient capabilities that are not inheritable are left out with a warning" {
+	not_for old-runc crun -- "does not warn"
+	bundle_sh 'grep CapAmb /proc/self/status' '.process.capabilities |= (.inheritable = ["CAP_KILL"] | .permitted = ["CAP_KILL", "CAP_CHOWN"] | .bounding = .permitted | .effective = .permitted | .ambient = ["CAP_KILL", "CAP_CHOWN"])'
+	run -0 rt --debug --log "$B/log" run --bundle "$B" "$ID" </dev/null
+	matches "$output" 'CapAmb:[[:space:]]*0000000000000020'
+	run -0 grep -c "level=warning.*can't raise ambient capability CAP_CHOWN: " "$B/log"
+}
+
 @test "exec takes a process document" {
 	ct_sleep
 	jq '.process | .args = ["/bin/sh", "-c", "echo $A; pwd; id -u; exit 9"] | .env += ["A=from file"] | .cwd = "/etc" | .user = {"uid": 5, "gid": 6}' \
