@@ -25,8 +25,8 @@ struct plan {
 	int failed;            /* negative errno of the first failure */
 	/* A capability that was asked for and is none, the document's own text; NULL: all are some. */
 	const char *unknown_cap;
-	uint64_t
-		lost_ambient; /* asked for as ambient and not as permitted and inheritable: nobody can have them */
+	/* Asked for as ambient, and not as permitted and inheritable: nobody can have them. */
+	uint64_t lost_ambient;
 };
 
 /* Empty plan with the two fixed slots: the executor's end of the sync socket and the plan's own fd. */
