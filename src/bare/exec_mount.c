@@ -27,6 +27,13 @@
 #define MS_PRIVATE_ (1 << 18)
 #define MS_SLAVE_ (1 << 19)
 #define MS_SHARED_ (1 << 20)
+#define ST_RDONLY_ 1
+#define ST_NOSUID_ 2
+#define ST_NODEV_ 4
+#define ST_NOEXEC_ 8
+#define ST_NOATIME_ 0x400
+#define ST_NODIRATIME_ 0x800
+#define ST_RELATIME_ 0x1000
 #define ATTR_SIZE sizeof(struct mount_attr)
 #define SYS "/sys"
 #define SYS_CGROUP "/sys/" BELOW_SYS
@@ -112,6 +119,63 @@ static int open_link(const char *path)
 	return -ENOENT;
 }
 
+/* MOUNT_ATTR_* of the top of a tree, but for nosymfollow. statfs(2) names relatime, mount_setattr(2) strictatime. */
+static long flags_of_top(int fd)
+{
+	static const unsigned both[][2] = { { ST_RDONLY_, MOUNT_ATTR_RDONLY },
+		{ ST_NOSUID_, MOUNT_ATTR_NOSUID }, { ST_NODEV_, MOUNT_ATTR_NODEV },
+		{ ST_NOEXEC_, MOUNT_ATTR_NOEXEC }, { ST_NOATIME_, MOUNT_ATTR_NOATIME },
+		{ ST_NODIRATIME_, MOUNT_ATTR_NODIRATIME } };
+	struct statfs fs;
+	long flags = 0;
+	long r = sys_call2(__NR_fstatfs, fd, &fs);
+
+	if (r < 0)
+		return r;
+	if (!(fs.f_flags & (ST_NOATIME_ | ST_RELATIME_)))
+		flags = MOUNT_ATTR_STRICTATIME;
+	for (unsigned i = 0; i < sizeof(both) / sizeof(both[0]); i++)
+		if (fs.f_flags & both[i][0])
+			flags |= both[i][1];
+	return flags;
+}
+
+/*
+ * The kernel lets nobody in a user namespace clear what restricts the mounts that came from outside, or change their
+ * access times. Flags that nobody spoke of stay, then; what was asked for and cannot be is an error. As with runc.
+ */
+static long set_locked_top(struct exec *x, int fd, const struct plan_step *s)
+{
+	const uint64_t lockable =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	const uint64_t access_times = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+	uint64_t set = s->num[0];
+	uint64_t clear = s->num[1] & 0xffffffff;
+	long has = flags_of_top(fd);
+
+	if (has < 0)
+		return has;
+	if (((uint64_t)has & lockable & s->num[1] >> 32) ||
+		((clear & MOUNT_ATTR__ATIME) && ((set ^ (uint64_t)has) & access_times))) {
+		x->detail = "error mounting it: operation not permitted for a flag that is locked "
+			    "in a user namespace";
+		return -EPERM;
+	}
+	clear &= ~(((uint64_t)has & lockable) | access_times);
+	return set_attr(fd, 0, set & ~access_times, clear, 0);
+}
+
+static long set_top(struct exec *x, int fd, const struct plan_step *s)
+{
+	long r = -EPERM;
+
+	if (!s->num[0] && !s->num[1])
+		return 0;
+	if (!(s->flags & PLAN_F_LOCKED))
+		r = set_attr(fd, 0, s->num[0], s->num[1] & 0xffffffff, 0);
+	return r == -EPERM ? set_locked_top(x, fd, s) : r;
+}
+
 long exec_op_tree(struct exec *x, const struct plan_step *s)
 {
 	unsigned rec = s->flags & PLAN_F_RECURSIVE ? SYS_AT_RECURSIVE : 0;
@@ -135,15 +199,16 @@ long exec_op_tree(struct exec *x, const struct plan_step *s)
 	}
 	/* The attributes of the mount itself may differ from those for all below it ("ro" against "rro"):
 	 * propagation and the recursive ones with the clone, the others on the top alone. */
-	fd = exec_clone_tree(x, at, path, rec | nofollow, rec ? s->num[3] >> 32 : s->num[0],
-		rec ? s->num[3] & 0xffffffff : s->num[1], s->num[2]);
+	fd = exec_clone_tree(
+		x, at, path, rec | nofollow, s->num[3] >> 32, s->num[3] & 0xffffffff, s->num[2]);
 	if (at >= 0)
 		exec_drop(at);
 	if (fd == -ENOENT && (s->flags & PLAN_F_OPTIONAL))
 		return 0;
 	if (fd < 0)
 		return fd;
-	if (rec && (r = set_attr(fd, 0, s->num[0], s->num[1], 0)) < 0) {
+	r = set_top(x, fd, s);
+	if (r < 0) {
 		sys_close(fd);
 		return r;
 	}

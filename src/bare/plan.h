@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define PLAN_MAGIC 0x4e4c5052u /* "RPLN" */
-#define PLAN_VERSION 6u
+#define PLAN_VERSION 7u
 #define PLAN_MAX_SIZE (8u << 20)
 #define PLAN_MESSAGE_MAX (64u << 10) /* a larger one comes in a memfd */
 #define PLAN_LIVE_MAX 64u            /* mounts of one plan into a root that others use */
@@ -44,7 +44,7 @@
 	X(SETNS_SLOT)   /* join by slot fd[0], a pidfd or a namespace file; num[0] = mask of CLONE_NEW* */ \
 	X(UNSHARE)      /* num[0] = CLONE_NEW* mask */ \
 	X(OPEN)         /* slot fd[0] <- open(str[0], num[0] = O_* flags) on the host; str[0] is gone afterwards; F_ALONE: a directory, read-only and without a way up, where mounts may be made */ \
-	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr, num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that; F_INSIDE: str[0] in root, str[1] its host path for messages */ \
+	X(TREE)         /* slot fd[0] <- detached copy of the mount tree at host path str[0]; F_RECURSIVE; num[0] attr_set, num[1] attr_clr with those asked for in words << 32, both of its top alone; num[2] propagation (MS_*), num[3] recursive attr_set << 32 | attr_clr; F_LOCKED: the flags that its top has are not to be cleared, as root of a user namespace could not; F_OPTIONAL: absent is fine; F_NOFOLLOW: a link itself; F_COPY_LINK: of a link the slot holds just that; F_INSIDE: str[0] in root, str[1] its host path for messages */ \
 	X(USERNS)       /* host side: slot fd[0] <- a user namespace for IDMAP with the lines str[0] of uids and str[1] of gids */ \
 	X(IDMAP)        /* ids of the detached tree in slot fd[0] as the user namespace in slot num[0] maps them; F_RECURSIVE; str[0] = its source, for messages */ \
 	X(CLONE)        /* num[0] = CLONE_NEW* mask; fd[0] = cgroup2 directory slot or none; num[1] = slot of its cgroup.procs, open for writing, or 0; nothing to do when born there */ \
@@ -126,6 +126,7 @@ enum plan_flag {
 	PLAN_F_DIRECTORY = 1 << 15,      /* MOUNT_TREE: the source is known to be a directory */
 	PLAN_F_NOFOLLOW = PLAN_F_CHROOT, /* TREE, MOUNT_TREE */
 	PLAN_F_COPY_LINK = PLAN_F_MOVE,  /* TREE, MOUNT_TREE */
+	PLAN_F_LOCKED = PLAN_F_BIND,     /* TREE */
 	PLAN_F_SAME_GROUPS = PLAN_F_RECURSIVE, /* USER: the launcher has these groups */
 	PLAN_F_SAME_IDS = PLAN_F_OPTIONAL,     /* USER: the launcher has these ids */
 	PLAN_F_HELD = PLAN_F_OPTIONAL,         /* CAPS: the launcher has them all */

@@ -83,6 +83,27 @@ static const char *host_path(const struct compile_init *in, struct arena *a, con
 	return source[0] == '/' ? source : arena_printf(a, "%s/%s", in->bundle, source);
 }
 
+/*
+ * The flags of a bind are those that were asked for, whatever its source has; without a word all of the source's are kept.
+ * Access times are one field of that, kept when nothing is said of them. Recursive words come last. So it is with runc.
+ */
+static void add_top_flags(struct plan_step *s, const struct mount_options *o)
+{
+	const uint64_t restrictions = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				      MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+	const uint64_t access_times = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+	const struct mount_option_attrs *below = &o->rec_attrs;
+	uint64_t clear = restrictions;
+
+	if (!o->flags_given)
+		return;
+	if ((o->attrs.clear & MOUNT_ATTR__ATIME) || (o->attrs.set & MOUNT_ATTR_NODIRATIME))
+		clear |= access_times;
+	s->num[0] = (o->attrs.set & ~below->clear) | below->set;
+	s->num[1] = (clear | below->clear) & ~(s->num[0] & ~(uint64_t)MOUNT_ATTR__ATIME);
+	s->num[1] |= (o->attrs.clear & restrictions & ~s->num[0]) << 32;
+}
+
 static struct plan_step *add_tree(struct plan *p, int32_t *slot, const char *path, bool recursive,
 	const struct mount_options *o, uint64_t base)
 {
@@ -97,13 +118,8 @@ static struct plan_step *add_tree(struct plan *p, int32_t *slot, const char *pat
 	if (o) {
 		s->flags |= o->src_nofollow ? PLAN_F_NOFOLLOW : 0;
 		s->flags |= o->copy_symlink ? PLAN_F_COPY_LINK : 0;
-		s->num[0] = o->attrs.set | o->rec_attrs.set;
-		s->num[1] = o->attrs.clear | o->rec_attrs.clear;
 		s->num[3] = o->rec_attrs.set << 32 | o->rec_attrs.clear;
-		if (recursive) {
-			s->num[0] = o->attrs.set;
-			s->num[1] = o->attrs.clear;
-		}
+		add_top_flags(s, o);
 	}
 	if (asked & MS_SHARED_)
 		s->num[2] = 0;
@@ -231,6 +247,8 @@ static void add_bind(const struct compile_init *in, struct plan *p, struct compi
 	if (source->in_root) {
 		s->flags |= PLAN_F_INSIDE;
 		s->str[1] = plan_str(p, source->path);
+	} else if (spec_namespace_find(in->spec, SPEC_NS_USER)) {
+		s->flags |= PLAN_F_LOCKED;
 	}
 	if (source->userns != PLAN_SLOT_NONE)
 		compile_idmap(p, o, t->slots[i], source->userns, source->path);

@@ -3,9 +3,11 @@
  * Mount options: one sorted table of words, each with what it does.
  *
  * Access time is one three-bit field for the kernel, so its words replace each other and always
- * clear the whole field; a word that only takes a mode away (atime, nostrictatime) leaves the
- * kernel's default, relatime. "acl", "iversion", "silent" and their opposites are flags that only
- * the old mount(2) has and that do nothing on the file systems of today: known and without effect.
+ * clear the whole field. A word that only takes a mode away (atime, nostrictatime, diratime) takes back
+ * what was asked for before it and asks for nothing: a new file system has the kernel's default, relatime, a bind
+ * what its source has. Recursive ones ask for that default.
+ * "acl", "iversion", "silent" and their opposites are flags that only the old mount(2) has and that do nothing on the
+ * file systems of today: known, but a bind that has one of the latter two has been given flags.
  */
 #include "oci/mount_option.h"
 
@@ -20,6 +22,8 @@ enum action {
 	SET,
 	CLEAR,
 	ATIME,
+	NOT_ATIME,    /* value: the mode that is not wanted */
+	NOT_DIRATIME, /* nodiratime is not wanted */
 	REC_SET,
 	REC_CLEAR,
 	REC_ATIME,
@@ -42,30 +46,30 @@ static const struct row {
 } rows[] = {
 	{ "acl",            NOTHING,     0 },
 	{ "async",          SUPER_CLEAR, MOUNT_OPTION_SYNC },
-	{ "atime",          ATIME,       MOUNT_ATTR_RELATIME },
+	{ "atime",          NOT_ATIME,   MOUNT_ATTR_NOATIME },
 	{ "bind",           BIND,        MOUNT_OPTION_BIND },
 	{ "copy-symlink",   FLAG,        OPTION(copy_symlink) },
 	{ "defaults",       NOTHING,     0 },
 	{ "dest-nofollow",  FLAG,        OPTION(dest_nofollow) },
 	{ "dev",            CLEAR,       MOUNT_ATTR_NODEV },
-	{ "diratime",       CLEAR,       MOUNT_ATTR_NODIRATIME },
+	{ "diratime",       NOT_DIRATIME, 0 },
 	{ "dirsync",        SUPER_SET,   MOUNT_OPTION_DIRSYNC },
 	{ "exec",           CLEAR,       MOUNT_ATTR_NOEXEC },
 	{ "idmap",          IDMAP,       MOUNT_OPTION_IDMAP },
-	{ "iversion",       NOTHING,     0 },
+	{ "iversion",       FLAG,        OPTION(flags_given) },
 	{ "lazytime",       SUPER_SET,   MOUNT_OPTION_LAZYTIME },
-	{ "loud",           NOTHING,     0 },
+	{ "loud",           FLAG,        OPTION(flags_given) },
 	{ "mand",           SUPER_SET,   MOUNT_OPTION_MAND },
 	{ "noacl",          NOTHING,     0 },
 	{ "noatime",        ATIME,       MOUNT_ATTR_NOATIME },
 	{ "nodev",          SET,         MOUNT_ATTR_NODEV },
 	{ "nodiratime",     SET,         MOUNT_ATTR_NODIRATIME },
 	{ "noexec",         SET,         MOUNT_ATTR_NOEXEC },
-	{ "noiversion",     NOTHING,     0 },
+	{ "noiversion",     FLAG,        OPTION(flags_given) },
 	{ "nolazytime",     SUPER_CLEAR, MOUNT_OPTION_LAZYTIME },
 	{ "nomand",         SUPER_CLEAR, MOUNT_OPTION_MAND },
-	{ "norelatime",     ATIME,       MOUNT_ATTR_RELATIME },
-	{ "nostrictatime",  ATIME,       MOUNT_ATTR_RELATIME },
+	{ "norelatime",     NOT_ATIME,   MOUNT_ATTR_RELATIME },
+	{ "nostrictatime",  NOT_ATIME,   MOUNT_ATTR_STRICTATIME },
 	{ "nosuid",         SET,         MOUNT_ATTR_NOSUID },
 	{ "nosymfollow",    SET,         MOUNT_ATTR_NOSYMFOLLOW },
 	{ "private",        PROPAGATE,   MS_PRIVATE },
@@ -98,7 +102,7 @@ static const struct row {
 	{ "runbindable",    PROPAGATE,   MS_UNBINDABLE | MS_REC },
 	{ "rw",             CLEAR,       MOUNT_ATTR_RDONLY },
 	{ "shared",         PROPAGATE,   MS_SHARED },
-	{ "silent",         NOTHING,     0 },
+	{ "silent",         FLAG,        OPTION(flags_given) },
 	{ "slave",          PROPAGATE,   MS_SLAVE },
 	{ "src-nofollow",   FLAG,        OPTION(src_nofollow) },
 	{ "strictatime",    ATIME,       MOUNT_ATTR_STRICTATIME },
@@ -151,6 +155,14 @@ static void attr_atime(struct mount_option_attrs *a, uint64_t mode)
 	a->set |= mode;
 }
 
+static void attr_not_atime(struct mount_option_attrs *a, uint64_t mode)
+{
+	if ((a->set & MOUNT_ATTR__ATIME) != mode)
+		return;
+	a->set &= ~mode;
+	a->clear &= ~(uint64_t)MOUNT_ATTR__ATIME;
+}
+
 static int add_propagation(struct mount_options *o, uint64_t flags, struct err *err)
 {
 	if (o->n_propagation == MOUNT_OPTION_PROPAGATIONS)
@@ -163,8 +175,15 @@ static int add_propagation(struct mount_options *o, uint64_t flags, struct err *
 	return 0;
 }
 
+static bool is_flag(enum action action)
+{
+	return action == SET || action == CLEAR || action == ATIME || action == NOT_ATIME ||
+	       action == NOT_DIRATIME || action == SUPER_SET || action == SUPER_CLEAR;
+}
+
 static int apply(const struct row *row, struct mount_options *o, struct err *err)
 {
+	o->flags_given |= is_flag(row->action);
 	switch (row->action) {
 	case SET:
 		attr_set(&o->attrs, row->value);
@@ -174,6 +193,12 @@ static int apply(const struct row *row, struct mount_options *o, struct err *err
 		break;
 	case ATIME:
 		attr_atime(&o->attrs, row->value);
+		break;
+	case NOT_ATIME:
+		attr_not_atime(&o->attrs, row->value);
+		break;
+	case NOT_DIRATIME:
+		o->attrs.set &= ~(uint64_t)MOUNT_ATTR_NODIRATIME;
 		break;
 	case REC_SET:
 		attr_set(&o->rec_attrs, row->value);

@@ -62,6 +62,7 @@ struct mount_options {
 	size_t n_propagation;
 	enum mount_option_bind bind;
 	enum mount_option_idmap idmap;
+	bool flags_given; /* any word for one mount: a bind then has those that were asked for, and no others */
 	bool remount;
 	bool tmpcopyup;    /* fill the tmpfs with what lies below */
 	bool copy_symlink; /* a source that is a symlink is made anew, not mounted */

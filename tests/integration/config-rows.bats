@@ -22,6 +22,7 @@ teardown() {
 	for dir in src/sub s/sub; do
 		! mountpoint -q "$BATS_TEST_TMPDIR/$dir" || umount "$BATS_TEST_TMPDIR/$dir"
 	done
+	umount "$BATS_TEST_TMPDIR"/flagged[0-9]* 2>/dev/null || true
 	return $bad
 }
 
@@ -158,6 +159,84 @@ options_of() {
 	[[ "$output" != *relatime* && "$output" != *noatime* ]] || fail "$output"
 	options_of rro rrw rnosymfollow
 	matches "${lines[1]}" "^/s/sub rw.*nosymfollow"
+}
+
+# binds FILTER, with lines "FLAG,... WORD,... EXPECTED" on stdin: binds, by these words, of mounts with these flags have the
+# flags that are expected; "-" is none.
+binds() {
+	local flags words expected i=0 mounts="" want=""
+	while read -r flags words expected; do
+		i=$((i + 1))
+		mkdir -p "$BATS_TEST_TMPDIR/flagged$i"
+		mount -t tmpfs -o mode=755 none "$BATS_TEST_TMPDIR/flagged$i"
+		[ "$flags" = - ] || mount -o "remount,bind,$flags" "$BATS_TEST_TMPDIR/flagged$i"
+		mounts+="{\"destination\": \"/m/$i\", \"type\": \"bind\", \"source\": \"$BATS_TEST_TMPDIR/flagged$i\", \"options\": (\"bind,$words\" | split(\",\") - [\"-\"])},"
+		want+="$flags $words $expected"$'\n'
+	done
+	mount_points >"$BATS_TEST_TMPDIR/mounts"
+	bundle_sh 'grep " /m/" /proc/self/mountinfo | cut -d" " -f5,6 | sort -t/ -k3n | cut -d" " -f2' \
+		"$1 | .mounts += [${mounts%,}]"
+	mkdir -p $(seq -f "$B/rootfs/m/%g" "$i")
+	[ "$1" = . ] || owned_by_userns
+	run -0 ct_run
+	equal "$(paste -d' ' <(cut -d' ' -f1,2 <<<"$want" | head -n -1) <(echo "$output"))"$'\n' "$want"
+}
+
+@test "a bind has the flags that were asked for, without a word all of its source's" {
+	not_for old-runc crun -- "runc 1.1 adds to the source's, crun clears them without a word and keeps them for ro"
+	binds . <<-'END'
+		nosuid,nodev,noexec,ro - ro,nosuid,nodev,noexec,relatime
+		nosuid,nodev,noexec,ro rprivate ro,nosuid,nodev,noexec,relatime
+		nosuid,nodev,noexec,ro rnosuid ro,nosuid,nodev,noexec,relatime
+		nosuid,nodev,noexec,ro rw rw,relatime
+		nosuid,nodev,noexec ro ro,relatime
+		ro nosuid,nodev rw,nosuid,nodev,relatime
+		ro,noexec suid rw,relatime
+		ro sync rw,relatime
+		ro silent rw,relatime
+		nosymfollow ro ro,relatime
+		ro nosuid,rsuid rw,relatime
+		ro suid,rnosuid rw,nosuid,relatime
+		noatime rw rw,noatime
+		noatime atime rw,noatime
+		noatime relatime rw,relatime
+		noatime noatime,norelatime rw,noatime
+		noatime nodiratime rw,nodiratime,relatime
+		nodiratime diratime rw,nodiratime,relatime
+		nodiratime strictatime rw
+		strictatime norelatime rw
+		strictatime nostrictatime rw
+	END
+}
+
+@test "in a user namespace a bind keeps the flags of its source that nobody spoke of" {
+	not_for old-runc crun -- "runc 1.1 adds to the source's, crun clears them"
+	binds "$USERNS" <<-'END'
+		nosuid,nodev,noexec,ro - ro,nosuid,nodev,noexec,relatime
+		nosuid,nodev,noexec ro ro,nosuid,nodev,noexec,relatime
+		ro nosuid,nodev ro,nosuid,nodev,relatime
+		nosuid,nosymfollow rw rw,nosuid,relatime
+		noatime,noexec noatime,ro ro,noexec,noatime
+		noatime atime rw,noatime
+		nodiratime diratime rw,nodiratime,relatime
+	END
+}
+
+@test "in a user namespace a bind that is to lose a flag of its source is refused" {
+	not_for old-runc crun -- "runc 1.1 keeps the flag, crun clears it"
+	local flag
+	for flag in ro:rw nosuid:suid nodev:dev noexec:exec noatime:relatime relatime:noatime relatime:nodiratime; do
+		mkdir -p "$BATS_TEST_TMPDIR/flagged0"
+		mount -t tmpfs -o mode=755 none "$BATS_TEST_TMPDIR/flagged0"
+		mount -o "remount,bind,${flag%:*}" "$BATS_TEST_TMPDIR/flagged0"
+		bundle "$USERNS | .mounts += [{\"destination\": \"/m\", \"type\": \"bind\", \"source\": \$s, \"options\": [\"bind\", \"${flag#*:}\"]}]" --arg s "$BATS_TEST_TMPDIR/flagged0"
+		owned_by_userns
+		ct_refused
+		contains "$output" "error mounting"
+		contains "$output" "operation not permitted"
+		umount "$BATS_TEST_TMPDIR/flagged0"
+		rm -rf "$B"
+	done
 }
 
 @test "tmpcopyup fills the file system with what it covers" {

@@ -278,6 +278,67 @@ TEST(a_shared_mount_keeps_its_peers_until_it_is_attached)
 	done(&m);
 }
 
+#define RESTRICTIONS \
+	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | \
+		MOUNT_ATTR_NOSYMFOLLOW)
+#define ATIMES (MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)
+
+TEST(a_bind_with_a_flag_gets_those_that_were_asked_for_and_loses_the_others)
+{
+	static const struct {
+		const char *words;
+		uint64_t set, clear, said;
+	} rows[] = {
+		{ "rbind", 0, 0, 0 },
+		{ "rprivate", 0, 0, 0 },
+		{ "rnosuid", 0, 0, 0 }, /* with the clone */
+		{ "sync", 0, RESTRICTIONS, 0 },
+		{ "ro", MOUNT_ATTR_RDONLY, RESTRICTIONS & ~MOUNT_ATTR_RDONLY, 0 },
+		{ "rw", 0, RESTRICTIONS, MOUNT_ATTR_RDONLY },
+		{ "noatime", MOUNT_ATTR_NOATIME, RESTRICTIONS | ATIMES, 0 },
+		{ "nodiratime", MOUNT_ATTR_NODIRATIME, RESTRICTIONS | MOUNT_ATTR__ATIME, 0 },
+		{ "atime", 0, RESTRICTIONS, 0 },
+		{ "nosuid\",\"rsuid", 0, RESTRICTIONS, 0 },
+		{ "suid\",\"rnosuid", MOUNT_ATTR_NOSUID, RESTRICTIONS & ~MOUNT_ATTR_NOSUID, 0 },
+		{ "noatime\",\"rstrictatime", MOUNT_ATTR_STRICTATIME, RESTRICTIONS | ATIMES, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char top[200];
+		struct made m;
+		const struct plan_step *s;
+
+		snprintf(top, sizeof(top),
+			",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":"
+			"\"/s\",\"options\":[\"%s\"]}]",
+			rows[i].words);
+		m = make("", 0, "", "", "", top);
+		s = &m.plan.steps[find(&m, PLAN_TREE, find(&m, PLAN_TREE, 0) + 1)];
+		if (s->num[0] != rows[i].set || s->num[1] != (rows[i].clear | rows[i].said << 32))
+			fail_msg("%s: set %jx clear %jx", rows[i].words, (uintmax_t)s->num[0],
+				(uintmax_t)s->num[1]);
+		assert_false(s->flags & PLAN_F_LOCKED);
+		done(&m);
+	}
+}
+
+TEST(in_a_user_namespace_the_flags_of_the_hosts_mounts_are_locked_and_those_of_its_own_are_not)
+{
+	struct made m = make("", 0, "", ",{\"type\":\"user\"}",
+		",\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}],"
+		"\"gidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}]",
+		",\"mounts\":[{\"destination\":\"/d\",\"type\":\"bind\",\"source\":\"/s\"},"
+		"{\"destination\":\"/e\",\"type\":\"bind\",\"source\":\"rootfs/t\"}]");
+	int hosts = find(&m, PLAN_TREE, find(&m, PLAN_TREE, 0) + 1);
+	int own = find(&m, PLAN_TREE, hosts + 1);
+
+	assert_string_equal(text(&m, hosts, 0), "/s");
+	assert_true(m.plan.steps[hosts].flags & PLAN_F_LOCKED);
+	assert_string_equal(text(&m, own, 0), "/t");
+	assert_false(m.plan.steps[own].flags & PLAN_F_LOCKED);
+	done(&m);
+}
+
 TEST(the_root_becomes_read_only_only_after_everything_was_made_in_it)
 {
 	struct made m =

@@ -49,9 +49,9 @@ TEST(attributes_are_set_and_cleared)
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
 			MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW,
 		0, 0, 0);
-	assert_attrs("rw suid dev exec diratime symfollow", 0,
+	assert_attrs("rw suid dev exec symfollow", 0,
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
-			MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW,
+			MOUNT_ATTR_NOSYMFOLLOW,
 		0, 0);
 	assert_attrs("rro rnosuid rnodev rnoexec rnodiratime rnosymfollow", 0, 0,
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
@@ -68,7 +68,8 @@ TEST(the_last_word_wins)
 	assert_attrs("rw ro", MOUNT_ATTR_RDONLY, 0, 0, 0);
 	assert_attrs("ro rrw", MOUNT_ATTR_RDONLY, 0, 0, MOUNT_ATTR_RDONLY);
 	assert_attrs("noatime strictatime", MOUNT_ATTR_STRICTATIME, ATIME, 0, 0);
-	assert_attrs("noatime atime", 0, ATIME, 0, 0);
+	assert_attrs("noatime atime", 0, 0, 0, 0);
+	assert_attrs("nodiratime diratime", 0, 0, 0, 0);
 	assert_int_equal(parse("bind rbind").bind, MOUNT_OPTION_RBIND);
 	assert_int_equal(parse("rbind bind").bind, MOUNT_OPTION_BIND);
 	assert_int_equal(parse("sync async").super, 0);
@@ -83,15 +84,27 @@ TEST(access_time_is_one_field)
 	assert_attrs("noatime", MOUNT_ATTR_NOATIME, ATIME, 0, 0);
 	assert_attrs("strictatime", MOUNT_ATTR_STRICTATIME, ATIME, 0, 0);
 	assert_attrs("relatime", 0, ATIME, 0, 0);
-	assert_attrs("atime", 0, ATIME, 0, 0);
-	assert_attrs("norelatime", 0, ATIME, 0, 0);
-	assert_attrs("nostrictatime", 0, ATIME, 0, 0);
+	assert_attrs("atime norelatime nostrictatime diratime", 0, 0, 0, 0);
+	assert_attrs("relatime norelatime", 0, 0, 0, 0);
+	assert_attrs("strictatime nostrictatime", 0, 0, 0, 0);
+	assert_attrs("noatime norelatime nostrictatime", MOUNT_ATTR_NOATIME, ATIME, 0, 0);
 	assert_attrs("rnoatime", 0, 0, MOUNT_ATTR_NOATIME, ATIME);
 	assert_attrs("rstrictatime", 0, 0, MOUNT_ATTR_STRICTATIME, ATIME);
 	assert_attrs("rrelatime", 0, 0, 0, ATIME);
 	assert_attrs("ratime", 0, 0, 0, ATIME);
 	assert_attrs("rnorelatime", 0, 0, 0, ATIME);
 	assert_attrs("rnostrictatime", 0, 0, 0, ATIME);
+}
+
+TEST(words_for_one_mount_are_flags_given)
+{
+	static const char *const flags[] = { "rw", "nosuid", "atime", "relatime", "diratime",
+		"sync", "async", "silent", "loud", "iversion", "noiversion" };
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		assert_true(parse(flags[i]).flags_given);
+	assert_false(parse("rbind rprivate rro acl noacl defaults size=1").flags_given);
+	arena_done(&arena);
 }
 
 TEST(propagation_keeps_its_order)
